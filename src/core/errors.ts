@@ -1,0 +1,79 @@
+/**
+ * The error classes of the library. Each message says what could not be done, what is so and what was wanted.
+ *
+ * @module
+ */
+
+/** Thrown when shapes or dtypes don't fit together. */
+export class ShapeError extends TypeError {
+  override name = "ShapeError";
+}
+
+/** Thrown when a name matches no hook point, SAE or splice; the message gives the nearest valid names. */
+export class UnknownPointError extends RangeError {
+  override name = "UnknownPointError";
+}
+
+/** Thrown when the memory budget would be exceeded, before anything is allocated. */
+export class MemoryBudgetError extends RangeError {
+  override name = "MemoryBudgetError";
+}
+
+/** Thrown when a file of weights is malformed, incomplete or of an unsupported kind. */
+export class WeightFileError extends SyntaxError {
+  override name = "WeightFileError";
+}
+
+/** Thrown when a configuration holds something unknown, missing or contradictory. */
+export class ConfigError extends SyntaxError {
+  override name = "ConfigError";
+}
+
+/** Thrown when text can't be turned into the tokens asked for, or tokens into text. */
+export class TokenError extends RangeError {
+  override name = "TokenError";
+}
+
+/** Thrown when a hook fails; `cause` is what the hook threw. */
+export class HookError extends Error {
+  override name = "HookError";
+}
+
+/** Thrown when a tensor lent to a hook is used after its run. */
+export class BorrowedTensorError extends ReferenceError {
+  override name = "BorrowedTensorError";
+}
+
+/** Thrown when a gradient is asked for that can't be had. */
+export class GradientError extends Error {
+  override name = "GradientError";
+}
+
+/** Edit distance between two strings (Levenshtein, two rows). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + same));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+/**
+ * Gives the candidates nearest to a mistyped name, best first.
+ *
+ * @param name What was typed.
+ * @param candidates The valid names.
+ * @param count How many to give at most.
+ */
+export function nearestNames(name: string, candidates: Iterable<string>, count = 3): string[] {
+  return [...candidates]
+    .map((candidate) => ({ candidate, score: distance(name, candidate) }))
+    .sort((a, b) => a.score - b.score)
+    .slice(0, count)
+    .map(({ candidate }) => candidate);
+}

@@ -1,0 +1,63 @@
+/**
+ * Scopes of the core's memory, and what crosses between it and JavaScript.
+ *
+ * @module
+ */
+
+import { type Dtype, DTYPES, emptyArray, type TypedArray, viewOf } from "./dtype.ts";
+import { core, coreMemory, type Handle } from "./engine.ts";
+
+/** The life of values in the core: what is made inside is freed at the end. */
+export interface Scope {
+  /** False once the scope has ended: its handles mean nothing then. */
+  readonly alive: boolean;
+}
+
+const open: { alive: boolean }[] = [];
+
+/** The innermost open scope. */
+export function currentScope(): Scope | undefined {
+  return open.at(-1);
+}
+
+/**
+ * Runs a function inside a scope of its own. Values that it made are freed at the end, on exceptions too.
+ *
+ * @param body What to run.
+ */
+export function scoped<R>(body: (scope: Scope) => R): R {
+  const depth = core().begin_scope();
+  const scope = { alive: true };
+  open.push(scope);
+  try {
+    return body(scope);
+  } finally {
+    scope.alive = false;
+    open.pop();
+    core().end_scope(depth, new Uint32Array());
+  }
+}
+
+/** The number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1);
+}
+
+/** Copies elements into the core. */
+export function copyIn(data: TypedArray, shape: readonly number[], dtype: Dtype): Handle {
+  const handle = core().allocate(new Uint32Array(shape), DTYPES.indexOf(dtype));
+  viewOf(coreMemory(), dtype, core().data_pointer(handle) >>> 0, data.length).set(data);
+  return handle;
+}
+
+/** Copies a value's elements out of the core. */
+export function copyOut(handle: Handle, dtype: Dtype, length: number): TypedArray {
+  const out = emptyArray(dtype, length);
+  out.set(viewOf(coreMemory(), dtype, core().data_pointer(handle) >>> 0, length));
+  return out;
+}
+
+/** The shape of a value in the core. */
+export function shapeOf(handle: Handle): number[] {
+  return Array.from(core().shape_of(handle));
+}

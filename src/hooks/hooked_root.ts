@@ -1,0 +1,179 @@
+/**
+ * The life of hooks on a root: adding, scoping, removing.
+ *
+ * @module
+ */
+
+import { nearestNames, UnknownPointError } from "../core/errors.ts";
+import { HookPoint } from "./hook_point.ts";
+import {
+  type Direction,
+  type HookFunction,
+  HookRegistry,
+  type HookSpec,
+  type PointSelector,
+  type RemovalOptions,
+} from "./hook_registry.ts";
+import { NameDict } from "./name_dict.ts";
+
+/** What `resetHooks` removes. */
+export interface ResetOptions extends RemovalOptions {
+  /** Clears the points' `ctx` as well. */
+  clearContexts?: boolean;
+}
+
+/** Hooks for the length of a block or of a run. */
+export interface HookScopeOptions {
+  /** Hooks on activations, in the order in which they run. */
+  fwdHooks?: readonly HookSpec[];
+  /** Hooks on gradients. */
+  bwdHooks?: readonly HookSpec[];
+  /** Removes the hooks at the end; otherwise they stay until the next scope of the same depth ends. */
+  resetHooksEnd?: boolean;
+  /** Clears the points' `ctx` at the end. */
+  clearContexts?: boolean;
+}
+
+/**
+ * A root of hook points: a model, or a module that can be spliced into one.
+ * The life cycle is that of TransformerLens' `HookedRootModule`.
+ */
+export abstract class HookedRoot {
+  /** The hooks of this root. */
+  protected readonly registry = new HookRegistry();
+  #level = 0;
+
+  /** Every hook point by name, those that the switches turn off included. */
+  abstract get hookDict(): NameDict<HookPoint>;
+
+  /** The hook points, in the order in which they fire. */
+  hookPoints(): HookPoint[] {
+    return [...this.hookDict.values()];
+  }
+
+  /** How many hook scopes are open. */
+  get contextLevel(): number {
+    return this.#level;
+  }
+
+  /**
+   * Adds a hook.
+   *
+   * @param name A point's exact name, or a predicate that chooses points at each run.
+   * @param hook The hook.
+   * @param direction Whether it sees activations or gradients.
+   * @throws {UnknownPointError} If no point has this name.
+   */
+  addHook(
+    name: PointSelector,
+    hook: HookFunction,
+    direction: Direction = "fwd",
+    { isPermanent = false, level = null, prepend = false }: {
+      isPermanent?: boolean;
+      level?: number | null;
+      prepend?: boolean;
+    } = {},
+  ): void {
+    this.requirePoint(name);
+    this.registry.add({ selector: name, hook, direction, isPermanent, level }, prepend);
+  }
+
+  /** Adds a hook that `resetHooks()` leaves in place. */
+  addPermaHook(name: PointSelector, hook: HookFunction, direction: Direction = "fwd"): void {
+    this.addHook(name, hook, direction, { isPermanent: true });
+  }
+
+  /** Removes hooks: all that aren't permanent, or those of a direction or context level. */
+  resetHooks({ clearContexts = true, ...removal }: ResetOptions = {}): void {
+    if (clearContexts) this.clearContexts();
+    this.registry.remove(removal);
+  }
+
+  /** Forgets what hooks keep in the points' `ctx`. */
+  clearContexts(): void {
+    for (const point of this.hookDict.values()) point.clearContext();
+  }
+
+  /** Lists the points that have hooks, with how many of each direction. */
+  listHooks(): { name: string; fwd: number; bwd: number }[] {
+    return this.hookPoints()
+      .map((point) => ({
+        name: point.name,
+        fwd: point.fwdHooks.length,
+        bwd: point.bwdHooks.length,
+      }))
+      .filter(({ fwd, bwd }) => fwd + bwd > 0);
+  }
+
+  /**
+   * Adds hooks for the length of a block: `using _hooks = model.hooks({ fwdHooks })`. Scopes nest, and each removes only its
+   * own hooks, on exceptions too.
+   *
+   * @throws {UnknownPointError} If a name matches no point; then none of the hooks is added.
+   */
+  hooks(
+    { fwdHooks = [], bwdHooks = [], resetHooksEnd = true, clearContexts = false }:
+      HookScopeOptions = {},
+  ): Disposable {
+    for (const [name] of [...fwdHooks, ...bwdHooks]) this.requirePoint(name);
+    const level = ++this.#level;
+    const add = (direction: Direction) => ([selector, hook]: HookSpec) =>
+      this.registry.add({ selector, hook, direction, isPermanent: false, level });
+    fwdHooks.forEach(add("fwd"));
+    bwdHooks.forEach(add("bwd"));
+    let open = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!open) return;
+        open = false;
+        if (resetHooksEnd) this.resetHooks({ clearContexts, level });
+        this.#level--;
+      },
+    };
+  }
+
+  /** Throws unless a selector is a predicate or names a point. */
+  protected requirePoint(name: PointSelector): void {
+    if (typeof name === "function") return;
+    const points = this.hookDict;
+    if (points.has(name)) return;
+    throw unknownPoint(name, points.keys());
+  }
+}
+
+/** The error for a name that no point has. */
+export function unknownPoint(name: string, known: Iterable<string>): UnknownPointError {
+  const near = nearestNames(name, known).map((candidate) => `"${candidate}"`);
+  const hint = near.length > 0 ? ` Did you mean ${near.join(", ")}?` : "";
+  return new UnknownPointError(`There is no hook point "${name}".${hint}`);
+}
+
+/**
+ * A module of your own that can be spliced into a model: give it `cfg.hookName`, points in its fields, and a `forward` that
+ * keeps the shape. A point made as `new HookPoint("hook_mid")` is seen as `<hookName>.hook_mid` once spliced.
+ */
+export abstract class HookedModule extends HookedRoot {
+  #points: NameDict<HookPoint> | undefined;
+
+  /** Gives the points back to the module after a run had them. */
+  rebindPoints(): void {
+    for (const point of this.hookDict.values()) point.bind(this.registry, undefined);
+  }
+
+  /** Where the module goes. */
+  abstract readonly cfg: { readonly hookName: string };
+
+  /** The module's own points, found in its fields. */
+  override get hookDict(): NameDict<HookPoint> {
+    if (this.#points === undefined) {
+      this.#points = new NameDict();
+      for (const value of Object.values(this)) {
+        if (value instanceof HookPoint) {
+          value.bind(this.registry, undefined);
+          this.#points.set(value.name, value);
+        }
+      }
+    }
+    return this.#points;
+  }
+}

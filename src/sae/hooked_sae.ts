@@ -1,0 +1,309 @@
+/**
+ * Sparse autoencoders with hook points.
+ *
+ * @module
+ */
+
+import { core, type Handle } from "../core/engine.ts";
+import { ShapeError } from "../core/errors.ts";
+import { normal } from "../core/random.ts";
+import { apply, handleOf, lentTensor, Tensor, tensorOf } from "../core/tensor.ts";
+import { currentScope } from "../core/scope.ts";
+import { HookedModule } from "../hooks/hooked_root.ts";
+import { HookPoint } from "../hooks/hook_point.ts";
+import { describeShape, Mode } from "../hooks/points.ts";
+import type { Tap } from "../hooks/tap.ts";
+import { ParameterStore } from "../weights/parameter_store.ts";
+import { openSource, type SourceLocation } from "../weights/open_source.ts";
+import type { SourceOptions } from "../weights/source.ts";
+import type { WeightArray } from "../weights/state_dict.ts";
+import {
+  type AutoencodeContext,
+  decode,
+  encode,
+  flattened,
+  saeNames,
+  SILENT,
+  splicedOutput,
+  type SpliceMode,
+} from "./autoencode.ts";
+import { createSaeConfig, SAE_ARCHITECTURES, type SaeConfig, type SaeConfigOptions } from "./config.ts";
+import { readSaeDirectory } from "./files.ts";
+import type { KindOps } from "./kinds/kind.ts";
+import { SAE_KINDS } from "./kinds/registry.ts";
+import { normalize } from "./normalize.ts";
+import { locateRelease } from "./releases.ts";
+
+/** How an SAE is made: its sizes, its place, its kind. */
+export type HookedSaeOptions = SaeConfigOptions & {
+  /** Adds the error term when spliced, unless the splice says otherwise. */
+  useErrorTerm?: boolean;
+  /** Seeds the random weights. */
+  seed?: number;
+};
+
+interface SaeWeights {
+  readonly store: ParameterStore;
+  readonly ops: KindOps;
+}
+
+const OWN_NAMES = saeNames("");
+
+function loaded(cfg: SaeConfig, weights: ReadonlyMap<string, WeightArray>): SaeWeights {
+  const { store, layout } = ParameterStore.filled(weights, (store) => SAE_KINDS[cfg.architecture].load(store, cfg));
+  return { store, ops: layout };
+}
+
+/** Random weights: decoder rows of length 1, the encoder their transpose, biases zero (SAELens' initialisation). */
+function randomWeights(cfg: SaeConfig, seed: number): Map<string, WeightArray> {
+  const weights = new Map<string, WeightArray>();
+  for (const [name, shape] of Object.entries(SAE_ARCHITECTURES[cfg.architecture].shapes(cfg))) {
+    weights.set(name, { shape, data: new Float32Array(shape.reduce((n, m) => n * m, 1)) });
+  }
+  const random = normal(seed);
+  const { dSae, dIn, dOut = dIn } = cfg;
+  const decoder = Float32Array.from({ length: dSae * dOut }, random);
+  const encoder = new Float32Array(dIn * dSae);
+  for (let f = 0; f < dSae; f++) {
+    const row = decoder.subarray(f * dOut, (f + 1) * dOut);
+    const norm = Math.hypot(...row);
+    for (let d = 0; d < dOut; d++) row[d] /= norm;
+    for (let d = 0; d < dIn; d++) encoder[d * dSae + f] = dIn === dOut ? row[d] : random() / Math.sqrt(dIn);
+  }
+  weights.set("W_dec", { shape: [dSae, dOut], data: decoder });
+  weights.set("W_enc", { shape: [dIn, dSae], data: encoder });
+  return weights;
+}
+
+/**
+ * A sparse autoencoder, or a transcoder, with hook points on everything inside (SAELens' `SAE`).
+ *
+ * @example
+ * ```ts
+ * import { SAE, Tensor } from "@splicer/splicer";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sae = await SAE.fromPretrained("ioi-tiny-hook-z", "blocks.2.hook_z");
+ * const codes = sae.encode(Tensor.randn([1, 3, 4, 32]));
+ * assertEquals(codes.shape, [1, 3, 1024]);
+ * ```
+ */
+export class HookedSAE extends HookedModule implements Disposable {
+  /** What kind of SAE this is, and where it belongs. */
+  readonly cfg: SaeConfig;
+  /** Whether the error term is added when the SAE is spliced in and the splice doesn't say. */
+  useErrorTerm: boolean;
+  /** The flattened input, before normalisation and `b_dec`. */
+  readonly hookSaeInput = new HookPoint("hook_sae_input");
+  /** Codes before the activation function. */
+  readonly hookSaeActsPre = new HookPoint("hook_sae_acts_pre");
+  /** The codes: the features' activations. */
+  readonly hookSaeActsPost = new HookPoint("hook_sae_acts_post");
+  /** The reconstruction, before it is scaled and shaped back. */
+  readonly hookSaeRecons = new HookPoint("hook_sae_recons");
+  /** What the reconstruction misses; fires with the error term alone. */
+  readonly hookSaeError = new HookPoint("hook_sae_error");
+  /** What takes the activation's place. */
+  readonly hookSaeOutput = new HookPoint("hook_sae_output");
+  #weights: SaeWeights;
+  #lastInput: Tensor | undefined;
+
+  /**
+   * Makes an SAE with random weights, the same for the same seed.
+   *
+   * @param options Sizes, place and kind.
+   * @param weights Parameters by SAELens' names, instead of random ones.
+   * @throws {ConfigError} If the options are incomplete or contradict each other.
+   */
+  constructor(options: HookedSaeOptions, weights?: ReadonlyMap<string, WeightArray> | HookedSAE) {
+    super();
+    const { useErrorTerm = false, seed = 0, ...cfg } = options;
+    this.cfg = createSaeConfig(cfg as SaeConfigOptions);
+    this.useErrorTerm = useErrorTerm;
+    this.#weights = weights instanceof HookedSAE
+      ? weights.#weights
+      : loaded(this.cfg, weights ?? randomWeights(this.cfg, seed));
+  }
+
+  /**
+   * Loads an SAE of a release.
+   *
+   * @param release The release's name, such as `ioi-tiny-hook-z` (embedded).
+   * @param id The SAE within it, such as `blocks.2.hook_z`.
+   * @throws {UnknownPointError} If there is no such release or SAE; the message names the nearest.
+   */
+  static async fromPretrained(release: string, id: string, options: SourceOptions = {}): Promise<HookedSAE> {
+    const { location, folder } = locateRelease(release, id);
+    const { cfg, weights } = await readSaeDirectory(openSource(location, options), { folder });
+    return new HookedSAE(cfg, weights);
+  }
+
+  /**
+   * Loads an SAE from a folder in SAELens' layout: `cfg.json` and `sae_weights.safetensors`.
+   *
+   * @param location A directory's path, a URL of one, or files by name.
+   * @throws {ConfigError} If the configuration is malformed or of an unknown kind.
+   * @throws {WeightFileError} If files or tensors are missing, malformed or of another shape.
+   */
+  static async fromDisk(location: SourceLocation, options: SourceOptions = {}): Promise<HookedSAE> {
+    const { cfg, weights } = await readSaeDirectory(openSource(location, options));
+    return new HookedSAE(cfg, weights);
+  }
+
+  /** The encoder [dIn, dSae]. */
+  get W_enc(): Tensor {
+    return this.#weights.store.view("W_enc");
+  }
+
+  /** The decoder [dSae, dOut]. */
+  get W_dec(): Tensor {
+    return this.#weights.store.view("W_dec");
+  }
+
+  /** The encoder's bias [dSae]; gated SAEs have `b_gate` and `b_mag` instead. */
+  get b_enc(): Tensor {
+    return this.#weights.store.view("b_enc");
+  }
+
+  /** The decoder's bias [dOut]. */
+  get b_dec(): Tensor {
+    return this.#weights.store.view("b_dec");
+  }
+
+  /** All parameters by name. */
+  stateDict(): Map<string, Tensor> {
+    const { store } = this.#weights;
+    return new Map(store.names().map((name) => [name, store.view(name)]));
+  }
+
+  /**
+   * Encodes activations.
+   *
+   * @param x Activations as they are at `cfg.hookName`.
+   * @returns Codes [..., dSae].
+   */
+  encode(x: Tensor): Tensor {
+    this.#checkInput(x);
+    this.#lastInput = x.detach();
+    return apply([x], (handle) => encode(this.#standalone(), handle).codes);
+  }
+
+  /**
+   * Decodes codes. What the last {@linkcode HookedSAE.encode} did to its input is undone: its scale and its head axis (SAELens).
+   *
+   * @param codes Codes [..., dSae].
+   * @returns Activations [..., dOut], with the head axis where the SAE is one of `hook_z`.
+   * @throws {ShapeError} If the codes have another width, or nothing was encoded that a scale could be taken from.
+   */
+  decode(codes: Tensor): Tensor {
+    const { dSae, dIn, dOut = dIn, normalizeActivations, reshapeActivations } = this.cfg;
+    if (codes.shape.at(-1) !== dSae) {
+      throw new ShapeError(`Cannot decode [${codes.shape.join(", ")}]: expected [..., dSae ${dSae}].`);
+    }
+    const last = this.#lastInput;
+    const isScaled = normalizeActivations === "constant_norm_rescale" || normalizeActivations === "layer_norm";
+    if (isScaled && !last) {
+      throw new ShapeError(
+        `Cannot decode with ${normalizeActivations}: the scale is taken from the input, so call encode() first.`,
+      );
+    }
+    const heads = reshapeActivations === "hook_z" && last ? last.shape.slice(-2) : [dOut];
+    const shape = new Uint32Array([...codes.shape.slice(0, -1), ...heads]);
+    return apply(isScaled && last ? [codes, last] : [codes], (handle, input) => {
+      const restore = input ? normalize(flattened(input, this.cfg), this.cfg).restore : (recons: Handle) => recons;
+      return decode(this.#standalone(), handle, shape, restore);
+    });
+  }
+
+  /**
+   * Reconstructs activations, with the error term when {@linkcode HookedSAE.useErrorTerm} is set.
+   *
+   * @param x Activations as they are at `cfg.hookName`.
+   */
+  forward(x: Tensor): Tensor {
+    this.#checkInput(x);
+    const mode: SpliceMode = { useErrorTerm: this.useErrorTerm, errorGrad: "detach", excluded: 0 };
+    return apply([x], (handle) => splicedOutput(this.#standalone(), handle, handle, mode));
+  }
+
+  /** Computes what takes an activation's place during a run; for the session that splices this SAE. */
+  splice(tap: Tap, prefix: string, input: Handle, original: Handle, mode: SpliceMode): Handle {
+    const context = { cfg: this.cfg, ops: this.#weights.ops, names: saeNames(prefix), tap };
+    this.#checkWidth(Array.from(core().shape_of(input)), prefix);
+    return splicedOutput(context, input, original, mode);
+  }
+
+  /**
+   * Scales the decoder's rows to length 1 and the encoder to make up for it. The reconstruction stays.
+   */
+  foldWDecNorm(): void {
+    const { store } = this.#weights;
+    const { dSae } = this.cfg;
+    const norms = this.W_dec.norm(-1);
+    const row = norms.reshape(1, dSae);
+    const scaled = new Map<string, Tensor>(this.stateDict());
+    scaled.set("W_dec", this.W_dec.div(norms.unsqueeze(-1)));
+    scaled.set("W_enc", this.W_enc.mul(row));
+    for (const name of SAE_KINDS[this.cfg.architecture].scaledByNorm) {
+      scaled.set(name, store.view(name).mul(norms));
+    }
+    const arrays = [...scaled].map(([name, tensor]): [string, WeightArray] => [
+      name,
+      { shape: tensor.shape, data: tensor.data() as Float32Array },
+    ]);
+    // Clones may share the old weights, so they are left to whoever holds them.
+    this.#weights = loaded(this.cfg, new Map(arrays));
+  }
+
+  /** An SAE with the same weights, and flags and hook points of its own; hooks aren't copied. */
+  clone(): HookedSAE {
+    return new HookedSAE({ ...this.cfg, useErrorTerm: this.useErrorTerm } as HookedSaeOptions, this);
+  }
+
+  /** Gives the weights' memory back; clones that share them can't be used any more either. */
+  [Symbol.dispose](): void {
+    this.#weights.store[Symbol.dispose]();
+  }
+
+  /** Describes the SAE. */
+  override toString(): string {
+    const { architecture, dIn, dSae, hookName } = this.cfg;
+    return `HookedSAE(${architecture}, ${hookName}, ${dIn} → ${dSae})`;
+  }
+
+  /** The SAE by itself: its own hooks fire. */
+  #standalone(): AutoencodeContext {
+    const points = this.hookDict;
+    const hasHooks = [...points.values()].some((point) => point.hasHooks());
+    const tap: Tap = hasHooks
+      ? {
+        ...SILENT,
+        mode: (name) => points.get(name)?.hasHooks() ? Mode.split : Mode.idle,
+        visit: (name, value) => {
+          const point = points.get(name);
+          if (!point?.hasHooks()) return value;
+          const scope = currentScope();
+          const tensor = scope ? lentTensor(core().share(value), scope) : tensorOf(value);
+          return handleOf(point.apply(tensor));
+        },
+      }
+      : SILENT;
+    return { cfg: this.cfg, ops: this.#weights.ops, names: OWN_NAMES, tap };
+  }
+
+  #checkInput(x: Tensor): void {
+    this.#checkWidth(x.shape, this.cfg.hookName);
+  }
+
+  #checkWidth(shape: readonly number[], where: string): void {
+    const { dIn, reshapeActivations } = this.cfg;
+    const byHead = reshapeActivations === "hook_z";
+    const width = byHead ? (shape.at(-1) ?? 0) * (shape.at(-2) ?? 0) : shape.at(-1);
+    if (width === dIn && shape.length >= (byHead ? 2 : 1)) return;
+    throw new ShapeError(
+      `Cannot encode ${describeShape(shape, [])} at "${where}": expected [..., ${
+        byHead ? `head × dHead = ${dIn}` : `dIn ${dIn}`
+      }].`,
+    );
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * The standard autoencoder, `relu(x W_enc + b_enc) W_dec + b_dec` (Bricken et al. 2023), and the transcoder, which is the same map
+ * from one point to another.
+ *
+ * @module
+ */
+
+import { core } from "../../core/engine.ts";
+import { encoder, type SaeKind } from "./kind.ts";
+
+/** `relu(x W_enc + b_enc)`. */
+export const STANDARD: SaeKind = {
+  scaledByNorm: ["b_enc"],
+  load(store, cfg) {
+    const { relu } = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
+    const wDec = store.packed("W_dec");
+    const bDec = store.plain("b_dec");
+    return { bDec, encode: relu, decode: (codes) => core().decode(codes, wDec, bDec) };
+  },
+};

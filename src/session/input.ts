@@ -1,0 +1,198 @@
+/**
+ * What a run is given: texts, tokens or a residual stream, turned into a pass.
+ *
+ * @module
+ */
+
+import { ShapeError, TokenError } from "../core/errors.ts";
+import { castTo, elementsOf, Tensor } from "../core/tensor.ts";
+import type { HookedTransformerConfig } from "../model/config.ts";
+import type { PassShape } from "../model/rows.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { attentionMask, type PaddingSide, toTokens } from "../tokenizer/tokens.ts";
+
+/** A prompt, several, token ids [pos] or [batch, pos], or a residual stream [batch, pos, dModel] with `startAtLayer`. */
+export type ModelInput = string | readonly string[] | Tensor | readonly number[] | readonly (readonly number[])[];
+
+/** How texts become tokens. */
+export interface TextOptions {
+  /** Puts the beginning-of-sequence token in front; the model's own habit unless said. */
+  prependBos?: boolean;
+  /** The side on which shorter prompts are padded. */
+  paddingSide?: PaddingSide;
+}
+
+/** Options that say how an input is read. */
+export interface InputOptions extends TextOptions {
+  /** The first block to run; the input is the residual stream before it. Negative counts from the end. */
+  startAtLayer?: number;
+  /** The tokens that a residual stream came from, for the loss. */
+  tokens?: Tensor;
+  /** 1 at real tokens, 0 at pads, [batch, pos]. */
+  attentionMask?: Tensor | readonly (readonly number[])[];
+}
+
+/** What reading an input needs of the model. */
+export interface InputContext {
+  readonly cfg: HookedTransformerConfig;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly defaultPaddingSide: PaddingSide;
+}
+
+/** An input, read. */
+export interface ResolvedInput {
+  readonly shape: PassShape;
+  /** Token ids [batch, pos], where there are tokens. */
+  readonly tokens: Int32Array<ArrayBuffer> | undefined;
+  /** Positions [batch, pos]: the place of each token among the real ones. */
+  readonly positions: Int32Array<ArrayBuffer>;
+  /** Flags of real tokens [batch, pos]; `undefined` without pads. */
+  readonly mask: Uint8Array<ArrayBuffer> | undefined;
+  /** The residual stream, with `startAtLayer`. */
+  readonly resid: Tensor | undefined;
+}
+
+/** The tokenizer, or an error that says what needed it. */
+export function requireTokenizer(tokenizer: Tokenizer | undefined, what: string): Tokenizer {
+  if (tokenizer) return tokenizer;
+  throw new TokenError(`Cannot ${what}: the model has no tokenizer. Load it with one, or pass token ids.`);
+}
+
+function isText(input: ModelInput): input is string | readonly string[] {
+  return typeof input === "string" || (Array.isArray(input) && typeof input[0] === "string");
+}
+
+/** Token ids as an int32 tensor [batch, pos]. */
+export function tokenTensor(input: Exclude<ModelInput, string | readonly string[]>): Tensor {
+  const tensor = input instanceof Tensor ? input : Tensor.from(input as readonly number[], undefined, "int32");
+  if (tensor.dtype === "float32" && elementsOf(tensor).some((id) => !Number.isInteger(id))) {
+    throw new ShapeError("Cannot run on a float32 tensor as tokens: expected integers (a residual stream needs startAtLayer).");
+  }
+  const ids = castTo(tensor, "int32");
+  if (ids.rank === 1) return ids.unsqueeze(0);
+  if (ids.rank !== 2) {
+    throw new ShapeError(`Cannot run on tokens of shape [${ids.shape.join(", ")}]: expected [pos] or [batch, pos].`);
+  }
+  return ids;
+}
+
+function checkTokens(ids: ArrayLike<number>, cfg: HookedTransformerConfig): void {
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] < 0 || ids[i] >= cfg.dVocab) {
+      throw new TokenError(`Cannot embed token ${ids[i]}: the vocabulary has ids from 0 to ${cfg.dVocab - 1}.`);
+    }
+  }
+}
+
+function checkLength(batch: number, nPos: number, cfg: HookedTransformerConfig): void {
+  if (batch === 0 || nPos === 0) {
+    throw new TokenError("Cannot run an empty prompt: it has no tokens. Prepend the BOS token, or give some text.");
+  }
+  if (nPos > cfg.nCtx) {
+    throw new TokenError(`Cannot run ${nPos} tokens: the context of ${cfg.modelName} holds ${cfg.nCtx}.`);
+  }
+}
+
+/** Positions count real tokens only; pads before the first sit at 0. */
+function positionsOf(mask: Uint8Array | undefined, batch: number, nPos: number): Int32Array<ArrayBuffer> {
+  const positions = new Int32Array(batch * nPos);
+  for (let b = 0; b < batch; b++) {
+    let seen = 0;
+    for (let p = 0; p < nPos; p++) {
+      const at = b * nPos + p;
+      seen += mask === undefined || mask[at] ? 1 : 0;
+      positions[at] = Math.max(0, seen - 1);
+    }
+  }
+  return positions;
+}
+
+function givenMask(given: Tensor | readonly (readonly number[])[], batch: number, nPos: number): Uint8Array<ArrayBuffer> {
+  const mask = given instanceof Tensor ? given : Tensor.from(given);
+  if (mask.shape.join() !== [batch, nPos].join()) {
+    throw new ShapeError(
+      `Cannot use an attentionMask of shape [${mask.shape.join(", ")}]: expected [batch ${batch}, pos ${nPos}].`,
+    );
+  }
+  return Uint8Array.from(elementsOf(mask), (flag) => (flag ? 1 : 0));
+}
+
+function rows(ids: ArrayLike<number>, batch: number, nPos: number): number[][] {
+  return Array.from({ length: batch }, (_, b) => Array.from({ length: nPos }, (_, p) => ids[b * nPos + p]));
+}
+
+/** The mask of a left-padded batch, which TransformerLens reads off the tokens; none without pads. */
+function leftPadMask(
+  { tokenizer, cfg, defaultPaddingSide }: InputContext,
+  ids: Int32Array,
+  batch: number,
+  nPos: number,
+  { prependBos = cfg.defaultPrependBos, paddingSide = defaultPaddingSide }: TextOptions,
+): Uint8Array<ArrayBuffer> | undefined {
+  if (paddingSide !== "left" || !tokenizer) return undefined;
+  const mask = attentionMask(tokenizer, rows(ids, batch, nPos), { prependBos, paddingSide });
+  return Uint8Array.from(mask.flat());
+}
+
+function finished(
+  shape: { batch: number; nPos: number },
+  tokens: Int32Array<ArrayBuffer> | undefined,
+  mask: Uint8Array<ArrayBuffer> | undefined,
+  resid: Tensor | undefined,
+): ResolvedInput {
+  const { batch, nPos } = shape;
+  const pads = mask?.includes(0) ? mask : undefined;
+  return {
+    shape: { batch, nPos, nKeys: nPos, offset: 0, keyMask: pads },
+    tokens,
+    positions: positionsOf(pads, batch, nPos),
+    mask,
+    resid,
+  };
+}
+
+/**
+ * Reads an input.
+ *
+ * @throws {TokenError} If it is empty, longer than the context, or needs a tokenizer that isn't there.
+ * @throws {ShapeError} If it has another shape than the options call for.
+ */
+export function resolveInput(input: ModelInput, options: InputOptions, context: InputContext): ResolvedInput {
+  const { cfg, tokenizer, defaultPaddingSide } = context;
+  const explicit = options.attentionMask;
+  if (options.startAtLayer !== undefined) {
+    if (!(input instanceof Tensor) || input.rank !== 3 || input.shape[2] !== cfg.dModel || input.dtype !== "float32") {
+      const got = input instanceof Tensor ? `${input}` : typeof input;
+      throw new ShapeError(
+        `Cannot start at layer ${options.startAtLayer} from ${got}: expected the residual stream, float32[batch, pos, dModel ${cfg.dModel}].`,
+      );
+    }
+    const [batch, nPos] = input.shape;
+    checkLength(batch, nPos, cfg);
+    const ids = options.tokens && elementsOf(tokenTensor(options.tokens)) as Int32Array<ArrayBuffer>;
+    return finished({ batch, nPos }, ids, explicit && givenMask(explicit, batch, nPos), input);
+  }
+  if (isText(input)) {
+    const { prependBos = cfg.defaultPrependBos, paddingSide = defaultPaddingSide } = options;
+    const read = toTokens(requireTokenizer(tokenizer, "run on text"), input, {
+      prependBos,
+      paddingSide,
+      truncate: false,
+      nCtx: cfg.nCtx,
+      forRun: true,
+    });
+    const [batch, nPos] = [read.ids.length, read.ids[0].length];
+    const ids = Int32Array.from(read.ids.flat());
+    checkTokens(ids, cfg);
+    // Right-padded texts run without a mask: no real token sees a pad (TransformerLens).
+    const own = paddingSide === "left" ? Uint8Array.from(read.mask.flat()) : undefined;
+    return finished({ batch, nPos }, ids, explicit ? givenMask(explicit, batch, nPos) : own, undefined);
+  }
+  const tensor = tokenTensor(input);
+  const [batch, nPos] = tensor.shape;
+  checkLength(batch, nPos, cfg);
+  const ids = (elementsOf(tensor) as Int32Array<ArrayBuffer>).slice();
+  checkTokens(ids, cfg);
+  const mask = explicit ? givenMask(explicit, batch, nPos) : leftPadMask(context, ids, batch, nPos, options);
+  return finished({ batch, nPos }, ids, mask, undefined);
+}

@@ -1,0 +1,112 @@
+/**
+ * Loading models: from the embedded one, a folder, a URL, or memory.
+ *
+ * @module
+ */
+
+import { nearestNames, UnknownPointError } from "../core/errors.ts";
+import type { HookedTransformerConfig } from "../model/config.ts";
+import { configFromHuggingFace, stateDictFromHuggingFace } from "../model/architectures/hugging_face.ts";
+import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { PaddingSide } from "../tokenizer/tokens.ts";
+import { openCheckpoint } from "../weights/checkpoint.ts";
+import { openSource, type SourceLocation } from "../weights/open_source.ts";
+import { type ProcessingOptions, processWeights } from "../weights/process.ts";
+import type { Source, SourceOptions } from "../weights/source.ts";
+import type { StateDict } from "../weights/state_dict.ts";
+
+/** Options of `fromPretrained`. */
+export interface LoadOptions extends ProcessingOptions, SourceOptions {
+  /** Keeps only the first layers. */
+  firstNLayers?: number;
+  /** Shortens the context, in positions. */
+  nCtx?: number;
+  /** Whether prompts get a BOS token unless said otherwise. */
+  defaultPrependBos?: boolean;
+  /** The side on which shorter prompts are padded unless said otherwise. */
+  defaultPaddingSide?: PaddingSide;
+  /** A tokenizer to use instead of the model's own. */
+  tokenizer?: Tokenizer;
+}
+
+/** A model's files already in memory. */
+export interface ModelFiles {
+  /** `config.json`, parsed. */
+  config: unknown;
+  /** `model.safetensors` as bytes, or the files of a sharded checkpoint by name. */
+  weights: Uint8Array | ReadonlyMap<string, Uint8Array>;
+  /** A tokenizer, or `tokenizer.json` parsed or as text. */
+  tokenizer?: Tokenizer | string | Record<string, unknown>;
+}
+
+/** A model as it was read, processed and ready for the core. */
+export interface LoadedModel {
+  readonly cfg: HookedTransformerConfig;
+  readonly stateDict: StateDict;
+  readonly tokenizer: Tokenizer | undefined;
+}
+
+/** The embedded models by name. */
+const EMBEDDED: Readonly<Record<string, URL>> = {
+  "ioi-tiny": new URL("../../models/ioi-tiny/model/", import.meta.url),
+};
+
+function isLocation(name: string): boolean {
+  return /^(file:|[a-z][a-z0-9+.-]+:\/\/|\.{0,2}[\\/]|[a-z]:[\\/])/i.test(name) || /[\\/]/.test(name);
+}
+
+function locate(name: string): SourceLocation {
+  if (Object.hasOwn(EMBEDDED, name)) return EMBEDDED[name];
+  if (isLocation(name)) return name;
+  const near = nearestNames(name, Object.keys(EMBEDDED)).map((known) => `"${known}"`).join(", ");
+  throw new UnknownPointError(
+    `There is no embedded model "${name}". Known: ${near}. For a model in a folder, give its path ("./${name}") or URL.`,
+  );
+}
+
+function asTokenizer(given: NonNullable<ModelFiles["tokenizer"]>): Promise<Tokenizer> | Tokenizer {
+  if (typeof given === "object" && "encode" in given) return given as Tokenizer;
+  return loadTokenizer({ tokenizerJson: given });
+}
+
+async function readTokenizer(source: Source): Promise<Tokenizer | undefined> {
+  if (!await source.has("tokenizer.json")) return undefined;
+  const optional = async (name: string) => (await source.has(name) ? await source.readText(name) : undefined);
+  const [tokenizerJson, tokenizerConfig, specialTokensMap] = await Promise.all([
+    source.readText("tokenizer.json"),
+    optional("tokenizer_config.json"),
+    optional("special_tokens_map.json"),
+  ]);
+  return await loadTokenizer({ tokenizerJson, tokenizerConfig, specialTokensMap });
+}
+
+function openFiles({ config, weights }: ModelFiles, options: SourceOptions): Source {
+  const files = weights instanceof Uint8Array ? new Map([["model.safetensors", weights]]) : new Map(weights);
+  files.set("config.json", new TextEncoder().encode(JSON.stringify(config)));
+  return openSource(files, options);
+}
+
+/**
+ * Reads and processes a model.
+ *
+ * @param model `"ioi-tiny"`, a directory's path, a `file:` or `http(s):` URL of a directory in Hugging Face layout, or files in memory.
+ * @throws {UnknownPointError} If it is a name that isn't known.
+ * @throws {ConfigError} If the configuration is malformed, unknown or contradictory.
+ * @throws {WeightFileError} If files or tensors are missing or malformed.
+ */
+export async function loadModel(model: string | URL | ModelFiles, options: LoadOptions = {}): Promise<LoadedModel> {
+  const inMemory = typeof model === "object" && "config" in model ? model : undefined;
+  const source = inMemory
+    ? openFiles(inMemory, options)
+    : openSource(typeof model === "string" ? locate(model) : model as URL, options);
+  const { firstNLayers, nCtx, defaultPrependBos, tokenizer } = options;
+  const modelName = typeof model === "string" ? model.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) : undefined;
+  const [json, given] = await Promise.all([
+    source.readJson("config.json"),
+    tokenizer ?? (inMemory?.tokenizer ? asTokenizer(inMemory.tokenizer) : readTokenizer(source)),
+  ]);
+  const read = configFromHuggingFace(json, { modelName, firstNLayers, nCtx, defaultPrependBos });
+  const raw = await stateDictFromHuggingFace(json, read, await openCheckpoint(source));
+  const { cfg, stateDict } = processWeights(read, raw, options);
+  return { cfg, stateDict, tokenizer: given };
+}

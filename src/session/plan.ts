@@ -1,0 +1,107 @@
+/**
+ * The plan of a run: which points somebody asks something of, and what.
+ *
+ * @module
+ */
+
+import { UnknownPointError } from "../core/errors.ts";
+import type { HookPoint } from "../hooks/hook_point.ts";
+import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
+import { Mode, type PointInfo } from "../hooks/points.ts";
+import type { Splice } from "./splice.ts";
+
+/** What a run may be asked to keep. */
+export interface CacheRequest {
+  /** Whether a point's value is wanted. */
+  readonly wants: (name: string, isGated: boolean) => boolean;
+  /** Whether gradients are wanted too. */
+  readonly gradients: boolean;
+}
+
+/** A point that is there in a run. */
+export interface ActivePoint {
+  readonly info: PointInfo;
+  readonly point: HookPoint;
+  /** Off under the switches: only an exact name reaches it. */
+  readonly isGated: boolean;
+  /** Why the run never comes past it; `undefined` when it does. */
+  readonly unreachable?: string;
+}
+
+/** What is asked of one point in a run. */
+export interface PointPlan {
+  readonly active: ActivePoint;
+  readonly mode: Mode;
+  readonly fwd: readonly HookEntry[];
+  readonly bwd: readonly HookEntry[];
+  readonly cached: boolean;
+  readonly cachedGradient: boolean;
+  /** Named in `watch`. */
+  readonly watched: boolean;
+  /** The splice whose output replaces the value here. */
+  readonly splice: Splice | undefined;
+  /** Splices elsewhere that read the value here. */
+  readonly readers: readonly Splice[];
+}
+
+/** What a plan is made from. */
+export interface PlanRequest {
+  readonly points: readonly ActivePoint[];
+  readonly hooksAt: (active: ActivePoint, direction: "fwd" | "bwd") => readonly HookEntry[];
+  readonly splices: readonly Splice[];
+  readonly cache: CacheRequest | undefined;
+  readonly watch: readonly PointSelector[];
+}
+
+/** Whether a selector means a point. */
+export function selects(selector: PointSelector, name: string, isGated: boolean): boolean {
+  return typeof selector === "string" ? selector === name : !isGated && selector(name);
+}
+
+function modeOf(plan: Omit<PointPlan, "mode">): Mode {
+  const mayChange = plan.fwd.length > 0 || plan.splice !== undefined || plan.watched ||
+    plan.bwd.length > 0 || plan.cachedGradient;
+  if (mayChange) return Mode.split;
+  return plan.cached || plan.readers.length > 0 ? Mode.emit : Mode.idle;
+}
+
+/** Plans a run: an entry for every point that isn't idle. */
+export function planRun(request: PlanRequest): Map<string, PointPlan> {
+  const plans = new Map<string, PointPlan>();
+  for (const active of request.points) {
+    if (active.unreachable !== undefined) continue;
+    const { info: { name }, isGated } = active;
+    const cached = request.cache?.wants(name, isGated) ?? false;
+    const parts = {
+      active,
+      fwd: request.hooksAt(active, "fwd"),
+      bwd: request.hooksAt(active, "bwd"),
+      cached,
+      cachedGradient: cached && (request.cache?.gradients ?? false),
+      watched: request.watch.some((selector) => selects(selector, name, isGated)),
+      splice: request.splices.find((splice) => splice.outName === name),
+      readers: request.splices.filter((splice) => splice.inName === name && splice.outName !== name),
+    };
+    const mode = modeOf(parts);
+    if (mode !== Mode.idle) plans.set(name, { ...parts, mode });
+  }
+  return plans;
+}
+
+/**
+ * Checks that each selector of a run's own options reaches a point.
+ *
+ * @throws {UnknownPointError} If one can never fire, with the reason.
+ */
+export function requireReachable(
+  selectors: readonly PointSelector[],
+  points: readonly ActivePoint[],
+): void {
+  for (const selector of selectors) {
+    const meant = points.filter(({ info, isGated }) => selects(selector, info.name, isGated));
+    if (meant.some(({ unreachable }) => unreachable === undefined)) continue;
+    const name = typeof selector === "string" ? `"${selector}"` : "the predicate";
+    const why = meant.length > 0 ? `${meant[0].unreachable}` : "it matches no hook point of this run";
+    throw new UnknownPointError(`A hook on ${name} can never fire: ${why}.`);
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Splices: modules whose output takes a value's place during a run.
+ *
+ * @module
+ */
+
+import type { Handle } from "../core/engine.ts";
+import type { HookPoint } from "../hooks/hook_point.ts";
+import type { PointInfo } from "../hooks/points.ts";
+import type { Tap } from "../hooks/tap.ts";
+
+/** Whether the error term lets gradients through to the value that was replaced. */
+export type ErrorGrad = "detach" | "passthrough";
+
+/** What a splice is told about a run. */
+export interface SpliceContext {
+  readonly tap: Tap;
+  /** Positions that pass unchanged, one flag each, [batch, pos]; 0 for "none". */
+  readonly excluded: Handle;
+  readonly errorGrad: ErrorGrad;
+}
+
+/** A module attached to a model: anything that turns the value at a point into another of its shape. */
+export interface Splice {
+  /** What the user spliced in. */
+  readonly module: { readonly cfg: { readonly hookName: string } };
+  /** The point whose value it reads. */
+  readonly inName: string;
+  /** The point whose value it replaces. */
+  readonly outName: string;
+  /** Whether the error term is added. */
+  readonly useErrorTerm: boolean;
+  /** Tokens at which the value passes unchanged: ids, or the tokenizer's special ones. */
+  readonly excludeSpecialTokens: boolean | readonly number[];
+  /** Its own points under their full names, in the order in which they fire. */
+  readonly points: readonly { readonly info: PointInfo; readonly point: HookPoint }[];
+  /**
+   * Computes what takes the value's place.
+   *
+   * @param input The value at `inName`.
+   * @param original The value at `outName`.
+   */
+  run(context: SpliceContext, input: Handle, original: Handle): Handle;
+}

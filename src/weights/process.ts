@@ -1,0 +1,360 @@
+/**
+ * Weight processing: the same function of the tokens, in weights that are easier to read.
+ *
+ * The formulas and their order are those of TransformerLens 3.9 (`weight_processing.py`); sums run in float64 and each step
+ * rounds once. We differ where TransformerLens changes what the model computes: with `finalRms`, `W_U` isn't centred over dModel.
+ *
+ * Axes: m = dModel, h = head, d = dHead, f = dMlp, v = vocabulary.
+ *
+ * @module
+ */
+
+import { ConfigError } from "../core/errors.ts";
+import type { StateDict, WeightArray } from "./state_dict.ts";
+import { type Columns, productSvd } from "./svd.ts";
+
+/** What processing needs to know of a model. */
+export interface ProcessableConfig {
+  /** The number of blocks. */
+  readonly nLayers: number;
+  /** The norms; "Pre" once their weights are folded. */
+  readonly normalizationType: "LN" | "LNPre" | "RMS" | "RMSPre" | null;
+  /** The last norm is an RMS norm although the others aren't. */
+  readonly finalRms: boolean;
+  /** How the model knows positions: "rotary" and "shortformer" forbid some steps. */
+  readonly positionalEmbeddingType: string;
+  /** A bound on the logits; -1 for none. */
+  readonly outputLogitsSoftCap: number;
+}
+
+/** A configuration and the parameters that go with it. */
+export interface Weights<C extends ProcessableConfig> {
+  /** The configuration. */
+  readonly cfg: C;
+  /** The parameters. */
+  readonly stateDict: StateDict;
+}
+
+/** Which steps to take; the defaults are TransformerLens'. */
+export interface ProcessingOptions {
+  /** Folds the weights and biases of norms into the matrices that read from them. Default true. */
+  foldLn?: boolean;
+  /** Takes the mean over dModel from all that writes to the residual stream. Default true. */
+  centerWritingWeights?: boolean;
+  /** Takes the mean over the vocabulary from the unembedding. Default true. */
+  centerUnembed?: boolean;
+  /** Moves the value biases into `b_O`. Default true. */
+  foldValueBiases?: boolean;
+  /** Makes queries and keys, and values and outputs, orthogonal factors. Default false. */
+  refactorFactoredAttnMatrices?: boolean;
+}
+
+/**
+ * Processes weights in TransformerLens' order.
+ *
+ * @param cfg The model's configuration.
+ * @param stateDict The parameters; left as they are.
+ * @param options Which steps to take.
+ * @returns The configuration, `normalizationType` changed by folding, and new parameters.
+ * @throws {ConfigError} If the attention matrices of a rotary model are to be refactored.
+ */
+export function processWeights<C extends ProcessableConfig>(
+  cfg: C,
+  stateDict: StateDict,
+  options: ProcessingOptions = {},
+): Weights<C> {
+  const {
+    foldLn: folds = true,
+    centerWritingWeights: centersWriting = true,
+    centerUnembed: centersUnembed = true,
+    foldValueBiases: foldsValues = true,
+    refactorFactoredAttnMatrices: refactors = false,
+  } = options;
+  // A shortformer's positions enter queries and keys after the norm, so nothing can be folded or centred through it;
+  // TransformerLens leaves its unembedding alone as well.
+  const isShortformer = cfg.positionalEmbeddingType === "shortformer";
+  let weights: Weights<C> = { cfg, stateDict };
+  if (!isShortformer) {
+    if (folds) weights = foldLn(weights);
+    if (centersWriting && hasCentringNorms(cfg)) weights = centerWritingWeights(weights);
+    if (centersUnembed) weights = centerUnembed(weights);
+  }
+  if (foldsValues) weights = foldValueBiases(weights);
+  if (refactors) weights = refactorFactoredAttnMatrices(weights);
+  return weights;
+}
+
+/** Whether every reader of the residual stream subtracts its mean, so that writers may drop theirs. */
+function hasCentringNorms({ normalizationType, finalRms }: ProcessableConfig): boolean {
+  return (normalizationType === "LN" || normalizationType === "LNPre") && !finalRms;
+}
+
+/** A norm of a block and the matrices that read from it, with their biases. */
+interface Reading {
+  readonly norm: string;
+  readonly readers: readonly (readonly [weight: string, bias: string])[];
+}
+
+const BLOCK_READINGS: readonly Reading[] = [
+  {
+    norm: "ln1",
+    readers: [["attn.W_Q", "attn.b_Q"], ["attn.W_K", "attn.b_K"], ["attn.W_V", "attn.b_V"]],
+  },
+  { norm: "ln2", readers: [["mlp.W_in", "mlp.b_in"]] },
+];
+
+/**
+ * Folds the norms' weights and biases into their readers: b += b_ln W, W *= w_ln over its input axis, and for layer norms
+ * W -= mean over that axis. The norms' parameters are gone afterwards, and LN becomes LNPre, RMS RMSPre.
+ *
+ * @param weights Configuration and parameters. Of another norm type they are given back as they are.
+ */
+export function foldLn<C extends ProcessableConfig>({ cfg, stateDict }: Weights<C>): Weights<C> {
+  if (cfg.normalizationType !== "LN" && cfg.normalizationType !== "RMS") return { cfg, stateDict };
+  const isLayerNorm = cfg.normalizationType === "LN";
+  const dict = new Map(stateDict);
+  for (let l = 0; l < cfg.nLayers; l++) {
+    for (const { norm, readers } of BLOCK_READINGS) {
+      const path = (part: string) => `blocks.${l}.${part}`;
+      foldNorm(dict, path(norm), readers.map(([w, b]) => [path(w), path(b)]), isLayerNorm);
+    }
+  }
+  foldNorm(dict, "ln_final", [["unembed.W_U", "unembed.b_U"]], isLayerNorm && !cfg.finalRms);
+  return { cfg: { ...cfg, normalizationType: isLayerNorm ? "LNPre" : "RMSPre" }, stateDict: dict };
+}
+
+/** Folds one norm, if its parameters are there, into its readers. */
+function foldNorm(
+  dict: StateDict,
+  norm: string,
+  readers: readonly (readonly [string, string])[],
+  centers: boolean,
+): void {
+  const w = dict.get(`${norm}.w`)?.data;
+  if (w === undefined) return;
+  const b = dict.get(`${norm}.b`)?.data;
+  for (const [weightName, biasName] of readers) {
+    const weight = get(dict, weightName);
+    const bias = dict.get(biasName);
+    if (b !== undefined && bias !== undefined) dict.set(biasName, addProduct(bias, b, weight));
+    dict.set(weightName, scaleRows(weight, w, centers));
+  }
+  dict.delete(`${norm}.w`);
+  dict.delete(`${norm}.b`);
+}
+
+/**
+ * Adds vector × matrix to a bias: bias[…, j] += sum_i x[i] matrix[…, i, j].
+ *
+ * @param bias The bias [outer…, columns].
+ * @param x The vector [rows].
+ * @param matrix The matrix [outer…, rows, columns].
+ */
+function addProduct(bias: WeightArray, x: Float32Array, matrix: WeightArray): WeightArray {
+  const { outer, rows, columns } = extentsOf(matrix);
+  const out = new Float32Array(bias.data.length);
+  const sums = new Float64Array(columns);
+  for (let o = 0; o < outer; o++) {
+    sums.set(bias.data.subarray(o * columns, (o + 1) * columns));
+    for (let i = 0; i < rows; i++) {
+      const start = (o * rows + i) * columns;
+      for (let j = 0; j < columns; j++) sums[j] += x[i] * matrix.data[start + j];
+    }
+    out.set(sums, o * columns);
+  }
+  return { shape: bias.shape, data: out };
+}
+
+/** Multiplies the rows of matrices [outer…, rows, columns] by a vector [rows], and may centre the columns over the rows. */
+function scaleRows(matrix: WeightArray, w: Float32Array, centers: boolean): WeightArray {
+  const { outer, rows, columns } = extentsOf(matrix);
+  const out = new Float32Array(matrix.data.length);
+  const means = new Float64Array(columns);
+  for (let o = 0; o < outer; o++) {
+    const base = o * rows * columns;
+    means.fill(0);
+    for (let i = 0; centers && i < rows; i++) {
+      for (let j = 0; j < columns; j++) means[j] += w[i] * matrix.data[base + i * columns + j];
+    }
+    for (let j = 0; j < columns; j++) means[j] /= rows;
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < columns; j++) {
+        const at = base + i * columns + j;
+        out[at] = w[i] * matrix.data[at] - means[j];
+      }
+    }
+  }
+  return { shape: matrix.shape, data: out };
+}
+
+/**
+ * Takes the mean over dModel from embeddings, attention outputs and MLP outputs. The function stays the same where every norm
+ * subtracts the mean.
+ *
+ * @param weights Configuration and parameters, of a model whose norms are all layer norms.
+ */
+export function centerWritingWeights<C extends ProcessableConfig>(
+  { cfg, stateDict }: Weights<C>,
+): Weights<C> {
+  const dict = new Map(stateDict);
+  const blocks = Array.from(
+    { length: cfg.nLayers },
+    (_, l) =>
+      ["attn.W_O", "attn.b_O", "mlp.W_out", "mlp.b_out"].map((part) => `blocks.${l}.${part}`),
+  );
+  for (const name of ["embed.W_E", "pos_embed.W_pos", ...blocks.flat()]) {
+    const weight = dict.get(name);
+    if (weight !== undefined) dict.set(name, centerLastAxis(weight));
+  }
+  return { cfg, stateDict: dict };
+}
+
+/**
+ * Takes the mean over the vocabulary from `W_U` and `b_U`. Logits move by a constant per position, log-probabilities stay.
+ *
+ * @param weights Configuration and parameters. With a soft cap on the logits they are given back as they are.
+ */
+export function centerUnembed<C extends ProcessableConfig>(
+  { cfg, stateDict }: Weights<C>,
+): Weights<C> {
+  // The cap isn't linear: a constant inside it would change the probabilities.
+  if (cfg.outputLogitsSoftCap > 0) return { cfg, stateDict };
+  const dict = new Map(stateDict);
+  for (const name of ["unembed.W_U", "unembed.b_U"]) {
+    dict.set(name, centerLastAxis(get(dict, name)));
+  }
+  return { cfg, stateDict: dict };
+}
+
+function centerLastAxis({ shape, data }: WeightArray): WeightArray {
+  const columns = shape[shape.length - 1];
+  const out = new Float32Array(data.length);
+  for (let start = 0; start < data.length; start += columns) {
+    let sum = 0;
+    for (let j = 0; j < columns; j++) sum += data[start + j];
+    const mean = sum / columns;
+    for (let j = 0; j < columns; j++) out[start + j] = data[start + j] - mean;
+  }
+  return { shape, data: out };
+}
+
+/**
+ * Moves the value biases into the output bias, b_O += sum_{h,d} b_V[h, d] W_O[h, d, :], b_V = 0: patterns sum to one, so what
+ * a value bias adds doesn't depend on where a head looks.
+ *
+ * @param weights Configuration and parameters.
+ */
+export function foldValueBiases<C extends ProcessableConfig>(
+  { cfg, stateDict }: Weights<C>,
+): Weights<C> {
+  const dict = new Map(stateDict);
+  for (let l = 0; l < cfg.nLayers; l++) foldValueBias(dict, `blocks.${l}.attn`);
+  return { cfg, stateDict: dict };
+}
+
+function foldValueBias(dict: StateDict, attn: string): void {
+  const bV = get(dict, `${attn}.b_V`);
+  const wO = get(dict, `${attn}.W_O`);
+  // Heads and their dimensions are summed alike: W_O as one matrix [h d, m].
+  const rows = { shape: [bV.data.length, wO.shape[2]], data: wO.data };
+  dict.set(`${attn}.b_O`, addProduct(get(dict, `${attn}.b_O`), bV.data, rows));
+  dict.set(`${attn}.b_V`, { shape: bV.shape, data: new Float32Array(bV.data.length) });
+}
+
+/**
+ * Rewrites each head's factors through singular value decompositions, products kept: with [W_Q; b_Q] [W_K; b_K]^T = U S V^T,
+ * [W_Q; b_Q] = U √S and [W_K; b_K] = V √S; with W_V W_O = U S V^T, W_V = U S and W_O = V^T. Value biases are folded first,
+ * since they don't survive the change of basis.
+ *
+ * @param weights Configuration and parameters.
+ * @throws {ConfigError} If the model is rotary: rotations act between W_Q and W_K.
+ */
+export function refactorFactoredAttnMatrices<C extends ProcessableConfig>(
+  weights: Weights<C>,
+): Weights<C> {
+  if (weights.cfg.positionalEmbeddingType === "rotary") {
+    throw new ConfigError(
+      "Cannot refactor the attention matrices: positionalEmbeddingType is rotary, and rotations act " +
+        "between W_Q and W_K; wanted refactorFactoredAttnMatrices false",
+    );
+  }
+  const { cfg, stateDict } = foldValueBiases(weights);
+  const dict = new Map(stateDict);
+  for (let l = 0; l < cfg.nLayers; l++) {
+    refactorQueryKey(dict, `blocks.${l}.attn`);
+    refactorValueOutput(dict, `blocks.${l}.attn`);
+  }
+  return { cfg, stateDict: dict };
+}
+
+function refactorQueryKey(dict: StateDict, attn: string): void {
+  const parts = ["W_Q", "b_Q", "W_K", "b_K"].map((part) => copyOf(get(dict, `${attn}.${part}`)));
+  const [wQ, bQ, wK, bK] = parts;
+  const [nHeads, dModel, dHead] = wQ.shape;
+  const withBias = (w: WeightArray, b: WeightArray, h: number): Columns =>
+    headColumns(w, h).map((column, j) => Float64Array.of(...column, b.data[h * dHead + j]));
+  for (let h = 0; h < nHeads; h++) {
+    const { u, s, v } = productSvd(withBias(wQ, bQ, h), withBias(wK, bK, h));
+    for (const [w, b, basis] of [[wQ, bQ, u], [wK, bK, v]] as const) {
+      for (let j = 0; j < dHead; j++) {
+        const root = Math.sqrt(s[j]);
+        for (let i = 0; i < dModel; i++) {
+          w.data[(h * dModel + i) * dHead + j] = root * basis[j][i];
+        }
+        b.data[h * dHead + j] = root * basis[j][dModel];
+      }
+    }
+  }
+  ["W_Q", "b_Q", "W_K", "b_K"].forEach((part, i) => dict.set(`${attn}.${part}`, parts[i]));
+}
+
+function refactorValueOutput(dict: StateDict, attn: string): void {
+  const wV = copyOf(get(dict, `${attn}.W_V`));
+  const wO = copyOf(get(dict, `${attn}.W_O`));
+  const [nHeads, dModel, dHead] = wV.shape;
+  for (let h = 0; h < nHeads; h++) {
+    const { u, s, v } = productSvd(headColumns(wV, h), headRows(wO, h));
+    for (let j = 0; j < dHead; j++) {
+      for (let i = 0; i < dModel; i++) {
+        wV.data[(h * dModel + i) * dHead + j] = s[j] * u[j][i];
+        wO.data[(h * dHead + j) * dModel + i] = v[j][i];
+      }
+    }
+  }
+  dict.set(`${attn}.W_V`, wV);
+  dict.set(`${attn}.W_O`, wO);
+}
+
+/** A head's matrix of weights [h, m, d], by its d columns. */
+function headColumns({ shape: [, dModel, dHead], data }: WeightArray, h: number): Columns {
+  return Array.from(
+    { length: dHead },
+    (_, j) => Float64Array.from({ length: dModel }, (_, i) => data[(h * dModel + i) * dHead + j]),
+  );
+}
+
+/** A head's matrix of weights [h, d, m], by its d rows: the columns of its transpose. */
+function headRows({ shape: [, dHead, dModel], data }: WeightArray, h: number): Columns {
+  return Array.from({ length: dHead }, (_, j) => {
+    const start = (h * dHead + j) * dModel;
+    return Float64Array.from(data.subarray(start, start + dModel));
+  });
+}
+
+function copyOf({ shape, data }: WeightArray): WeightArray {
+  return { shape, data: data.slice() };
+}
+
+/** The last two axes of a tensor, and all before them as one. */
+function extentsOf({ shape, data }: WeightArray): { outer: number; rows: number; columns: number } {
+  const [rows, columns] = shape.slice(-2);
+  return { outer: data.length / (rows * columns), rows, columns };
+}
+
+function get(dict: StateDict, name: string): WeightArray {
+  const weight = dict.get(name);
+  if (weight === undefined) {
+    throw new ConfigError(`Cannot process the weights: the parameter "${name}" is missing`);
+  }
+  return weight;
+}

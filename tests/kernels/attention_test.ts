@@ -1,0 +1,147 @@
+import { assertSameBits, random, runBoth, twins, unwritten } from "./_twins.ts";
+
+const { Geometry } = twins;
+
+interface Sizes {
+  batch: number;
+  nKeys: number;
+  nHeads: number;
+  dHead: number;
+}
+
+/** Runs attention whole and in its three steps, by SIMD and twin, asserts that all agree, and returns z. */
+function attend(
+  what: string,
+  { batch, nKeys, nHeads, dHead }: Sizes,
+  rows: number[][],
+  mask: number[],
+  [q, k, v]: Float32Array[],
+): Float32Array {
+  const at = new Geometry(
+    Uint32Array.from(rows.flat()),
+    Uint8Array.from(mask),
+    batch,
+    nKeys,
+    nHeads,
+    dHead,
+  );
+  const [zLength, sLength] = [rows.length * nHeads * dHead, rows.length * nHeads * nKeys];
+  const [z, scores, pattern] = runBoth(
+    what,
+    [zLength, sLength, sLength],
+    (simd, [z, scores, pattern]) => twins.attend(simd, at, q, k, v, z, scores, pattern),
+  );
+  const none = new Float32Array();
+  const [bare] = runBoth(
+    what,
+    [zLength],
+    (simd, [z]) => twins.attend(simd, at, q, k, v, z, none, none),
+  );
+  assertSameBits(bare, z, `${what}, nothing observed`);
+  const [split] = runBoth(what, [sLength], (simd, [s]) => twins.attend_scores(simd, at, q, k, s));
+  assertSameBits(split, scores, `${what}, scores by themselves`);
+  const softmax = unwritten(sLength);
+  twins.softmax(true, false, scores, nKeys, softmax);
+  assertSameBits(softmax, pattern, `${what}, pattern by itself`);
+  const [mix] = runBoth(what, [zLength], (simd, [z]) => twins.attend_mix(simd, at, pattern, v, z));
+  assertSameBits(mix, z, `${what}, mix by itself`);
+  return z;
+}
+
+function operands({ batch, nKeys, nHeads, dHead }: Sizes, rows: number): Float32Array[] {
+  const keys = batch * nKeys * nHeads * dHead;
+  return [random(1, rows * nHeads * dHead).map((x) => x * 4), random(2, keys), random(3, keys)];
+}
+
+/** Every position of every batch entry. */
+function allRows({ batch, nKeys }: Sizes): number[][] {
+  return Array.from(
+    { length: batch * nKeys },
+    (_, i) => [Math.floor(i / nKeys), i % nKeys],
+  );
+}
+
+Deno.test("attend() in SIMD has its twin's bits at every small and awkward size, whole and in steps", () => {
+  for (const nKeys of [1, 2, 3, 4, 5, 11, 12, 13, 16, 17, 31, 37]) {
+    for (const dHead of [1, 2, 3, 4, 5, 8, 12, 13, 16, 20, 37]) {
+      const sizes = { batch: 2, nKeys, nHeads: 2, dHead };
+      const rows = allRows(sizes);
+      attend(`attend ${JSON.stringify(sizes)}`, sizes, rows, [], operands(sizes, rows.length));
+    }
+  }
+});
+
+Deno.test("attend() takes heads deeper than one transposed block", () => {
+  const sizes = { batch: 1, nKeys: 19, nHeads: 2, dHead: 300 };
+  attend("attend deep", sizes, allRows(sizes), [], operands(sizes, 19));
+});
+
+Deno.test("attend() takes rows in any order, masks, and rows that see nothing", () => {
+  const sizes = { batch: 3, nKeys: 21, nHeads: 2, dHead: 8 };
+  const rows = [[2, 20], [2, 3], [0, 7], [1, 0], [1, 20], [0, 0], [0, 20], [2, 5], [2, 18]];
+  // Batch entry 0 begins with three pads, entry 2 has holes.
+  const mask = Array.from({ length: 63 }, (_, i) => i < 3 || i === 44 || i === 60 ? 0 : 1);
+  const z = attend("attend masked", sizes, rows, mask, operands(sizes, rows.length));
+  // Row 5 is a pad that sees no key at all.
+  assertSameBits(z.subarray(5 * 16, 6 * 16), new Float32Array(16), "a row that sees nothing");
+});
+
+Deno.test("attend() gives a row the same bits alone, in a batch, with later keys and with pads", () => {
+  const sizes = { batch: 1, nKeys: 40, nHeads: 3, dHead: 20 };
+  const [q, k, v] = operands(sizes, 40);
+  const width = 60;
+  const whole = attend("whole", sizes, allRows(sizes), [], [q, k, v]);
+  for (const last of [0, 1, 15, 16, 30, 39]) {
+    const wanted = whole.subarray(last * width, (last + 1) * width);
+    const query = q.slice(last * width, (last + 1) * width);
+    assertSameBits(attend("alone", sizes, [[0, last]], [], [query, k, v]), wanted, `row ${last}`);
+    const prefix = { ...sizes, nKeys: last + 1 };
+    const [keys, values] = [k, v].map((x) => x.slice(0, (last + 1) * width));
+    const short = attend("prefix", prefix, [[0, last]], [], [query, keys, values]);
+    assertSameBits(short, wanted, `row ${last} without later keys`);
+    for (const pads of [1, 5, 16]) {
+      const padded = { ...sizes, nKeys: last + 1 + pads };
+      const left = [keys, values].map((x) => Float32Array.of(...random(9, pads * width), ...x));
+      const mask = Array.from({ length: padded.nKeys }, (_, i) => i < pads ? 0 : 1);
+      const shifted = attend("padded", padded, [[0, last + pads]], mask, [query, ...left]);
+      assertSameBits(shifted, wanted, `row ${last} after ${pads} pads`);
+    }
+  }
+});
+
+Deno.test("attend() never reads through a hidden key, not even an infinite one", () => {
+  const sizes = { batch: 1, nKeys: 9, nHeads: 2, dHead: 6 };
+  const rows = allRows(sizes);
+  const [q, k, v] = operands(sizes, rows.length);
+  const mask = Array.from({ length: 9 }, (_, i) => i === 4 ? 0 : 1);
+  const clean = attend("clean", sizes, rows, mask, [q, k, v]);
+  const [spoilt, infinite] = [k.slice().fill(NaN, 48, 60), v.slice().fill(Infinity, 48, 60)];
+  spoilt.fill(Infinity, 96);
+  infinite.fill(NaN, 96);
+  const hidden = attend("spoilt", sizes, rows, mask, [q, spoilt, infinite]);
+  // The last key is spoilt too; every row but the last does not see it.
+  assertSameBits(hidden.subarray(0, 96), clean.subarray(0, 96), "rows before the last");
+});
+
+Deno.test("attend_mix() mixes later keys when an edited pattern reaches them", () => {
+  const sizes = { batch: 2, nKeys: 6, nHeads: 2, dHead: 5 };
+  const rows = [[0, 0], [0, 3], [1, 2]];
+  const at = new Geometry(Uint32Array.from(rows.flat()), new Uint8Array(), 2, 6, 2, 5);
+  const [, , v] = operands(sizes, 3);
+  const pattern = random(7, 3 * 2 * 6).map((weight, i) => i % 5 === 0 ? 0 : weight);
+  const [z] = runBoth("mix", [30], (simd, [z]) => twins.attend_mix(simd, at, pattern, v, z));
+  const wanted = z.map((_, i) => {
+    const [row, h, d] = [Math.floor(i / 10), Math.floor(i / 5) % 2, i % 5];
+    let sum = 0;
+    for (let j = 0; j < 6; j++) {
+      sum += pattern[(row * 2 + h) * 6 + j] * v[((rows[row][0] * 6 + j) * 2 + h) * 5 + d];
+    }
+    return sum;
+  });
+  // Six products below 1, a few roundings.
+  z.forEach((value, i) => {
+    if (Math.abs(value - wanted[i]) > 1e-6) {
+      throw new Error(`z[${i}] is ${value}, wanted ${wanted[i]}`);
+    }
+  });
+});

@@ -1,0 +1,168 @@
+/* tslint:disable */
+/* eslint-disable */
+
+/**
+ * A product's operands, resident and packed, for timing.
+ */
+export class Bench {
+    free(): void;
+    [Symbol.dispose](): void;
+    gemm(act: number): void;
+    gemm_blocks(block: number): void;
+    gemm_bt(): void;
+    /**
+     * `a`: `[count, k]` for a product, `[count, n]` for one with the transpose; `b`: `[k, n]`.
+     */
+    constructor(a: Float32Array | number[], count: number, b: Float32Array | number[], k: number, n: number);
+    /**
+     * The results of the last product, row-major.
+     */
+    result(): Float32Array;
+}
+
+/**
+ * Rows as (batch, key) pairs, and the sizes.
+ */
+export class Geometry {
+    free(): void;
+    [Symbol.dispose](): void;
+    constructor(rows: Uint32Array | number[], key_mask: Uint8Array | number[], batch: number, n_keys: number, n_heads: number, d_head: number);
+}
+
+/**
+ * The operands of a product: `a` has `count` rows `a_stride` apart, `out` as many `out_stride` apart.
+ */
+export class Product {
+    free(): void;
+    [Symbol.dispose](): void;
+    constructor(count: number, k: number, n: number, a_stride: number, out_stride: number);
+    a_stride: number;
+    count: number;
+    k: number;
+    n: number;
+    out_stride: number;
+}
+
+export function activate(simd: boolean, act: number, x: Float32Array | number[], out: Float32Array): void;
+
+/**
+ * The float64 forms, as a truth for the float32 ones.
+ */
+export function activate_exact(act: number, grad: boolean, x: Float64Array | number[], out: Float64Array): void;
+
+export function activate_grad(simd: boolean, act: number, x: Float32Array | number[], dy: Float32Array | number[], out: Float32Array): void;
+
+/**
+ * All in one pass; `scores` and `pattern` are written unless they are empty.
+ */
+export function attend(simd: boolean, at: Geometry, q: Float32Array | number[], k: Float32Array | number[], v: Float32Array | number[], z: Float32Array, scores: Float32Array, pattern: Float32Array): void;
+
+export function attend_mix(simd: boolean, at: Geometry, pattern: Float32Array | number[], v: Float32Array | number[], z: Float32Array): void;
+
+export function attend_scores(simd: boolean, at: Geometry, q: Float32Array | number[], k: Float32Array | number[], scores: Float32Array): void;
+
+export function decode(simd: boolean, size: Product, codes: Float32Array | number[], w: Float32Array | number[], bias: Float32Array | number[] | null | undefined, out: Float32Array): void;
+
+/**
+ * True when multiply-add rounds once on this engine: 1 + 2⁻¹² squared loses its last bit otherwise.
+ */
+export function fused_multiply_add(): boolean;
+
+export function gemm(simd: boolean, size: Product, a: Float32Array | number[], b: Float32Array | number[], col_start: number, col_end: number, bias: Float32Array | number[] | null | undefined, act: number, out: Float32Array): void;
+
+export function gemm_blocks(simd: boolean, size: Product, a: Float32Array | number[], b: Float32Array | number[], block: number, bias: Float32Array | number[] | null | undefined, out: Float32Array): void;
+
+/**
+ * `a` is dy here, with a row of `col_end - col_start`; `ranges` are col_start, col_end, k_start, k_end.
+ */
+export function gemm_bt(simd: boolean, size: Product, a: Float32Array | number[], b: Float32Array | number[], ranges: Uint32Array | number[], out: Float32Array): void;
+
+/**
+ * Floating-point operations of one round of [`multiply_adds`].
+ */
+export function multiply_add_operations(): number;
+
+/**
+ * The machine's rate: `rounds` rounds of independent 128-bit multiply-adds.
+ */
+export function multiply_adds(rounds: number): number;
+
+export function norm(simd: boolean, x: Float32Array | number[], d: number, eps: number, center: boolean, weight: Float32Array | number[], bias: Float32Array | number[], out: Float32Array, scale: Float32Array, normalized: Float32Array): void;
+
+export function norm_scale(simd: boolean, x: Float32Array | number[], d: number, eps: number, center: boolean, centered: Float32Array, scale: Float32Array): void;
+
+/**
+ * True when `Kernels for f32` is the SIMD implementation in this build.
+ */
+export function simd_is_compiled_in(): boolean;
+
+export function softmax(simd: boolean, log: boolean, x: Float32Array | number[], n: number, out: Float32Array): void;
+
+export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
+
+export interface InitOutput {
+    readonly memory: WebAssembly.Memory;
+    readonly __wbg_bench_free: (a: number, b: number) => void;
+    readonly __wbg_geometry_free: (a: number, b: number) => void;
+    readonly __wbg_get_product_a_stride: (a: number) => number;
+    readonly __wbg_get_product_count: (a: number) => number;
+    readonly __wbg_get_product_k: (a: number) => number;
+    readonly __wbg_get_product_n: (a: number) => number;
+    readonly __wbg_get_product_out_stride: (a: number) => number;
+    readonly __wbg_product_free: (a: number, b: number) => void;
+    readonly __wbg_set_product_a_stride: (a: number, b: number) => void;
+    readonly __wbg_set_product_count: (a: number, b: number) => void;
+    readonly __wbg_set_product_k: (a: number, b: number) => void;
+    readonly __wbg_set_product_n: (a: number, b: number) => void;
+    readonly __wbg_set_product_out_stride: (a: number, b: number) => void;
+    readonly activate: (a: number, b: number, c: number, d: number, e: number, f: number, g: any) => void;
+    readonly activate_exact: (a: number, b: number, c: number, d: number, e: number, f: number, g: any) => void;
+    readonly activate_grad: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any) => void;
+    readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any, l: number, m: number, n: any, o: number, p: number, q: any) => void;
+    readonly attend_mix: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any) => void;
+    readonly attend_scores: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any) => void;
+    readonly bench_gemm: (a: number, b: number) => void;
+    readonly bench_gemm_blocks: (a: number, b: number) => void;
+    readonly bench_gemm_bt: (a: number) => void;
+    readonly bench_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => number;
+    readonly bench_result: (a: number) => [number, number];
+    readonly decode: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
+    readonly fused_multiply_add: () => number;
+    readonly gemm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: any) => void;
+    readonly gemm_blocks: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: any) => void;
+    readonly gemm_bt: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
+    readonly geometry_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
+    readonly multiply_add_operations: () => number;
+    readonly multiply_adds: (a: number) => number;
+    readonly norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: any, n: number, o: number, p: any, q: number, r: number, s: any) => void;
+    readonly norm_scale: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any, j: number, k: number, l: any) => void;
+    readonly product_new: (a: number, b: number, c: number, d: number, e: number) => number;
+    readonly simd_is_compiled_in: () => number;
+    readonly softmax: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: any) => void;
+    readonly __wbindgen_externrefs: WebAssembly.Table;
+    readonly __wbindgen_malloc: (a: number, b: number) => number;
+    readonly __wbindgen_free: (a: number, b: number, c: number) => void;
+    readonly __wbindgen_start: () => void;
+}
+
+export type SyncInitInput = BufferSource | WebAssembly.Module;
+
+/**
+ * Instantiates the given `module`, which can either be bytes or
+ * a precompiled `WebAssembly.Module`.
+ *
+ * @param {{ module: SyncInitInput }} module - Passing `SyncInitInput` directly is deprecated.
+ *
+ * @returns {InitOutput}
+ */
+export function initSync(module: { module: SyncInitInput } | SyncInitInput): InitOutput;
+
+/**
+ * If `module_or_path` is {RequestInfo} or {URL}, makes a request and
+ * for everything else, calls `WebAssembly.instantiate` directly.
+ *
+ * @param {{ module_or_path: InitInput | Promise<InitInput> }} module_or_path - Passing `InitInput` directly is deprecated.
+ *
+ * @returns {Promise<InitOutput>}
+ */
+export default function __wbg_init (module_or_path?: { module_or_path: InitInput | Promise<InitInput> } | InitInput | Promise<InitInput>): Promise<InitOutput>;

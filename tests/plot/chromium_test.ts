@@ -1,0 +1,99 @@
+import { assert, assertEquals } from "@std/assert";
+import { bar, imshow, line, scatter } from "../../src/plot/express.ts";
+import { htmlPage } from "../../src/plot/html.ts";
+import { noChromium, openPage } from "../_chromium.ts";
+
+const ignore = noChromium !== undefined;
+const reason = ignore ? ` (left out: ${noChromium})` : "";
+
+/** A matrix of waves, with a value of its own in most cells. */
+function waves(nRows: number, nColumns: number): number[][] {
+  return Array.from(
+    { length: nRows },
+    (_, i) => Array.from({ length: nColumns }, (_, j) => Math.sin(i + 1) * Math.cos(j)),
+  );
+}
+
+async function samplePage(): Promise<string> {
+  const x = waves(1, 40)[0];
+  const diagonal = {
+    type: "line",
+    x0: -1,
+    y0: -1,
+    x1: 1,
+    y1: 1,
+    line: { color: "gray", dash: "dot" },
+  };
+  const names = Array.from({ length: 24 }, (_, i) => String(i * 37 + 5));
+  return await htmlPage({
+    title: "Every kind of plot",
+    offline: true,
+    sections: [
+      {
+        heading: "Heat map",
+        figure: imshow(waves(8, 24), {
+          title: "Change in logit diff when ablating L5 SAE features for all prompts at pos 10",
+          xaxis: "Feature Idx",
+          yaxis: "Prompt Idx",
+          x: names,
+        }),
+      },
+      {
+        heading: "Facets",
+        figure: imshow([waves(6, 6), waves(6, 6), waves(6, 6)], { facetLabels: ["A", "B", "C"] }),
+      },
+      {
+        heading: "Bars",
+        figure: bar(["None", "L0", "All"], [3, 2, -1], { errorY: [0.2, 0.4, 0.3] }),
+      },
+      { heading: "Points", figure: scatter(x, x.map((v) => v / 2)).addShape(diagonal) },
+      { heading: "Lines", figure: line(waves(3, 20), { xaxis: "layer" }) },
+    ],
+  });
+}
+
+for (const [colorScheme, width] of [["light", 1000], ["dark", 380]] as const) {
+  Deno.test({
+    name: `htmlPage() draws every figure offline, ${colorScheme}, ${width} wide${reason}`,
+    ignore,
+    fn: async () => {
+      const path = await Deno.makeTempFile({ suffix: ".html" });
+      try {
+        await Deno.writeTextFile(path, await samplePage());
+        const page = await openPage(path, { width, colorScheme });
+        assertEquals(page.figuresDrawn, "5/5");
+        assertEquals(page.consoleErrors, []);
+        assertEquals(page.requests, []);
+        assertEquals(page.overflow, 0);
+        // Smoothed text alone gives an axis dozens of shades; a heat map adds one for each value.
+        assertEquals(page.coloursPerFigure.map((n) => n > 20), Array(5).fill(true));
+        assert(
+          page.coloursPerFigure[0] > 100,
+          `the heat map has ${page.coloursPerFigure[0]} colours`,
+        );
+      } finally {
+        await Deno.remove(path);
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: `Figure.save() draws .svg and .png${reason}`,
+  ignore,
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const figure = imshow(waves(3, 4), { title: "Waves" });
+      await figure.save(`${folder}/plot.svg`);
+      const svg = await Deno.readTextFile(`${folder}/plot.svg`);
+      assert(svg.startsWith("<svg") && svg.includes("Waves"), svg.slice(0, 200));
+      await figure.save(`${folder}/plot.png`, { width: 300, height: 200, scale: 1 });
+      const view = new DataView((await Deno.readFile(`${folder}/plot.png`)).buffer);
+      // Width and height stand at bytes 16 and 20 of a .png.
+      assertEquals([view.getUint32(16), view.getUint32(20)], [300, 200]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

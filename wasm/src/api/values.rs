@@ -1,0 +1,191 @@
+//! Values, weights and scopes.
+
+use super::{Outcome, dims, with};
+use crate::error::{Error, Result};
+use crate::heap::Handle;
+use crate::kernels::Packed;
+use crate::memory::{self, Buf};
+use crate::tape::Value;
+use crate::tensor::{Data, Dtype, Tensor, size_of_shape};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+// --- memory ---
+
+/// Bytes held by values, weights and the tape.
+#[wasm_bindgen]
+pub fn live_bytes() -> f64 {
+    memory::live_bytes() as f64
+}
+
+/// Sets the budget for [`live_bytes`].
+#[wasm_bindgen]
+pub fn set_memory_limit(bytes: f64) {
+    memory::set_limit(bytes.min(usize::MAX as f64) as usize);
+}
+
+/// Bytes held by packed weights.
+#[wasm_bindgen]
+pub fn packed_bytes() -> Outcome<f64> {
+    with(|engine| Ok(engine.weights.values().map(|w| w.data.len() * size_of::<f32>()).sum::<usize>() as f64))
+}
+
+/// The number of live values, for tests that look for leaks.
+#[wasm_bindgen]
+pub fn value_count() -> Outcome<u32> {
+    with(|engine| Ok(engine.values.len() as u32))
+}
+
+// --- scopes ---
+
+#[wasm_bindgen]
+pub fn begin_scope() -> Outcome<u32> {
+    with(|engine| Ok(engine.values.begin_scope() as u32))
+}
+
+#[wasm_bindgen]
+pub fn end_scope(depth: u32, keep: &[u32]) -> Outcome<()> {
+    with(|engine| {
+        engine.values.end_scope(depth as usize, keep);
+        Ok(())
+    })
+}
+
+// --- values ---
+
+/// A new tensor of zeros; dtype 0 float, 1 int, 2 bool. The caller fills it through [`data_pointer`].
+#[wasm_bindgen]
+pub fn allocate(shape: &[u32], dtype: u32) -> Outcome<Handle> {
+    with(|engine| {
+        let shape = dims(shape);
+        let len = shape.iter().try_fold(1usize, |total, &n| total.checked_mul(n)).unwrap_or(usize::MAX);
+        let tensor = match dtype {
+            0 => Tensor::float(shape, Buf::zeroed(len)?),
+            1 => Tensor::int(shape, Buf::zeroed(len)?),
+            _ => Tensor::bool(shape, Buf::zeroed(len)?),
+        };
+        Ok(engine.constant(tensor))
+    })
+}
+
+/// The address of a tensor's elements, valid until the next call into the module.
+#[wasm_bindgen]
+pub fn data_pointer(handle: Handle) -> Outcome<u32> {
+    with(|engine| {
+        Ok(match &engine.tensor(handle)?.data {
+            Data::Float(b) => b.as_ptr() as u32,
+            Data::Int(b) => b.as_ptr() as u32,
+            Data::Bool(b) => b.as_ptr() as u32,
+        })
+    })
+}
+
+#[wasm_bindgen]
+pub fn shape_of(handle: Handle) -> Outcome<Vec<u32>> {
+    with(|engine| Ok(engine.tensor(handle)?.shape.iter().map(|&n| n as u32).collect()))
+}
+
+#[wasm_bindgen]
+pub fn dtype_of(handle: Handle) -> Outcome<u32> {
+    with(|engine| {
+        Ok(match engine.tensor(handle)?.dtype() {
+            Dtype::Float => 0,
+            Dtype::Int => 1,
+            Dtype::Bool => 2,
+        })
+    })
+}
+
+#[wasm_bindgen]
+pub fn free(handle: Handle) -> Outcome<()> {
+    with(|engine| {
+        engine.values.free(handle);
+        Ok(())
+    })
+}
+
+/// A second handle to the same value, owned by the caller (no scope frees it). It isn't recorded.
+#[wasm_bindgen]
+pub fn own(handle: Handle) -> Outcome<Handle> {
+    with(|engine| {
+        let tensor = engine.tensor(handle)?.clone();
+        Ok(engine.values.insert_owned(Value::constant(tensor)))
+    })
+}
+
+/// A second handle to the same value in the innermost scope: later edits of one don't reach the other.
+#[wasm_bindgen]
+pub fn share(handle: Handle) -> Outcome<Handle> {
+    with(|engine| {
+        let value = engine.value(handle)?.clone();
+        Ok(engine.values.insert(value))
+    })
+}
+
+/// Lets `target` hold `source`'s value from now on: an edit in place, as the tape sees it.
+#[wasm_bindgen]
+pub fn assign(target: Handle, source: Handle) -> Outcome<()> {
+    with(|engine| {
+        let value = engine.value(source)?.clone();
+        *engine.values.get_mut(target)? = value;
+        Ok(())
+    })
+}
+
+/// Whether two handles share one buffer.
+#[wasm_bindgen]
+pub fn same_buffer(a: Handle, b: Handle) -> Outcome<bool> {
+    with(|engine| Ok(engine.tensor(a)?.same_buffer(engine.tensor(b)?)))
+}
+
+// --- packed weights ---
+
+/// Packs a `[k, n]` matrix for products; the weight lives until [`free_weight`].
+#[wasm_bindgen]
+pub fn pack(matrix: Handle) -> Outcome<u32> {
+    with(|engine| {
+        let matrix = engine.tensor(matrix)?;
+        let &[rows, cols] = &matrix.shape[..] else {
+            return Err(Error::Shape(format!("a weight to pack is a matrix, got shape {:?}", matrix.shape)));
+        };
+        let packed = Packed::pack(matrix.floats()?, rows, cols)?;
+        Ok(engine.weights.insert_owned(Rc::new(packed)))
+    })
+}
+
+#[wasm_bindgen]
+pub fn free_weight(weight: u32) -> Outcome<()> {
+    with(|engine| {
+        engine.weights.free(weight);
+        Ok(())
+    })
+}
+
+/// Rows of a packed weight as a `[rows.len(), n]` tensor; all of them when `rows` is empty.
+#[wasm_bindgen]
+pub fn unpack(weight: u32, rows: &[u32]) -> Outcome<Handle> {
+    with(|engine| {
+        let packed = engine.weight(weight)?;
+        let tensor = unpacked(&packed, rows)?;
+        Ok(engine.constant(tensor))
+    })
+}
+
+fn unpacked(packed: &Packed<f32>, rows: &[u32]) -> Result<Tensor<f32>> {
+    let all: Vec<u32>;
+    let rows = if rows.is_empty() {
+        all = (0..packed.rows as u32).collect();
+        &all
+    } else {
+        rows
+    };
+    if let Some(row) = rows.iter().find(|&&row| row as usize >= packed.rows) {
+        return Err(Error::Index(format!("row {row} is outside the weight's {} rows", packed.rows)));
+    }
+    let shape = vec![rows.len(), packed.cols];
+    let mut out = Buf::zeroed(size_of_shape(&shape))?;
+    for (out, &row) in out.chunks_exact_mut(packed.cols.max(1)).zip(rows) {
+        packed.read_row(row as usize, out);
+    }
+    Ok(Tensor::float(shape, out))
+}

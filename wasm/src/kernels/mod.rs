@@ -1,0 +1,186 @@
+//! Kernels: slices in, slices out, no handles, no allocation the caller doesn't see.
+//!
+//! Every kernel exists twice: a portable twin (`portable/`), generic over the scalar, which says in plain loops what is
+//! computed and in which order; and for float32 with 128-bit SIMD a fast version (`simd/`) with the same bits.
+//! [`Kernels`] picks: its provided methods are the twins, and `f32` overrides them where SIMD is compiled in.
+//!
+//! The order of every sum is part of a kernel's contract, and no row's bits depend on the rows beside it:
+//! - a cell of a matrix product is one accumulator that starts from the bias (or zero) and takes `k` in order with `mul_add`;
+//! - sums along a row's own axis of fixed length (layer norm) go over 16 partial sums, element `i` into sum `i % 16`
+//!   (as if padded with zeros), then folded as stated at [`portable::fold16`];
+//! - sums over keys go key by key in order, never in lanes: pads and later keys leave the bits as they are.
+
+pub mod activation;
+pub mod elementary;
+pub mod packed;
+pub mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod simd;
+
+pub use packed::{PANEL, Packed};
+
+use crate::real::Real;
+use elementary::Lane;
+use std::ops::Range;
+
+/// Element-wise functions with a derivative of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Activation {
+    Identity = 0,
+    Relu = 1,
+    /// 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), computed as x / (1 + exp(-2u)).
+    GeluNew = 2,
+    /// x Φ(x) with the exact normal distribution function.
+    Gelu = 3,
+    Silu = 4,
+    Tanh = 5,
+    Sigmoid = 6,
+    Exp = 7,
+}
+
+/// The rows that an attention kernel computes, and the keys they see.
+///
+/// Queries are compact: row `r` is the query of batch `rows[r].0` at key index `rows[r].1`, and it sees the keys
+/// `first[batch] ..= rows[r].1` (causal; `first` skips left pads). Keys and values are `[batch, n_keys, n_heads, d_head]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Attend<'a> {
+    pub rows: &'a [(u32, u32)],
+    /// One flag per (batch, key): 0 hides a key. Empty when every key is real.
+    pub key_mask: &'a [u8],
+    pub batch: usize,
+    pub n_keys: usize,
+    pub n_heads: usize,
+    pub d_head: usize,
+    /// Scores are `(q·k) / scale`.
+    pub scale: f64,
+}
+
+impl Attend<'_> {
+    /// True when row `r` sees key `key`.
+    pub fn sees(&self, r: usize, key: usize) -> bool {
+        let (batch, last) = self.rows[r];
+        key <= last as usize
+            && self.key_mask.get(batch as usize * self.n_keys + key).is_none_or(|&flag| flag != 0)
+    }
+}
+
+/// A row-major matrix operand: row `i` begins at `data[i * stride]`.
+#[derive(Clone, Copy)]
+pub struct Rows<'a, T> {
+    pub data: &'a [T],
+    pub stride: usize,
+    pub count: usize,
+}
+
+/// The same for a result; only the columns written are touched.
+pub struct RowsMut<'a, T> {
+    pub data: &'a mut [T],
+    pub stride: usize,
+}
+
+pub trait Kernels: Real + Lane {
+    /// `out[i, j] = act(bias[j] + Σ_k a[i, k] b[k, cols.start + j])` for `j < cols.len()`.
+    ///
+    /// `bias` is indexed by the column of `b` (its full width) and starts the accumulator; `k` runs over the whole of `b.rows`.
+    fn gemm(
+        a: Rows<Self>,
+        b: &Packed<Self>,
+        cols: Range<usize>,
+        bias: Option<&[Self]>,
+        act: Activation,
+        out: RowsMut<Self>,
+    ) {
+        portable::gemm(a, b, cols, bias, act, out);
+    }
+
+    /// `out[i, j] = (Σ_blocks (Σ_{k in block} a[i, k] b[k, j])) + bias[j]`: each block of `block` k's is summed from zero,
+    /// the block sums are added in order to a total that starts as the first block's sum, the bias is added last.
+    fn gemm_blocks(a: Rows<Self>, b: &Packed<Self>, block: usize, bias: Option<&[Self]>, out: RowsMut<Self>) {
+        portable::gemm_blocks(a, b, block, bias, out);
+    }
+
+    /// `out[i, k] = Σ_j dy[i, j] b[k, cols.start + j]`, `j` in order over `cols`: the product with the transpose, from
+    /// the same packed matrix, for the rows `ks` of `b` (out has `ks.len()` columns).
+    fn gemm_bt(dy: Rows<Self>, b: &Packed<Self>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<Self>) {
+        portable::gemm_bt(dy, b, cols, ks, out);
+    }
+
+    /// Layer norm's first half: `centered = x - mean(x)` (or `x` unless `center`), `scale = sqrt(mean(centered²) + eps)`.
+    /// `x`, `centered`: `[rows, d]`; `scale`: `[rows]`.
+    fn norm_scale(x: &[Self], d: usize, eps: Self, center: bool, centered: &mut [Self], scale: &mut [Self]) {
+        portable::norm_scale(x, d, eps, center, centered, scale);
+    }
+
+    /// The whole norm: `normalized = centered / scale`, `out = normalized * weight + bias` (a multiplication, then an addition,
+    /// each rounded). Without weight and bias `out` is `normalized`. Same bits as the halves. `scale`/`normalized` are
+    /// written when given.
+    #[allow(clippy::too_many_arguments)]
+    fn norm(
+        x: &[Self],
+        d: usize,
+        eps: Self,
+        center: bool,
+        affine: Option<(&[Self], &[Self])>,
+        out: &mut [Self],
+        scale: Option<&mut [Self]>,
+        normalized: Option<&mut [Self]>,
+    ) {
+        portable::norm(x, d, eps, center, affine, out, scale, normalized);
+    }
+
+    /// Softmax over rows of `n`: subtract the maximum, exponentiate, sum in order, divide. A row of nothing but -inf gives zeros.
+    fn softmax(x: &[Self], n: usize, out: &mut [Self]) {
+        portable::softmax(x, n, out);
+    }
+
+    /// `x - max - ln(Σ exp(x - max))` over rows of `n`.
+    fn log_softmax(x: &[Self], n: usize, out: &mut [Self]) {
+        portable::log_softmax(x, n, out);
+    }
+
+    /// Attention scores: `scores[r, h, j] = (Σ_d q[r, h, d] k[b, j, h, d]) / scale`, `d` in order; -inf where masked or `j` is later.
+    fn attend_scores(at: &Attend, q: &[Self], k: &[Self], scores: &mut [Self]) {
+        portable::attend_scores(at, q, k, scores);
+    }
+
+    /// The mix of values: `z[r, h, d] = Σ_j pattern[r, h, j] v[b, j, h, d]`, `j` over all keys in order.
+    fn attend_mix(at: &Attend, pattern: &[Self], v: &[Self], z: &mut [Self]) {
+        portable::attend_mix(at, pattern, v, z);
+    }
+
+    /// Scores, softmax and mix of each row in one pass, with a row of scratch; same bits as the three in turn.
+    /// `scores` and `pattern`, `[r, h, n_keys]`, are written when given.
+    fn attend(
+        at: &Attend,
+        q: &[Self],
+        k: &[Self],
+        v: &[Self],
+        z: &mut [Self],
+        scores: Option<&mut [Self]>,
+        pattern: Option<&mut [Self]>,
+    ) {
+        portable::attend(at, q, k, v, z, scores, pattern);
+    }
+
+    /// `out = f(x)`.
+    fn activate(f: Activation, x: &[Self], out: &mut [Self]) {
+        portable::activate(f, x, out);
+    }
+
+    /// `out = dy * f'(x)`.
+    fn activate_grad(f: Activation, x: &[Self], dy: &[Self], out: &mut [Self]) {
+        portable::activate_grad(f, x, dy, out);
+    }
+
+    /// `out[i, :] = bias + Σ_{f: codes[i, f] ≠ 0} codes[i, f] w[f, :]`, `f` in order, accumulators starting from `bias`:
+    /// the bits of [`Kernels::gemm`] at the cost of the active codes.
+    fn decode(codes: Rows<Self>, w: &Packed<Self>, bias: Option<&[Self]>, out: RowsMut<Self>) {
+        portable::decode(codes, w, bias, out);
+    }
+}
+
+impl Kernels for f64 {}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+impl Kernels for f32 {}

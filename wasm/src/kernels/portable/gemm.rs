@@ -1,0 +1,60 @@
+use crate::real::Real;
+use crate::kernels::activation::value;
+use crate::kernels::{Activation, Kernels, PANEL, Packed, Rows, RowsMut};
+use std::ops::Range;
+
+fn cell<T: Kernels>(b: &Packed<T>, k: usize, j: usize) -> T {
+    b.data[(j / PANEL * b.rows + k) * PANEL + j % PANEL]
+}
+
+/// `out[i, j] = act(bias[j] + Σ_k a[i, k] b[k, j])`. As in every product here, adding zero at the end makes a sum of -0 into
+/// +0, so that passing over a term and adding its zero are the same: [`super::decode`] skips codes of zero.
+pub fn gemm<T: Kernels>(
+    a: Rows<T>,
+    b: &Packed<T>,
+    cols: Range<usize>,
+    bias: Option<&[T]>,
+    act: Activation,
+    out: RowsMut<T>,
+) {
+    for i in 0..a.count {
+        for (at, j) in cols.clone().enumerate() {
+            let mut sum = bias.map_or(T::ZERO, |bias| bias[j]);
+            for k in 0..b.rows {
+                sum = Real::mul_add(a.data[i * a.stride + k], cell(b, k, j), sum);
+            }
+            out.data[i * out.stride + at] = value(act, sum + T::ZERO);
+        }
+    }
+}
+
+/// `out[i, j] = (Σ_blocks Σ_{k in block} a[i, k] b[k, j]) + bias[j]`, each block from zero, blocks in order.
+pub fn gemm_blocks<T: Kernels>(a: Rows<T>, b: &Packed<T>, block: usize, bias: Option<&[T]>, out: RowsMut<T>) {
+    for i in 0..a.count {
+        for j in 0..b.cols {
+            let mut total = T::ZERO;
+            for start in (0..b.rows).step_by(block.max(1)) {
+                let mut sum = T::ZERO;
+                for k in start..(start + block).min(b.rows) {
+                    sum = Real::mul_add(a.data[i * a.stride + k], cell(b, k, j), sum);
+                }
+                let sum = sum + T::ZERO;
+                total = if start == 0 { sum } else { total + sum };
+            }
+            out.data[i * out.stride + j] = bias.map_or(total, |bias| total + bias[j]);
+        }
+    }
+}
+
+/// `out[i, k] = Σ_j dy[i, j] b[k, cols.start + j]`, `j` in order.
+pub fn gemm_bt<T: Kernels>(dy: Rows<T>, b: &Packed<T>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<T>) {
+    for i in 0..dy.count {
+        for (at, k) in ks.clone().enumerate() {
+            let mut sum = T::ZERO;
+            for (from, j) in cols.clone().enumerate() {
+                sum = Real::mul_add(dy.data[i * dy.stride + from], cell(b, k, j), sum);
+            }
+            out.data[i * out.stride + at] = sum + T::ZERO;
+        }
+    }
+}

@@ -1,0 +1,67 @@
+use super::lanes::{F32x4, load, store};
+use crate::kernels::elementary::Lane;
+use crate::kernels::{PANEL, Packed, Rows, RowsMut};
+use core::arch::wasm32::*;
+
+/// Active codes collected before they are summed; a row with more takes several turns, which the sums in `out` carry over.
+const COLLECTED: usize = 256;
+
+/// The next active codes of `row` from `at` on, at most [`COLLECTED`], and where to go on.
+fn collect(row: &[f32], mut at: usize, active: &mut [(u32, f32); COLLECTED]) -> (usize, usize) {
+    let mut n = 0;
+    while at < row.len() && n < COLLECTED {
+        if at + 4 <= row.len() {
+            let codes = load(&row[at..]).0;
+            if !v128_any_true(f32x4_ne(codes, f32x4_splat(0.0))) {
+                at += 4;
+                continue;
+            }
+        }
+        if row[at] != 0.0 {
+            active[n] = (at as u32, row[at]);
+            n += 1;
+        }
+        at += 1;
+    }
+    (n, at)
+}
+
+/// `sums += Σ codes w[f, 16 columns]` over the active codes of a panel.
+#[inline(never)]
+fn add_codes(panel: &[f32], active: &[(u32, f32)], sums: &mut [f32; PANEL]) {
+    let mut acc = [0, 4, 8, 12].map(|at| load(&sums[at..]));
+    for &(f, code) in active {
+        let row = &panel[f as usize * PANEL..][..PANEL];
+        for (v, acc) in acc.iter_mut().enumerate() {
+            *acc = F32x4::all(code).madd(load(&row[4 * v..]), *acc);
+        }
+    }
+    acc.iter().enumerate().for_each(|(v, &acc)| store(&mut sums[4 * v..], acc + F32x4::ZERO));
+}
+
+pub fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
+    let mut active = [(0u32, 0f32); COLLECTED];
+    for i in 0..codes.count {
+        let row = &codes.data[i * codes.stride..][..w.rows];
+        let out = &mut out.data[i * out.stride..][..w.cols];
+        match bias {
+            Some(bias) => out.copy_from_slice(bias),
+            None => out.fill(0.0),
+        }
+        let mut at = 0;
+        // One turn at least, for the bias of a row without codes may be -0.
+        loop {
+            let (n, next) = collect(row, at, &mut active);
+            for (p, out) in out.chunks_mut(PANEL).enumerate() {
+                let mut sums = [0f32; PANEL];
+                sums[..out.len()].copy_from_slice(out);
+                add_codes(w.panel(p), &active[..n], &mut sums);
+                out.copy_from_slice(&sums[..out.len()]);
+            }
+            at = next;
+            if at >= row.len() {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The float32 kernels in 128-bit SIMD, with the bits of their twins.
+//!
+//! Pointers stay inside slices whose lengths each kernel checks on entry; the checks cost nothing beside the work.
+
+mod activation;
+mod attention;
+mod decode;
+mod gemm;
+mod lanes;
+mod norm;
+mod softmax;
+mod tile;
+mod transpose;
+
+use super::{Activation, Attend, Kernels, Packed, Rows, RowsMut};
+use std::ops::Range;
+
+impl Kernels for f32 {
+    fn gemm(a: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, bias: Option<&[f32]>, act: Activation, out: RowsMut<f32>) {
+        gemm::gemm(a, b, cols, bias, act, out);
+    }
+
+    fn gemm_blocks(a: Rows<f32>, b: &Packed<f32>, block: usize, bias: Option<&[f32]>, out: RowsMut<f32>) {
+        gemm::gemm_blocks(a, b, block, bias, out);
+    }
+
+    fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<f32>) {
+        gemm::gemm_bt(dy, b, cols, ks, out);
+    }
+
+    fn norm_scale(x: &[f32], d: usize, eps: f32, center: bool, centered: &mut [f32], scale: &mut [f32]) {
+        norm::norm_scale(x, d, eps, center, centered, scale);
+    }
+
+    fn norm(
+        x: &[f32],
+        d: usize,
+        eps: f32,
+        center: bool,
+        affine: Option<(&[f32], &[f32])>,
+        out: &mut [f32],
+        scale: Option<&mut [f32]>,
+        normalized: Option<&mut [f32]>,
+    ) {
+        norm::norm(x, d, eps, center, affine, out, scale, normalized);
+    }
+
+    fn softmax(x: &[f32], n: usize, out: &mut [f32]) {
+        softmax::softmax(x, n, out);
+    }
+
+    fn log_softmax(x: &[f32], n: usize, out: &mut [f32]) {
+        softmax::log_softmax(x, n, out);
+    }
+
+    fn attend_scores(at: &Attend, q: &[f32], k: &[f32], scores: &mut [f32]) {
+        attention::attend_scores(at, q, k, scores);
+    }
+
+    fn attend_mix(at: &Attend, pattern: &[f32], v: &[f32], z: &mut [f32]) {
+        attention::attend_mix(at, pattern, v, z);
+    }
+
+    fn attend(
+        at: &Attend,
+        q: &[f32],
+        k: &[f32],
+        v: &[f32],
+        z: &mut [f32],
+        scores: Option<&mut [f32]>,
+        pattern: Option<&mut [f32]>,
+    ) {
+        attention::attend(at, q, k, v, z, scores, pattern);
+    }
+
+    fn activate(f: Activation, x: &[f32], out: &mut [f32]) {
+        activation::activate(f, x, out);
+    }
+
+    fn activate_grad(f: Activation, x: &[f32], dy: &[f32], out: &mut [f32]) {
+        activation::activate_grad(f, x, dy, out);
+    }
+
+    fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
+        decode::decode(codes, w, bias, out);
+    }
+}

@@ -1,0 +1,194 @@
+//! The micro-kernel that all products share: `C[r, j] = start[r, j] + Σ_k A[r, k] B[k, j]` for one or two rows and 4 to 32 columns.
+//!
+//! Registers: eight accumulators at most (2x4, 1x8 vectors), four vectors of B, one element of A spread over four lanes. V8 keeps
+//! some of the sixteen registers for itself, and a tile with ten accumulators spills to less than half its speed; so does one
+//! whose loop over k is unrolled. A is row-major as it comes; the row of B that belongs to k lies at `b + k * b_step`.
+
+use super::lanes::madd;
+use core::arch::wasm32::*;
+
+/// A tile's operands. The pointers are valid for `k` steps, `rows` rows and the tile's columns.
+#[derive(Clone, Copy)]
+pub struct Tile {
+    pub a: *const f32,
+    pub a_stride: usize,
+    pub b: *const f32,
+    pub k: usize,
+    /// What the accumulators start from: a bias (stride 0) or the sums so far (C itself).
+    pub start: *const f32,
+    pub start_stride: usize,
+    pub c: *mut f32,
+    pub c_stride: usize,
+}
+
+/// Sixteen zeros to start from.
+pub static ZEROS: [f32; 16] = [0.0; 16];
+
+impl Tile {
+    /// The same tile `rows` further down.
+    pub fn down(self, rows: usize) -> Self {
+        Self {
+            a: self.a.wrapping_add(rows * self.a_stride),
+            start: self.start.wrapping_add(rows * self.start_stride),
+            c: self.c.wrapping_add(rows * self.c_stride),
+            ..self
+        }
+    }
+}
+
+/// Runs a tile of R rows and V vectors and stores it; adding zero makes -0 into +0.
+///
+/// # Safety
+/// The tile's pointers must be valid as stated, the rows of B `b_step` apart.
+#[inline(always)]
+unsafe fn run<const R: usize, const V: usize>(t: Tile, b_step: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut acc = [[f32x4_splat(0.0); V]; R];
+        for r in 0..R {
+            for v in 0..V {
+                acc[r][v] = v128_load(t.start.add(r * t.start_stride + 4 * v).cast());
+            }
+        }
+        let mut a = [t.a; R];
+        for r in 0..R {
+            a[r] = t.a.add(r * t.a_stride);
+        }
+        let mut b = t.b;
+        let end = t.a.add(t.k);
+        while a[0] != end {
+            let mut row = [f32x4_splat(0.0); V];
+            for v in 0..V {
+                row[v] = v128_load(b.add(4 * v).cast());
+            }
+            for r in 0..R {
+                let x = v128_load32_splat(a[r].cast());
+                for v in 0..V {
+                    acc[r][v] = madd(x, row[v], acc[r][v]);
+                }
+                a[r] = a[r].add(1);
+            }
+            b = b.add(b_step);
+        }
+        for r in 0..R {
+            for v in 0..V {
+                let sum = f32x4_add(acc[r][v], f32x4_splat(0.0));
+                v128_store(t.c.add(r * t.c_stride + 4 * v).cast(), sum);
+            }
+        }
+    }
+}
+
+/// Two rows by 16 columns of a packed panel. A function of its own, so that V8 tiers it up while a large product runs.
+///
+/// # Safety
+/// As [`run`], with B's rows 16 apart.
+#[inline(never)]
+pub unsafe fn tile_2x4(t: &Tile) {
+    // SAFETY: the caller's.
+    unsafe { run::<2, 4>(*t, 16) }
+}
+
+/// One row by 16 columns of a packed panel.
+///
+/// # Safety
+/// As [`run`], with B's rows 16 apart.
+#[inline(never)]
+pub unsafe fn tile_1x4(t: &Tile) {
+    // SAFETY: the caller's.
+    unsafe { run::<1, 4>(*t, 16) }
+}
+
+/// One row by the 32 columns of two neighbouring panels: eight independent sums keep the multipliers busy at one row.
+///
+/// # Safety
+/// As [`run`], with `t.b` and `second` panels, and 32 columns in `start` and C.
+#[inline(never)]
+pub unsafe fn tile_1x8(t: &Tile, second: *const f32) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut acc = [f32x4_splat(0.0); 8];
+        for v in 0..8 {
+            acc[v] = v128_load(t.start.add(4 * v).cast());
+        }
+        let (mut a, mut b0, mut b1) = (t.a, t.b, second);
+        for _ in 0..t.k {
+            let x = v128_load32_splat(a.cast());
+            for v in 0..4 {
+                acc[v] = madd(x, v128_load(b0.add(4 * v).cast()), acc[v]);
+                acc[v + 4] = madd(x, v128_load(b1.add(4 * v).cast()), acc[v + 4]);
+            }
+            a = a.add(1);
+            b0 = b0.add(16);
+            b1 = b1.add(16);
+        }
+        for v in 0..8 {
+            v128_store(t.c.add(4 * v).cast(), f32x4_add(acc[v], f32x4_splat(0.0)));
+        }
+    }
+}
+
+/// One or two rows by 16 or 4 columns of a B whose rows are `b_step` apart.
+///
+/// # Safety
+/// As [`run`].
+#[inline(never)]
+pub unsafe fn tile_strided(t: &Tile, rows: usize, vectors: usize, b_step: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        match (rows, vectors) {
+            (2, 4) => run::<2, 4>(*t, b_step),
+            (2, _) => run::<2, 1>(*t, b_step),
+            (_, 4) => run::<1, 4>(*t, b_step),
+            _ => run::<1, 1>(*t, b_step),
+        }
+    }
+}
+
+/// Every row of a panel, two at a time.
+///
+/// # Safety
+/// As [`tile_2x4`] for `rows` rows.
+pub unsafe fn panel(t: Tile, rows: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut i = 0;
+        while i + 2 <= rows {
+            tile_2x4(&t.down(i));
+            i += 2;
+        }
+        if i < rows {
+            tile_1x4(&t.down(i));
+        }
+    }
+}
+
+/// As [`panel`], but only columns `from..to` of the 16 exist in C, which begins at column `from`; the `start` row has all 16
+/// unless it is C itself (`continues`).
+///
+/// # Safety
+/// As [`panel`], with C valid for `to - from` columns.
+pub unsafe fn panel_part(t: Tile, rows: usize, from: usize, to: usize, continues: bool) {
+    // SAFETY: the room holds two rows of 16; what is copied are C's own columns.
+    unsafe {
+        let mut room = [0f32; 32];
+        let mut i = 0;
+        while i < rows {
+            let now = (rows - i).min(2);
+            let mut tile = Tile { c: room.as_mut_ptr(), c_stride: 16, ..t.down(i) };
+            if continues {
+                for r in 0..now {
+                    let sums = std::slice::from_raw_parts(t.down(i + r).c, to - from);
+                    room[16 * r + from..16 * r + to].copy_from_slice(sums);
+                }
+                (tile.start, tile.start_stride) = (room.as_ptr(), 16);
+            }
+            panel(tile, now);
+            for r in 0..now {
+                let out = std::slice::from_raw_parts_mut(t.down(i + r).c, to - from);
+                out.copy_from_slice(&room[16 * r + from..16 * r + to]);
+            }
+            i += now;
+        }
+    }
+}

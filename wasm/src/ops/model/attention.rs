@@ -1,0 +1,258 @@
+//! Attention for a set of rows: scores, the mix of values, and both with the softmax between them.
+//!
+//! Queries are compact (`[rows, n_heads, d_head]`), keys and values whole (`[batch, n_keys, n_heads, d_head]`): a full pass, a
+//! step of generation and a resumed run differ in their rows alone.
+
+use crate::error::Result;
+use crate::kernels::{Attend, Kernels};
+use crate::memory::Buf;
+use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
+use crate::shape_error;
+use crate::tensor::Tensor;
+use std::rc::Rc;
+
+/// The owned form of [`Attend`], shared by the ops of a run.
+#[derive(Clone)]
+pub struct Geometry {
+    pub rows: Rc<[(u32, u32)]>,
+    pub key_mask: Rc<[u8]>,
+    pub batch: usize,
+    pub n_keys: usize,
+    pub n_heads: usize,
+    pub d_head: usize,
+    pub scale: f64,
+}
+
+impl Geometry {
+    pub fn attend(&self) -> Attend<'_> {
+        Attend {
+            rows: &self.rows,
+            key_mask: &self.key_mask,
+            batch: self.batch,
+            n_keys: self.n_keys,
+            n_heads: self.n_heads,
+            d_head: self.d_head,
+            scale: self.scale,
+        }
+    }
+
+    fn check<T: Kernels>(&self, what: &str, tensor: &Tensor<T>, len: usize) -> Result<()> {
+        if tensor.len() != len {
+            return shape_error!(
+                "attention: {what} should hold {len} elements ({} rows, batch {}, {} keys, {} heads of {}), got shape {:?}",
+                self.rows.len(),
+                self.batch,
+                self.n_keys,
+                self.n_heads,
+                self.d_head,
+                tensor.shape
+            );
+        }
+        Ok(())
+    }
+
+    fn query_len(&self) -> usize {
+        self.rows.len() * self.n_heads * self.d_head
+    }
+
+    fn key_len(&self) -> usize {
+        self.batch * self.n_keys * self.n_heads * self.d_head
+    }
+
+    fn score_len(&self) -> usize {
+        self.rows.len() * self.n_heads * self.n_keys
+    }
+
+    fn score_shape(&self) -> Vec<usize> {
+        vec![self.rows.len(), self.n_heads, self.n_keys]
+    }
+
+    fn query_shape(&self) -> Vec<usize> {
+        vec![self.rows.len(), self.n_heads, self.d_head]
+    }
+
+    fn visible(&self, batch: usize, query: usize, key: usize) -> bool {
+        key <= query && self.key_mask.get(batch * self.n_keys + key).is_none_or(|&flag| flag != 0)
+    }
+
+    /// Calls `f(score index, query offset, key offset, visible)` for every (row, head, key).
+    fn each(&self, mut f: impl FnMut(usize, usize, usize, bool)) {
+        let (h, d) = (self.n_heads, self.d_head);
+        for (r, &(batch, query)) in self.rows.iter().enumerate() {
+            let (batch, query) = (batch as usize, query as usize);
+            for head in 0..h {
+                for key in 0..self.n_keys {
+                    let score = (r * h + head) * self.n_keys + key;
+                    let k = ((batch * self.n_keys + key) * h + head) * d;
+                    f(score, (r * h + head) * d, k, self.visible(batch, query, key));
+                }
+            }
+        }
+    }
+}
+
+fn dot<T: Kernels>(a: &[T], b: &[T]) -> T {
+    let mut sum = T::ZERO;
+    a.iter().zip(b).for_each(|(&a, &b)| sum += a * b);
+    sum
+}
+
+fn add_scaled<T: Kernels>(out: &mut [T], x: &[T], factor: T) {
+    out.iter_mut().zip(x).for_each(|(o, &x)| *o += x * factor);
+}
+
+/// `q·k / scale`, -inf where masked: `[rows, n_heads, n_keys]`.
+pub struct AttendScores(pub Geometry);
+
+impl<T: Kernels> Op<T> for AttendScores {
+    fn kind(&self) -> OpKind {
+        OpKind::AttendScores
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
+        let at = &self.0;
+        at.check("the queries", inputs[0], at.query_len())?;
+        at.check("the keys", inputs[1], at.key_len())?;
+        let mut scores = Buf::zeroed(at.score_len())?;
+        T::attend_scores(&at.attend(), inputs[0].floats()?, inputs[1].floats()?, &mut scores);
+        Ok(Tensor::float(at.score_shape(), scores))
+    }
+
+    // s = q·k/c where visible, constant elsewhere: dq = Σ_j ds k_j / c, dk_j = Σ_rows ds q / c.
+    fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
+        let at = &self.0;
+        let (q, k, ds) = (saved.input(0).floats()?, saved.input(1).floats()?, grad.floats()?);
+        let (mut dq, mut dk) = (Buf::zeroed(q.len())?, Buf::zeroed(k.len())?);
+        let (d, inverse) = (at.d_head, T::ONE / T::from_f64(at.scale));
+        at.each(|score, qi, ki, visible| {
+            if visible {
+                let factor = ds[score] * inverse;
+                add_scaled(&mut dq[qi..qi + d], &k[ki..ki + d], factor);
+                add_scaled(&mut dk[ki..ki + d], &q[qi..qi + d], factor);
+            }
+        });
+        Ok(vec![
+            Some(Tensor::float(saved.shapes[0].clone(), dq)),
+            Some(Tensor::float(saved.shapes[1].clone(), dk)),
+        ])
+    }
+}
+
+/// `z = Σ_j pattern_j v_j`: `[rows, n_heads, d_head]`.
+pub struct AttendMix(pub Geometry);
+
+impl<T: Kernels> Op<T> for AttendMix {
+    fn kind(&self) -> OpKind {
+        OpKind::AttendMix
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
+        let at = &self.0;
+        at.check("the pattern", inputs[0], at.score_len())?;
+        at.check("the values", inputs[1], at.key_len())?;
+        let mut z = Buf::zeroed(at.query_len())?;
+        T::attend_mix(&at.attend(), inputs[0].floats()?, inputs[1].floats()?, &mut z);
+        Ok(Tensor::float(at.query_shape(), z))
+    }
+
+    // dp_j = dz·v_j, dv_j = Σ_rows p_j dz; all keys take part, for an edited pattern may reach any of them.
+    fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
+        let at = &self.0;
+        let (p, v, dz) = (saved.input(0).floats()?, saved.input(1).floats()?, grad.floats()?);
+        let (mut dp, mut dv) = (Buf::zeroed(p.len())?, Buf::zeroed(v.len())?);
+        let d = at.d_head;
+        at.each(|score, qi, ki, _| {
+            dp[score] = dot(&dz[qi..qi + d], &v[ki..ki + d]);
+            if p[score] != T::ZERO {
+                add_scaled(&mut dv[ki..ki + d], &dz[qi..qi + d], p[score]);
+            }
+        });
+        Ok(vec![
+            Some(Tensor::float(saved.shapes[0].clone(), dp)),
+            Some(Tensor::float(saved.shapes[1].clone(), dv)),
+        ])
+    }
+}
+
+/// Scores, softmax and mix in one pass: inputs q, k, v; the bits of the three ops in turn.
+pub struct Attention(pub Geometry);
+
+/// What lies inside attention, for those who look.
+pub struct AttentionParts<T: Kernels> {
+    pub z: Tensor<T>,
+    pub scores: Tensor<T>,
+    pub pattern: Tensor<T>,
+}
+
+impl Attention {
+    fn check<T: Kernels>(&self, inputs: &[&Tensor<T>]) -> Result<()> {
+        self.0.check("the queries", inputs[0], self.0.query_len())?;
+        self.0.check("the keys", inputs[1], self.0.key_len())?;
+        self.0.check("the values", inputs[2], self.0.key_len())
+    }
+
+    /// The pass with scores and pattern written out.
+    pub fn parts<T: Kernels>(&self, inputs: &[&Tensor<T>]) -> Result<AttentionParts<T>> {
+        self.check(inputs)?;
+        let at = &self.0;
+        let mut z = Buf::zeroed(at.query_len())?;
+        let (mut scores, mut pattern) = (Buf::zeroed(at.score_len())?, Buf::zeroed(at.score_len())?);
+        let (q, k, v) = (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?);
+        T::attend(&at.attend(), q, k, v, &mut z, Some(&mut scores), Some(&mut pattern));
+        Ok(AttentionParts {
+            z: Tensor::float(at.query_shape(), z),
+            scores: Tensor::float(at.score_shape(), scores),
+            pattern: Tensor::float(at.score_shape(), pattern),
+        })
+    }
+}
+
+impl<T: Kernels> Op<T> for Attention {
+    fn kind(&self) -> OpKind {
+        OpKind::Attention
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
+        self.check(inputs)?;
+        let mut z = Buf::zeroed(self.0.query_len())?;
+        let (q, k, v) = (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?);
+        T::attend(&self.0.attend(), q, k, v, &mut z, None, None);
+        Ok(Tensor::float(self.0.query_shape(), z))
+    }
+
+    // The chain of the three: the pattern is computed again rather than kept, ds = p (dp - Σ_j p_j dp_j).
+    fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
+        let (q, k, v) = (saved.input(0), saved.input(1), saved.input(2));
+        let pattern = self.parts(&[q, k, v])?.pattern;
+        let wanted = [true, true];
+        let mixed = [Some(pattern.clone()), Some(v.clone())];
+        let shapes = [pattern.shape.clone(), v.shape.clone()];
+        let saved_mix = Saved { inputs: &mixed, shapes: &shapes, output: None, wanted: &wanted };
+        let mut through_mix = AttendMix(self.0.clone()).vjp(&saved_mix, grad)?;
+        let dv = through_mix.pop().flatten();
+        let mut ds = through_mix.pop().flatten().unwrap_or(Tensor::zeros(&pattern.shape)?);
+        let n = self.0.n_keys.max(1);
+        for (ds, p) in ds.floats_mut()?.chunks_exact_mut(n).zip(pattern.floats()?.chunks_exact(n)) {
+            let sum = dot(ds, p);
+            ds.iter_mut().zip(p).for_each(|(g, &p)| *g = p * (*g - sum));
+        }
+        let scored = [Some(q.clone()), Some(k.clone())];
+        let shapes = [q.shape.clone(), k.shape.clone()];
+        let saved_scores = Saved { inputs: &scored, shapes: &shapes, output: None, wanted: &wanted };
+        let mut gradients = AttendScores(self.0.clone()).vjp(&saved_scores, &ds)?;
+        gradients.push(dv);
+        Ok(gradients)
+    }
+}

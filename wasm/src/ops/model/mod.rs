@@ -1,0 +1,6 @@
+//! The operations of a transformer and of the autoencoders spliced into it.
+
+pub mod attention;
+pub mod codes;
+pub mod linear;
+pub mod norm;

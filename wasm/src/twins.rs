@@ -1,0 +1,297 @@
+//! Exports for the tests and benchmarks of the kernels: each kernel by its SIMD version and by its portable twin.
+//!
+//! `simd` chooses the version; matrices come row-major and are packed here.
+
+use crate::kernels::elementary::Lane;
+use crate::kernels::{Activation, Attend, Kernels, Packed, Rows, RowsMut, portable};
+use core::arch::wasm32::*;
+use wasm_bindgen::prelude::*;
+
+fn packed(b: &[f32], rows: usize, cols: usize) -> Packed<f32> {
+    Packed::pack(b, rows, cols).expect("the tests' matrices fit into memory")
+}
+
+fn activation(index: u32) -> Activation {
+    use Activation::*;
+    [Identity, Relu, GeluNew, Gelu, Silu, Tanh, Sigmoid, Exp][index as usize]
+}
+
+/// True when multiply-add rounds once on this engine: 1 + 2⁻¹² squared loses its last bit otherwise.
+#[wasm_bindgen]
+pub fn fused_multiply_add() -> bool {
+    let x = std::hint::black_box(1.0f32 + 1.0 / 4096.0);
+    Lane::madd(x, x, -(x * x)) != 0.0
+}
+
+/// True when `Kernels for f32` is the SIMD implementation in this build.
+#[wasm_bindgen]
+pub fn simd_is_compiled_in() -> bool {
+    cfg!(all(target_feature = "simd128", target_feature = "relaxed-simd"))
+}
+
+/// The operands of a product: `a` has `count` rows `a_stride` apart, `out` as many `out_stride` apart.
+#[wasm_bindgen]
+#[derive(Clone, Copy)]
+pub struct Product {
+    pub count: usize,
+    pub k: usize,
+    pub n: usize,
+    pub a_stride: usize,
+    pub out_stride: usize,
+}
+
+#[wasm_bindgen]
+impl Product {
+    #[wasm_bindgen(constructor)]
+    pub fn new(count: usize, k: usize, n: usize, a_stride: usize, out_stride: usize) -> Self {
+        Self { count, k, n, a_stride, out_stride }
+    }
+}
+
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn gemm(
+    simd: bool,
+    size: &Product,
+    a: &[f32],
+    b: &[f32],
+    col_start: usize,
+    col_end: usize,
+    bias: Option<Vec<f32>>,
+    act: u32,
+    out: &mut [f32],
+) {
+    let kernel = if simd { <f32 as Kernels>::gemm } else { portable::gemm };
+    let rows = Rows { data: a, stride: size.a_stride, count: size.count };
+    let out = RowsMut { data: out, stride: size.out_stride };
+    kernel(rows, &packed(b, size.k, size.n), col_start..col_end, bias.as_deref(), activation(act), out);
+}
+
+#[wasm_bindgen]
+pub fn gemm_blocks(
+    simd: bool,
+    size: &Product,
+    a: &[f32],
+    b: &[f32],
+    block: usize,
+    bias: Option<Vec<f32>>,
+    out: &mut [f32],
+) {
+    let kernel = if simd { <f32 as Kernels>::gemm_blocks } else { portable::gemm_blocks };
+    let rows = Rows { data: a, stride: size.a_stride, count: size.count };
+    let out = RowsMut { data: out, stride: size.out_stride };
+    kernel(rows, &packed(b, size.k, size.n), block, bias.as_deref(), out);
+}
+
+/// `a` is dy here, with a row of `col_end - col_start`; `ranges` are col_start, col_end, k_start, k_end.
+#[wasm_bindgen]
+pub fn gemm_bt(simd: bool, size: &Product, a: &[f32], b: &[f32], ranges: &[u32], out: &mut [f32]) {
+    let kernel = if simd { <f32 as Kernels>::gemm_bt } else { portable::gemm_bt };
+    let rows = Rows { data: a, stride: size.a_stride, count: size.count };
+    let out = RowsMut { data: out, stride: size.out_stride };
+    let at = |i: usize| ranges[i] as usize;
+    kernel(rows, &packed(b, size.k, size.n), at(0)..at(1), at(2)..at(3), out);
+}
+
+#[wasm_bindgen]
+pub fn decode(simd: bool, size: &Product, codes: &[f32], w: &[f32], bias: Option<Vec<f32>>, out: &mut [f32]) {
+    let kernel = if simd { <f32 as Kernels>::decode } else { portable::decode };
+    let rows = Rows { data: codes, stride: size.a_stride, count: size.count };
+    let out = RowsMut { data: out, stride: size.out_stride };
+    kernel(rows, &packed(w, size.k, size.n), bias.as_deref(), out);
+}
+
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn norm_scale(
+    simd: bool,
+    x: &[f32],
+    d: usize,
+    eps: f32,
+    center: bool,
+    centered: &mut [f32],
+    scale: &mut [f32],
+) {
+    let kernel = if simd { <f32 as Kernels>::norm_scale } else { portable::norm_scale };
+    kernel(x, d, eps, center, centered, scale);
+}
+
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn norm(
+    simd: bool,
+    x: &[f32],
+    d: usize,
+    eps: f32,
+    center: bool,
+    weight: &[f32],
+    bias: &[f32],
+    out: &mut [f32],
+    scale: &mut [f32],
+    normalized: &mut [f32],
+) {
+    let kernel = if simd { <f32 as Kernels>::norm } else { portable::norm };
+    let affine = (!weight.is_empty()).then_some((weight, bias));
+    kernel(x, d, eps, center, affine, out, Some(scale), Some(normalized));
+}
+
+#[wasm_bindgen]
+pub fn softmax(simd: bool, log: bool, x: &[f32], n: usize, out: &mut [f32]) {
+    let kernel = match (simd, log) {
+        (true, false) => <f32 as Kernels>::softmax,
+        (true, true) => <f32 as Kernels>::log_softmax,
+        (false, false) => portable::softmax,
+        (false, true) => portable::log_softmax,
+    };
+    kernel(x, n, out);
+}
+
+/// Rows as (batch, key) pairs, and the sizes.
+#[wasm_bindgen]
+pub struct Geometry {
+    rows: Vec<(u32, u32)>,
+    key_mask: Vec<u8>,
+    batch: usize,
+    n_keys: usize,
+    n_heads: usize,
+    d_head: usize,
+}
+
+#[wasm_bindgen]
+impl Geometry {
+    #[wasm_bindgen(constructor)]
+    pub fn new(rows: &[u32], key_mask: &[u8], batch: usize, n_keys: usize, n_heads: usize, d_head: usize) -> Self {
+        let rows = rows.as_chunks::<2>().0.iter().map(|pair| (pair[0], pair[1])).collect();
+        Self { rows, key_mask: key_mask.to_vec(), batch, n_keys, n_heads, d_head }
+    }
+}
+
+impl Geometry {
+    fn attend(&self) -> Attend<'_> {
+        Attend {
+            rows: &self.rows,
+            key_mask: &self.key_mask,
+            batch: self.batch,
+            n_keys: self.n_keys,
+            n_heads: self.n_heads,
+            d_head: self.d_head,
+            scale: (self.d_head as f64).sqrt(),
+        }
+    }
+}
+
+/// All in one pass; `scores` and `pattern` are written unless they are empty.
+#[wasm_bindgen]
+#[allow(clippy::too_many_arguments)]
+pub fn attend(
+    simd: bool,
+    at: &Geometry,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    z: &mut [f32],
+    scores: &mut [f32],
+    pattern: &mut [f32],
+) {
+    let kernel = if simd { <f32 as Kernels>::attend } else { portable::attend };
+    let scores = (!scores.is_empty()).then_some(scores);
+    let pattern = (!pattern.is_empty()).then_some(pattern);
+    kernel(&at.attend(), q, k, v, z, scores, pattern);
+}
+
+#[wasm_bindgen]
+pub fn attend_scores(simd: bool, at: &Geometry, q: &[f32], k: &[f32], scores: &mut [f32]) {
+    let kernel = if simd { <f32 as Kernels>::attend_scores } else { portable::attend_scores };
+    kernel(&at.attend(), q, k, scores);
+}
+
+#[wasm_bindgen]
+pub fn attend_mix(simd: bool, at: &Geometry, pattern: &[f32], v: &[f32], z: &mut [f32]) {
+    let kernel = if simd { <f32 as Kernels>::attend_mix } else { portable::attend_mix };
+    kernel(&at.attend(), pattern, v, z);
+}
+
+#[wasm_bindgen]
+pub fn activate(simd: bool, act: u32, x: &[f32], out: &mut [f32]) {
+    let kernel = if simd { <f32 as Kernels>::activate } else { portable::activate };
+    kernel(activation(act), x, out);
+}
+
+#[wasm_bindgen]
+pub fn activate_grad(simd: bool, act: u32, x: &[f32], dy: &[f32], out: &mut [f32]) {
+    let kernel = if simd { <f32 as Kernels>::activate_grad } else { portable::activate_grad };
+    kernel(activation(act), x, dy, out);
+}
+
+/// The float64 forms, as a truth for the float32 ones.
+#[wasm_bindgen]
+pub fn activate_exact(act: u32, grad: bool, x: &[f64], out: &mut [f64]) {
+    let ones = vec![1.0; x.len()];
+    if grad {
+        portable::activate_grad(activation(act), x, &ones, out);
+    } else {
+        portable::activate(activation(act), x, out);
+    }
+}
+
+/// A product's operands, resident and packed, for timing.
+#[wasm_bindgen]
+pub struct Bench {
+    a: Vec<f32>,
+    b: Packed<f32>,
+    out: Vec<f32>,
+    count: usize,
+}
+
+#[wasm_bindgen]
+impl Bench {
+    /// `a`: `[count, k]` for a product, `[count, n]` for one with the transpose; `b`: `[k, n]`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(a: &[f32], count: usize, b: &[f32], k: usize, n: usize) -> Self {
+        Self { a: a.to_vec(), b: packed(b, k, n), out: vec![0.0; count * k.max(n)], count }
+    }
+
+    pub fn gemm(&mut self, act: u32) {
+        let rows = Rows { data: &self.a, stride: self.b.rows, count: self.count };
+        let out = RowsMut { data: &mut self.out, stride: self.b.cols };
+        f32::gemm(rows, &self.b, 0..self.b.cols, None, activation(act), out);
+    }
+
+    pub fn gemm_blocks(&mut self, block: usize) {
+        let rows = Rows { data: &self.a, stride: self.b.rows, count: self.count };
+        f32::gemm_blocks(rows, &self.b, block, None, RowsMut { data: &mut self.out, stride: self.b.cols });
+    }
+
+    pub fn gemm_bt(&mut self) {
+        let rows = Rows { data: &self.a, stride: self.b.cols, count: self.count };
+        let out = RowsMut { data: &mut self.out, stride: self.b.rows };
+        f32::gemm_bt(rows, &self.b, 0..self.b.cols, 0..self.b.rows, out);
+    }
+
+    /// The results of the last product, row-major.
+    pub fn result(&self) -> Vec<f32> {
+        self.out.clone()
+    }
+}
+
+/// Sums that [`multiply_adds`] keeps: enough to hide the instruction's latency, few enough to stay in registers.
+const SUMS: usize = 10;
+
+/// Floating-point operations of one round of [`multiply_adds`].
+#[wasm_bindgen]
+pub fn multiply_add_operations() -> usize {
+    SUMS * 4 * 2
+}
+
+/// The machine's rate: `rounds` rounds of independent 128-bit multiply-adds.
+#[wasm_bindgen]
+pub fn multiply_adds(rounds: u32) -> f32 {
+    let mut sums = [f32x4_splat(0.0); SUMS];
+    let (x, y) = (std::hint::black_box(f32x4_splat(0.999)), std::hint::black_box(f32x4_splat(0.001)));
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = f32x4_relaxed_madd(*sum, x, y);
+        }
+    }
+    f32x4_extract_lane::<0>(sums.into_iter().fold(y, |a, b| f32x4_add(a, b)))
+}
