@@ -5,9 +5,9 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
-import { ShapeError } from "../core/errors.ts";
+import { ConfigError, ShapeError } from "../core/errors.ts";
 import { normal } from "../core/random.ts";
-import { apply, handleOf, lentTensor, Tensor, tensorOf } from "../core/tensor.ts";
+import { apply, handleOf, lentTensor, type Tensor, tensorOf } from "../core/tensor.ts";
 import { currentScope } from "../core/scope.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
 import { HookPoint } from "../hooks/hook_point.ts";
@@ -89,8 +89,8 @@ function randomWeights(cfg: SaeConfig, seed: number): Map<string, WeightArray> {
  * ```
  */
 export class HookedSAE extends HookedModule implements Disposable {
-  /** What kind of SAE this is, and where it belongs. */
-  readonly cfg: SaeConfig;
+  /** What kind of SAE this is, and where it belongs. Folding replaces it. */
+  cfg: SaeConfig;
   /** Whether the error term is added when the SAE is spliced in and the splice doesn't say. */
   useErrorTerm: boolean;
   /** The flattened input, before normalisation and `b_dec`. */
@@ -235,24 +235,37 @@ export class HookedSAE extends HookedModule implements Disposable {
 
   /**
    * Scales the decoder's rows to length 1 and the encoder to make up for it. The reconstruction stays.
+   *
+   * @throws {ConfigError} If that would change which codes are kept, as it would for topk SAEs without `rescaleActsByDecoderNorm`.
    */
   foldWDecNorm(): void {
-    const { store } = this.#weights;
-    const { dSae } = this.cfg;
-    const norms = this.W_dec.norm(-1);
-    const row = norms.reshape(1, dSae);
-    const scaled = new Map<string, Tensor>(this.stateDict());
-    scaled.set("W_dec", this.W_dec.div(norms.unsqueeze(-1)));
-    scaled.set("W_enc", this.W_enc.mul(row));
-    for (const name of SAE_KINDS[this.cfg.architecture].scaledByNorm) {
-      scaled.set(name, store.view(name).mul(norms));
-    }
-    const arrays = [...scaled].map(([name, tensor]): [string, WeightArray] => [
-      name,
-      { shape: tensor.shape, data: tensor.data() as Float32Array },
+    const { dSae, architecture } = this.cfg;
+    const { scaledByNorm, whyUnfoldable } = SAE_KINDS[architecture];
+    const why = whyUnfoldable?.(this.cfg);
+    if (why !== undefined) throw new ConfigError(`Cannot fold the decoder's norms of this ${architecture} SAE: ${why}.`);
+    // A row of zeros stays one instead of becoming NaN.
+    const norms = this.W_dec.norm(-1).clamp(1e-8);
+    const biases = scaledByNorm.map((name): [string, Tensor] => [name, this.#weights.store.view(name).mul(norms)]);
+    this.#replaceWeights([
+      ["W_dec", this.W_dec.div(norms.unsqueeze(-1))],
+      ["W_enc", this.W_enc.mul(norms.reshape(1, dSae))],
+      ...biases,
     ]);
-    // Clones may share the old weights, so they are left to whoever holds them.
-    this.#weights = loaded(this.cfg, new Map(arrays));
+  }
+
+  /**
+   * Folds the factor that activations were multiplied by in training (`expected_average_only_in`) into the weights, so that the SAE
+   * reads and writes activations as they are (SAELens' `fold_activation_norm_scaling_factor`). Biases of codes stay.
+   *
+   * @param factor What activations were multiplied by.
+   */
+  foldActivationNormScalingFactor(factor: number): void {
+    this.#replaceWeights([
+      ["W_enc", this.W_enc.mul(factor)],
+      ["W_dec", this.W_dec.div(factor)],
+      ["b_dec", this.b_dec.div(factor)],
+    ]);
+    this.cfg = { ...this.cfg, normalizeActivations: "none" };
   }
 
   /** An SAE with the same weights, and flags and hook points of its own; hooks aren't copied. */
@@ -269,6 +282,15 @@ export class HookedSAE extends HookedModule implements Disposable {
   override toString(): string {
     const { architecture, dIn, dSae, hookName } = this.cfg;
     return `HookedSAE(${architecture}, ${hookName}, ${dIn} → ${dSae})`;
+  }
+
+  /** Puts other weights in the place of some. Clones may share the old ones, so these are left to whoever holds them. */
+  #replaceWeights(changed: readonly [string, Tensor][]): void {
+    const arrays = [...this.stateDict(), ...changed].map(([name, tensor]): [string, WeightArray] => [
+      name,
+      { shape: tensor.shape, data: tensor.data() as Float32Array },
+    ]);
+    this.#weights = loaded(this.cfg, new Map(arrays));
   }
 
   /** The SAE by itself: its own hooks fire. */

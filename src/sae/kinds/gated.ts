@@ -5,6 +5,7 @@
  */
 
 import { core, type Handle } from "../../core/engine.ts";
+import { ownValue } from "../../core/memory.ts";
 import { copyIn, scoped } from "../../core/scope.ts";
 import { CODE, type SaeKind } from "./kind.ts";
 
@@ -21,7 +22,7 @@ export const GATED: SaeKind = {
     const bGate = store.plain("b_gate");
     const bMag = store.plain("b_mag");
     const rMag = store.plain("r_mag");
-    const scale = store.derived("exp(r_mag)", scoped(() => core().own(core().activate(CODE.exp, rMag))));
+    const scale = store.derived("exp(r_mag)", scoped(() => ownValue(core().activate(CODE.exp, rMag))));
     const dims = new Uint32Array([cfg.dSae]);
     const zero = () => copyIn(new Float32Array([0]), [], "float32");
     return {

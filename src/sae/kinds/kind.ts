@@ -32,6 +32,8 @@ export interface SaeKind {
   load(store: ParameterStore, cfg: SaeConfig): KindOps;
   /** The vectors [dSae] that scale with the decoder's norms when these are folded into the encoder. */
   readonly scaledByNorm: readonly string[];
+  /** Why the norms of this SAE's decoder can't be folded; `undefined` when they can. */
+  readonly whyUnfoldable?: (cfg: SaeConfig) => string | undefined;
 }
 
 /** The core's codes of what kinds compute with. */

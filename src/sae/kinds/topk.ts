@@ -6,6 +6,7 @@
 
 import { core, type Handle } from "../../core/engine.ts";
 import { ConfigError } from "../../core/errors.ts";
+import { ownValue } from "../../core/memory.ts";
 import { scoped } from "../../core/scope.ts";
 import { CODE, encoder, type SaeKind } from "./kind.ts";
 
@@ -14,7 +15,7 @@ function rowNorms(weight: number): Handle {
   return scoped(() => {
     const rows = core().unpack(weight, new Uint32Array());
     const squares = core().sum(core().binary(CODE.mul, rows, rows), new Uint32Array([1]), false);
-    return core().own(core().unary(2, squares));
+    return ownValue(core().unary(2, squares));
   });
 }
 
@@ -24,6 +25,10 @@ function rowNorms(weight: number): Handle {
  */
 export const TOPK: SaeKind = {
   scaledByNorm: ["b_enc"],
+  whyUnfoldable: ({ rescaleActsByDecoderNorm }) =>
+    rescaleActsByDecoderNorm
+      ? undefined
+      : "it would change which codes are the k largest, as rescaleActsByDecoderNorm is false",
   load(store, cfg) {
     const { k } = cfg;
     if (k === undefined) throw new ConfigError("A topk SAE needs `k`, the number of codes to keep.");

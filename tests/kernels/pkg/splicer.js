@@ -15,12 +15,6 @@ export class Bench {
         wasm.__wbg_bench_free(ptr, 0);
     }
     /**
-     * @param {number} act
-     */
-    gemm(act) {
-        wasm.bench_gemm(this.__wbg_ptr, act);
-    }
-    /**
      * @param {number} block
      */
     gemm_blocks(block) {
@@ -28,6 +22,12 @@ export class Bench {
     }
     gemm_bt() {
         wasm.bench_gemm_bt(this.__wbg_ptr);
+    }
+    /**
+     * @param {number} act
+     */
+    gemm(act) {
+        wasm.bench_gemm(this.__wbg_ptr, act);
     }
     /**
      * `a`: `[count, k]` for a product, `[count, n]` for one with the transpose; `b`: `[k, n]`.
@@ -615,12 +615,12 @@ export function norm_scale(simd, x, d, eps, center, centered, scale) {
 }
 
 /**
- * True when `Kernels for f32` is the SIMD implementation in this build.
- * @returns {boolean}
+ * How often a SIMD kernel has been called.
+ * @returns {number}
  */
-export function simd_is_compiled_in() {
-    const ret = wasm.simd_is_compiled_in();
-    return ret !== 0;
+export function simd_calls() {
+    const ret = wasm.simd_calls();
+    return ret >>> 0;
 }
 
 /**
