@@ -237,8 +237,7 @@ function resolveTogether(selectors: readonly Selector[], shape: readonly number[
     { length: sizeOf(common) },
     (_, i) =>
       selectors.reduce(
-        (sum, s, axis) =>
-          s.kind === "list" ? sum + entryAt(s, common, i) * strides[axis] : sum,
+        (sum, s, axis) => s.kind === "list" ? sum + entryAt(s, common, i) * strides[axis] : sum,
         0,
       ),
   );

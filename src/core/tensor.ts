@@ -839,7 +839,10 @@ export function apply(
  * @param tensor The value.
  * @param onArrival Sees the gradient; a tensor that it returns replaces it for what comes before.
  */
-export function watchedTensor(tensor: Tensor, onArrival: (gradient: Tensor) => Tensor | void): Tensor {
+export function watchedTensor(
+  tensor: Tensor,
+  onArrival: (gradient: Tensor) => Tensor | void,
+): Tensor {
   const watched = apply([tensor], core().watch);
   const node = nodeOf(watched);
   if (node) {
@@ -857,7 +860,11 @@ function scalarTensor(value: Operand, beside?: Operand): Tensor {
   const dtype = beside instanceof Tensor ? beside.dtype : "float32";
   const isMask = dtype === "bool" && (value === 0 || value === 1);
   const isInt = dtype === "int32" && (value | 0) === value;
-  const data = isMask ? new Uint8Array([value]) : isInt ? new Int32Array([value]) : new Float32Array([value]);
+  const data = isMask
+    ? new Uint8Array([value])
+    : isInt
+    ? new Int32Array([value])
+    : new Float32Array([value]);
   return ownedTensor(data, []);
 }
 
@@ -940,14 +947,19 @@ function inferredShape(shape: readonly number[], tensor: Tensor): number[] {
 /** Stretches two tensors to their common shape. */
 function sameShape(a: Tensor, b: Tensor): [Tensor, Tensor] {
   const rank = Math.max(a.rank, b.rank);
-  const [x, y] = [a, b].map(({ shape }) => [...Array<number>(rank - shape.length).fill(1), ...shape]);
+  const [x, y] = [a, b].map((
+    { shape },
+  ) => [...Array<number>(rank - shape.length).fill(1), ...shape]);
   if (x.some((n, axis) => n !== y[axis] && n !== 1 && y[axis] !== 1)) {
     throw new ShapeError(
-      `Cannot compare [${a.shape.join(", ")}] with [${b.shape.join(", ")}]: the shapes don't broadcast.`,
+      `Cannot compare [${a.shape.join(", ")}] with [${
+        b.shape.join(", ")
+      }]: the shapes don't broadcast.`,
     );
   }
   const common = x.map((n, axis) => (n === 1 ? y[axis] : n));
-  const stretched = (tensor: Tensor) => tensor.shape.join() === common.join() ? tensor : tensor.expand(common);
+  const stretched = (tensor: Tensor) =>
+    tensor.shape.join() === common.join() ? tensor : tensor.expand(common);
   return [stretched(a), stretched(b)];
 }
 
