@@ -21,10 +21,16 @@
 export * from "./src/core/errors.ts";
 export type { Dtype, TypedArray } from "./src/core/dtype.ts";
 export { noGrad } from "./src/core/gradients.ts";
+export { type MemoryUsage, memoryUsage, setMemoryLimit } from "./src/core/memory.ts";
 export { Tensor } from "./src/core/tensor.ts";
 export { HookPoint } from "./src/hooks/hook_point.ts";
+export type { HookFunction, HookSpec, PointSelector } from "./src/hooks/hook_registry.ts";
 export { HookedModule } from "./src/hooks/hooked_root.ts";
 export { ActivationCache } from "./src/hooks/activation_cache.ts";
 export { HookedTransformer } from "./src/session/hooked_transformer.ts";
 export { HookedSAETransformer } from "./src/session/hooked_sae_transformer.ts";
 export { HookedSAE, HookedSAE as SAE } from "./src/sae/hooked_sae.ts";
+export * as utils from "./src/session/utils.ts";
+export * from "./src/plot/express.ts";
+export { htmlPage, type PageOptions, type PageSection, type PageTable } from "./src/plot/html.ts";
+export { progress, type ProgressOptions } from "./src/plot/progress.ts";

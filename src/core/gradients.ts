@@ -65,9 +65,10 @@ export function recordedRun<R>(label: string, forward: () => R): R {
   }
 }
 
-/** Drops every recording that waits for a backward pass. */
+/** Drops every recording that waits for a backward pass, those of expressions outside runs too. */
 export function releaseTapes(): void {
   for (const { group } of pending) core().release_group(group);
+  for (const node of stops.keys()) core().release_group(core().group_of(node));
   forgetReleased();
 }
 

@@ -84,7 +84,11 @@ function raggedError(shape: readonly number[]): ShapeError {
 }
 
 function isTypedArray(value: unknown): value is ArrayBufferView & ArrayLike<number> {
-  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+  return ArrayBuffer.isView(value) && !(value instanceof DataView) && !isBigIntArray(value);
+}
+
+function isBigIntArray(value: unknown): value is BigInt64Array | BigUint64Array {
+  return value instanceof BigInt64Array || value instanceof BigUint64Array;
 }
 
 function typedDtype(value: ArrayBufferView): Dtype {
@@ -163,22 +167,23 @@ export class Tensor {
     if (isTypedArray(values)) {
       return Tensor.#flat(values, shape ?? [values.length], dtype ?? typedDtype(values));
     }
-    if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
+    if (isBigIntArray(values)) {
       return Tensor.#flat(Array.from(values, Number), shape ?? [values.length], dtype ?? "int32");
     }
     const nested = nestedShape(values as Nested);
     const flat: (number | boolean)[] = [];
     flattened(values as Nested, nested, 0, flat);
-    const boolean = flat.length > 0 && typeof flat[0] === "boolean";
+    const boolean = flat.length > 0 && flat.every((value) => typeof value === "boolean");
     return Tensor.#flat(flat.map(Number), shape ?? nested, dtype ?? (boolean ? "bool" : "float32"));
   }
 
   static #flat(values: ArrayLike<number>, shape: readonly number[], dtype: Dtype): Tensor {
-    if (sizeOf(shape) !== values.length) {
+    const size = checkedSize(shape);
+    if (size !== values.length) {
       throw new ShapeError(
-        `Cannot make a tensor of shape [${shape.join(", ")}] (${
-          sizeOf(shape)
-        } elements) from ${values.length} values.`,
+        `Cannot make a tensor of shape [${
+          shape.join(", ")
+        }] (${size} elements) from ${values.length} values.`,
       );
     }
     const data = emptyArray(dtype, values.length);
@@ -189,7 +194,7 @@ export class Tensor {
 
   /** Makes a tensor of zeros. */
   static zeros(shape: readonly number[], dtype: Dtype = "float32"): Tensor {
-    return ownedTensor(emptyArray(dtype, sizeOf(shape)), shape);
+    return ownedTensor(emptyArray(dtype, checkedSize(shape)), shape);
   }
 
   /** Makes a tensor of ones. */
@@ -199,7 +204,7 @@ export class Tensor {
 
   /** Makes a tensor of one value. */
   static full(shape: readonly number[], value: number, dtype: Dtype = "float32"): Tensor {
-    return ownedTensor(emptyArray(dtype, sizeOf(shape)).fill(value), shape);
+    return ownedTensor(emptyArray(dtype, checkedSize(shape)).fill(value), shape);
   }
 
   /** Makes `0 … end - 1`, or `start … end - 1` in steps; int32 where the numbers are integers. */
@@ -207,13 +212,13 @@ export class Tensor {
     const [from, to] = end === undefined ? [0, start] : [start, end];
     const count = Math.max(0, Math.ceil((to - from) / step));
     const values = Array.from({ length: count }, (_, i) => from + i * step);
-    const integral = Number.isInteger(from) && Number.isInteger(step);
+    const integral = [from, to, step].every(Number.isInteger);
     return Tensor.#flat(values, [count], integral ? "int32" : "float32");
   }
 
   /** Makes a tensor of standard normal numbers, the same for the same seed. */
   static randn(shape: readonly number[], { seed = 0 }: { seed?: number } = {}): Tensor {
-    return ownedTensor(new Float32Array(sizeOf(shape)).map(normal(seed)), shape);
+    return ownedTensor(new Float32Array(checkedSize(shape)).map(normal(seed)), shape);
   }
 
   /** Joins tensors along an axis that they have. */
@@ -232,7 +237,8 @@ export class Tensor {
 
   /** Takes elements of `a` where the condition holds and of `b` elsewhere. */
   static where(condition: Tensor, a: Operand, b: Operand): Tensor {
-    return apply([condition, scalarTensor(a), scalarTensor(b)], core().select_where);
+    const [x, y] = [scalarTensor(a, b), scalarTensor(b, a)];
+    return apply([condition, x, y], core().select_where);
   }
 
   // --- reading ---
@@ -517,6 +523,9 @@ export class Tensor {
   flatten(start = 0, end = -1): Tensor {
     if (this.rank === 0) return this.reshape(1);
     const [from, to] = [axisOf(start, this.rank, "flatten"), axisOf(end, this.rank, "flatten")];
+    if (from > to) {
+      throw new ShapeError(`Cannot flatten from axis ${start} to axis ${end}: it comes before.`);
+    }
     const joined = sizeOf(this.shape.slice(from, to + 1));
     return this.reshape(...this.shape.slice(0, from), joined, ...this.shape.slice(to + 1));
   }
@@ -583,7 +592,7 @@ export class Tensor {
   var(dim?: number | readonly number[], { keepdim = false }: ReduceOptions = {}): Tensor {
     const deviations = this.sub(this.mean(dim, { keepdim: true }));
     const count = this.size / Math.max(1, reduce("sum", this, dim, { keepdim }).size);
-    return deviations.mul(deviations).sum(dim, { keepdim }).div(count - 1);
+    return deviations.mul(deviations).sum(dim, { keepdim }).div(Math.max(0, count - 1));
   }
 
   /** The unbiased standard deviation. */
@@ -635,6 +644,9 @@ export class Tensor {
   /** The `k` largest elements along an axis and where they are, the largest first. */
   topk(k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): [Tensor, Tensor] {
     const axis = axisOf(dim, this.rank, "topk");
+    if (!Number.isInteger(k) || k < 0) {
+      throw new ShapeError(`Cannot take the top ${k}: expected how many, a whole number.`);
+    }
     const indices = apply([this], (a) => core().topk_indices(a, k, axis, largest));
     return [this.gather(axis, indices), indices];
   }
@@ -838,8 +850,11 @@ export function watchedTensor(tensor: Tensor, onArrival: (gradient: Tensor) => T
   return watched;
 }
 
-function scalarTensor(value: Operand): Tensor {
-  return typeof value === "number" ? ownedTensor(new Float32Array([value]), []) : value;
+/** A number as a tensor: int32 beside integers where it is one too, so that they stay integers. */
+function scalarTensor(value: Operand, beside?: Operand): Tensor {
+  if (typeof value !== "number") return value;
+  const isInt = beside instanceof Tensor && beside.dtype !== "float32" && (value | 0) === value;
+  return ownedTensor(isInt ? new Int32Array([value]) : new Float32Array([value]), []);
 }
 
 function binary(kind: keyof typeof BINARY, a: Tensor, b: Operand): Tensor {
@@ -918,10 +933,26 @@ function inferredShape(shape: readonly number[], tensor: Tensor): number[] {
   return inferred;
 }
 
+/** Stretches two tensors to their common shape. */
 function sameShape(a: Tensor, b: Tensor): [Tensor, Tensor] {
-  if (a.shape.join() === b.shape.join()) return [a, b];
-  const [x, y] = [castTo(a, "float32"), castTo(b, "float32")];
-  return [x.add(y.mul(0)), y.add(x.mul(0))];
+  const rank = Math.max(a.rank, b.rank);
+  const [x, y] = [a, b].map(({ shape }) => [...Array<number>(rank - shape.length).fill(1), ...shape]);
+  if (x.some((n, axis) => n !== y[axis] && n !== 1 && y[axis] !== 1)) {
+    throw new ShapeError(
+      `Cannot compare [${a.shape.join(", ")}] with [${b.shape.join(", ")}]: the shapes don't broadcast.`,
+    );
+  }
+  const common = x.map((n, axis) => (n === 1 ? y[axis] : n));
+  const stretched = (tensor: Tensor) => tensor.shape.join() === common.join() ? tensor : tensor.expand(common);
+  return [stretched(a), stretched(b)];
+}
+
+/** The number of elements of a shape that a user gave. */
+function checkedSize(shape: readonly number[]): number {
+  if (shape.every((n) => Number.isInteger(n) && n >= 0)) return sizeOf(shape);
+  throw new ShapeError(
+    `Cannot make a tensor of shape [${shape.join(", ")}]: expected whole numbers, 0 or more.`,
+  );
 }
 
 /** Reads index arguments: int32 tensors, number arrays, or float32 with integral values. */

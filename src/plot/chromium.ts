@@ -3,11 +3,26 @@
  *
  * @module
  */
-import type * as Playwright from "npm:playwright-core@1.65.1";
 import { ConfigError } from "../core/errors.ts";
 
 /** A computed name keeps the package from being fetched by programs that draw no pictures. */
 const PLAYWRIGHT: string = "npm:playwright-core@1.65.1";
+
+/** The part of playwright's page that drawing needs. */
+interface Page {
+  addScriptTag(script: { content: string }): Promise<unknown>;
+  evaluate(script: string): Promise<unknown>;
+}
+
+/** The part of playwright's browser that drawing needs. */
+export interface Browser extends AsyncDisposable {
+  /** Opens an empty page. */
+  newPage(): Promise<Page>;
+}
+
+interface PlaywrightModule {
+  chromium: { launch(options: { executablePath: string; args: string[] }): Promise<Browser> };
+}
 
 /** Programs under the names that packages give them; the first that is there is taken. */
 const USUAL_PLACES = [
@@ -22,7 +37,7 @@ const USUAL_PLACES = [
 ];
 
 /** Flags for a browser that only draws: no window, no graphics device, no traffic of its own. */
-const FLAGS = [
+export const CHROMIUM_FLAGS = [
   "--headless",
   "--no-sandbox",
   "--disable-gpu",
@@ -60,7 +75,7 @@ export async function findChromium(): Promise<string | undefined> {
  * @returns The browser, as playwright has it; the caller closes it.
  * @throws {ConfigError} If there is none, or it doesn't start.
  */
-export async function launchChromium(purpose: string): Promise<Playwright.Browser> {
+export async function launchChromium(purpose: string): Promise<Browser> {
   const executablePath = await findChromium();
   if (executablePath === undefined) {
     const { places, areNamed } = await placesToLook();
@@ -70,9 +85,9 @@ export async function launchChromium(purpose: string): Promise<Playwright.Browse
         "; wanted one to draw with (an .html page needs none)",
     );
   }
-  const { chromium }: typeof Playwright = await import(PLAYWRIGHT);
+  const { chromium }: PlaywrightModule = await import(PLAYWRIGHT);
   try {
-    return await chromium.launch({ executablePath, args: FLAGS });
+    return await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
   } catch (cause) {
     throw new ConfigError(`Cannot ${purpose}: ${executablePath} doesn't start`, { cause });
   }

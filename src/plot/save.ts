@@ -55,8 +55,8 @@ async function drawPicture(
   await using browser = await launchChromium(`save "${path}"`);
   const page = await browser.newPage();
   await page.addScriptTag({ content: await plotlySource() });
-  const url = await page.evaluate<string>(
+  const url = await page.evaluate(
     `Plotly.toImage(${JSON.stringify(figure)}, ${JSON.stringify(size)})`,
   );
-  return new Uint8Array(await (await fetch(url)).arrayBuffer());
+  return new Uint8Array(await (await fetch(String(url))).arrayBuffer());
 }

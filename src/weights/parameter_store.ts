@@ -6,6 +6,7 @@
 
 import { core, type Handle, type WeightHandle } from "../core/engine.ts";
 import { WeightFileError } from "../core/errors.ts";
+import { freeOwned, ownValue } from "../core/memory.ts";
 import { copyIn, scoped } from "../core/scope.ts";
 import { lazyTensor, type Tensor, tensorOf } from "../core/tensor.ts";
 import type { WeightArray } from "./state_dict.ts";
@@ -76,9 +77,9 @@ export class ParameterStore implements Disposable {
     this.#release = () => {
       for (const { handle, isPacked } of held.values()) {
         if (isPacked) core().free_weight(handle);
-        else core().free(handle);
+        else freeOwned(handle);
       }
-      for (const handle of derived.values()) core().free(handle);
+      for (const handle of derived.values()) freeOwned(handle);
       held.clear();
       derived.clear();
     };
@@ -103,7 +104,7 @@ export class ParameterStore implements Disposable {
   plain(name: string): Handle {
     const { shape, data } = this.#entry(name);
     const handle = scoped(() =>
-      core().own(copyIn(data as Float32Array<ArrayBuffer>, shape, "float32"))
+      ownValue(copyIn(data as Float32Array<ArrayBuffer>, shape, "float32"))
     );
     this.#held.set(name, { shape, handle, isPacked: false, headsFirst: false });
     return handle;
@@ -124,7 +125,7 @@ export class ParameterStore implements Disposable {
     return handle;
   }
 
-  /** Takes over a value that was computed from parameters; it goes when they go, and isn't one of them. */
+  /** Takes over an owned value that was computed from parameters; it goes when they go, and isn't one of them. */
   derived(name: string, handle: Handle): Handle {
     this.#derived.set(name, handle);
     return handle;

@@ -6,6 +6,7 @@
 
 import { core, type Handle } from "../../core/engine.ts";
 import { ConfigError } from "../../core/errors.ts";
+import { ownValue } from "../../core/memory.ts";
 import { scoped } from "../../core/scope.ts";
 import { CODE, encoder, type SaeKind } from "./kind.ts";
 
@@ -14,7 +15,7 @@ function rowNorms(weight: number): Handle {
   return scoped(() => {
     const rows = core().unpack(weight, new Uint32Array());
     const squares = core().sum(core().binary(CODE.mul, rows, rows), new Uint32Array([1]), false);
-    return core().own(core().unary(2, squares));
+    return ownValue(core().unary(2, squares));
   });
 }
 
@@ -24,17 +25,24 @@ function rowNorms(weight: number): Handle {
  */
 export const TOPK: SaeKind = {
   scaledByNorm: ["b_enc"],
+  whyUnfoldable: ({ rescaleActsByDecoderNorm }) =>
+    rescaleActsByDecoderNorm
+      ? undefined
+      : "the norms would take part in the choice of the k largest codes, unless rescaleActsByDecoderNorm has them do so already",
   load(store, cfg) {
     const { k } = cfg;
     if (k === undefined) throw new ConfigError("A topk SAE needs `k`, the number of codes to keep.");
-    const { plain } = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
+    const pre = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
     const wDec = store.packed("W_dec");
     const bDec = store.plain("b_dec");
     const norms = cfg.rescaleActsByDecoderNorm ? store.derived("W_dec row norms", rowNorms(wDec)) : 0;
     const scaled = (kind: number, x: Handle) => norms ? core().binary(kind, x, norms) : x;
+    const post = (pre: Handle) => core().topk_relu(scaled(CODE.mul, pre), k);
     return {
       bDec,
-      encode: (x, pre) => core().topk_relu(scaled(CODE.mul, pre.visit(plain(x))), k),
+      encode: (x) => post(pre(x)),
+      pre: (x) => pre(x),
+      post,
       decode: (codes) => core().decode(scaled(CODE.div, codes), wDec, bDec),
     };
   },
