@@ -1,4 +1,5 @@
-import { findChromium, launchChromium } from "../src/plot/chromium.ts";
+import { chromium } from "npm:playwright-core@1.65.1";
+import { CHROMIUM_FLAGS, findChromium } from "../src/plot/chromium.ts";
 
 /** What a page looked like once its figures were drawn. */
 export interface OpenedPage {
@@ -48,7 +49,10 @@ const COUNT_COLOURS = `async (base64) => {
 export async function openPage(path: string | URL, options: OpenOptions = {}): Promise<OpenedPage> {
   const { width = 1000, colorScheme = "light" } = options;
   const address = new URL(path, `file://${Deno.cwd()}/`).href;
-  await using browser = await launchChromium(`open "${address}"`);
+  await using browser = await chromium.launch({
+    executablePath: await findChromium(),
+    args: CHROMIUM_FLAGS,
+  });
   const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme });
   const consoleErrors: string[] = [];
   const requests: string[] = [];

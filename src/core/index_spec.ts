@@ -178,6 +178,38 @@ function regionShape(selectors: readonly Selector[], shape: readonly number[]): 
   });
 }
 
+/** The shape that lists broadcast to. */
+function commonShape(lists: readonly { readonly shape: readonly number[] }[]): number[] {
+  const rank = Math.max(...lists.map(({ shape }) => shape.length));
+  const lengths = (back: number) => lists.map(({ shape }) => shape.at(-back) ?? 1);
+  return Array.from({ length: rank }, (_, axis) => {
+    const along = lengths(rank - axis);
+    const length = along.find((n) => n !== 1) ?? 1;
+    if (along.every((n) => n === 1 || n === length)) return length;
+    const shapes = lists.map(({ shape }) => `[${shape.join(", ")}]`).join(" and ");
+    throw new ShapeError(
+      `Cannot index with lists of shapes ${shapes} together: they address cells pairwise, and their shapes don't broadcast.`,
+    );
+  });
+}
+
+/** The entry that a broadcast list has at a cell of the common shape. */
+function entryAt(
+  { indices, shape }: { readonly indices: readonly number[]; readonly shape: readonly number[] },
+  common: readonly number[],
+  cell: number,
+): number {
+  let [at, stride, rest] = [0, 1, cell];
+  for (let back = 1; back <= shape.length; back++) {
+    const along = common[common.length - back];
+    const length = shape[shape.length - back];
+    if (length !== 1) at += (rest % along) * stride;
+    rest = Math.floor(rest / along);
+    stride *= length;
+  }
+  return indices[at];
+}
+
 /**
  * Several lists address cells together, one index from each (as in numpy and torch). Their common axes stand where the
  * lists stood if those are neighbours, and first otherwise.
@@ -185,19 +217,7 @@ function regionShape(selectors: readonly Selector[], shape: readonly number[]): 
 function resolveTogether(selectors: readonly Selector[], shape: readonly number[]): ResolvedIndex {
   const isList = (selector: Selector) => selector.kind === "list";
   const lists = selectors.filter((selector) => selector.kind === "list");
-  const common = lists.reduce<readonly number[]>(
-    (longest, { shape }) => sizeOf(shape) > sizeOf(longest) ? shape : longest,
-    lists[0].shape,
-  );
-  for (const { shape } of lists) {
-    if (sizeOf(shape) !== 1 && shape.join() !== common.join()) {
-      throw new ShapeError(
-        `Cannot index with lists of shapes [${shape.join(", ")}] and [${
-          common.join(", ")
-        }] together: they address cells pairwise.`,
-      );
-    }
-  }
+  const common = commonShape(lists);
   const kept = selectors.map((selector, axis) => ({ selector, axis })).filter(({ selector }) =>
     selector.kind !== "at"
   );
@@ -218,7 +238,7 @@ function resolveTogether(selectors: readonly Selector[], shape: readonly number[
     (_, i) =>
       selectors.reduce(
         (sum, s, axis) =>
-          s.kind === "list" ? sum + s.indices[s.indices.length === 1 ? 0 : i] * strides[axis] : sum,
+          s.kind === "list" ? sum + entryAt(s, common, i) * strides[axis] : sum,
         0,
       ),
   );

@@ -701,10 +701,11 @@ export class Tensor {
    * @throws {ShapeError} If the index or the value doesn't fit.
    */
   set(index: readonly Index[], value: Operand): void {
-    const { encoded, shape, isFlat } = resolveIndex(index.map(indexPart), this.shape);
+    const parts = index.map(indexPart);
+    const { encoded, shape, isFlat } = resolveIndex(parts, this.shape);
     const write = () => {
       const target = this.#handleIn();
-      let source = handleOf(scalarTensor(value));
+      let source = handleOf(scalarTensor(value, this));
       if (isFlat) {
         source = core().reshape(
           core().expand(source, new Uint32Array(shape)),
@@ -715,7 +716,7 @@ export class Tensor {
         core().assign(target, core().reshape(flat, new Uint32Array(this.shape)));
       } else {
         // A list of several axes is one axis to the core.
-        core().index_put(target, singleListAxes(source, shape, index, this.shape), encoded);
+        core().index_put(target, singleListAxes(source, shape, parts, this.shape), encoded);
       }
       if (this.#data) this.#adopt(target);
     };
@@ -850,11 +851,14 @@ export function watchedTensor(tensor: Tensor, onArrival: (gradient: Tensor) => T
   return watched;
 }
 
-/** A number as a tensor: int32 beside integers where it is one too, so that they stay integers. */
+/** A number as a tensor: of the dtype of what it stands beside where it fits, so that integers stay integers. */
 function scalarTensor(value: Operand, beside?: Operand): Tensor {
   if (typeof value !== "number") return value;
-  const isInt = beside instanceof Tensor && beside.dtype !== "float32" && (value | 0) === value;
-  return ownedTensor(isInt ? new Int32Array([value]) : new Float32Array([value]), []);
+  const dtype = beside instanceof Tensor ? beside.dtype : "float32";
+  const isMask = dtype === "bool" && (value === 0 || value === 1);
+  const isInt = dtype === "int32" && (value | 0) === value;
+  const data = isMask ? new Uint8Array([value]) : isInt ? new Int32Array([value]) : new Float32Array([value]);
+  return ownedTensor(data, []);
 }
 
 function binary(kind: keyof typeof BINARY, a: Tensor, b: Operand): Tensor {
@@ -984,18 +988,16 @@ function indexPart(part: Index): IndexPart {
 function singleListAxes(
   value: Handle,
   shape: readonly number[],
-  index: readonly Index[],
+  parts: readonly IndexPart[],
   of: readonly number[],
 ): Handle {
-  const list = index.map(indexPart).find((part): part is IndexArray =>
+  const list = parts.find((part): part is IndexArray =>
     typeof part === "object" && !part.isMask && part.shape.length !== 1
   );
   if (!list) return value;
   const full = core().expand(value, new Uint32Array(shape));
   const flat = resolveIndex(
-    index.map(indexPart).map((part) =>
-      part === list ? { ...list, shape: [list.values.length] } : part
-    ),
+    parts.map((part) => part === list ? { ...list, shape: [list.values.length] } : part),
     of,
   );
   return core().reshape(full, new Uint32Array(flat.shape));

@@ -58,7 +58,8 @@ function wrap(text, width) {
 function template(nTitleLines, hasHeadings) {
   const style = getComputedStyle(root);
   const [ink, line] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
-  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true,
+    title: { standoff: 10 } };
   return {
     layout: {
       font: { color: ink, family: getComputedStyle(document.body).fontFamily, size: 13 },

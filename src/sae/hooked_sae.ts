@@ -8,7 +8,7 @@ import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
 import { normal } from "../core/random.ts";
 import { sizeOf } from "../core/scope.ts";
-import { apply, Tensor } from "../core/tensor.ts";
+import { apply, type Tensor } from "../core/tensor.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
 import { HookPoint } from "../hooks/hook_point.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";

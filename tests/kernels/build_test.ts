@@ -1,24 +1,24 @@
-import { assert } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { random, twins } from "./_twins.ts";
 
-Deno.test("the test module holds the SIMD kernels", () => {
-  assert(twins.simd_is_compiled_in());
+Deno.test("gemm() runs the SIMD path, and its twin doesn't", () => {
+  const size = new twins.Product(2, 3, 4, 3, 4);
+  const [a, b, out] = [random(1, 6), random(2, 12), new Float32Array(8)];
+  const callsOf = (simd: boolean) => {
+    const before = twins.simd_calls();
+    twins.gemm(simd, size, a, b, 0, 4, undefined, 0, out);
+    return twins.simd_calls() - before;
+  };
+  assertEquals([callsOf(true), callsOf(false)], [1, 0]);
 });
 
-Deno.test("gemm() runs the SIMD path: it is many times faster than its twin", () => {
-  const [count, k, n] = [32, 256, 256];
-  const [a, b, out] = [random(1, count * k), random(2, k * n), new Float32Array(count * n)];
-  const size = new twins.Product(count, k, n, k, n);
-  const milliseconds = (simd: boolean) => {
-    let best = Infinity;
-    for (let i = 0; i < 20; i++) {
-      const start = performance.now();
-      twins.gemm(simd, size, a, b, 0, n, undefined, 0, out);
-      best = Math.min(best, performance.now() - start);
-    }
-    return best;
-  };
-  const [fast, plain] = [milliseconds(true), milliseconds(false)];
-  // About tenfold here, packing included; three leaves room for a busy machine.
-  assert(plain > 3 * fast, `SIMD took ${fast} ms, the twin ${plain} ms`);
+Deno.test("softmax(), norm(), attend() and activate() run the SIMD path", () => {
+  const [x, y] = [random(3, 8), () => new Float32Array(8)];
+  const at = new twins.Geometry(Uint32Array.of(0, 0), new Uint8Array(), 1, 1, 1, 8);
+  const before = twins.simd_calls();
+  twins.softmax(true, false, x, 8, y());
+  twins.norm(true, x, 8, 1e-5, true, x, x, y(), new Float32Array(1), y());
+  twins.attend(true, at, x, x, x, y(), new Float32Array(), new Float32Array());
+  twins.activate(true, 2, x, y());
+  assertEquals(twins.simd_calls() - before, 4);
 });

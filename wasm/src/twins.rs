@@ -2,8 +2,10 @@
 //!
 //! `simd` chooses the version; matrices come row-major and are packed here.
 
+#![allow(clippy::too_many_arguments, reason = "flat argument lists are what crosses the binding")]
+
 use crate::kernels::elementary::Lane;
-use crate::kernels::{Activation, Attend, Kernels, Packed, Rows, RowsMut, portable};
+use crate::kernels::{Activation, Attend, Kernels, Packed, Rows, RowsMut, portable, simd};
 use core::arch::wasm32::*;
 use wasm_bindgen::prelude::*;
 
@@ -23,10 +25,10 @@ pub fn fused_multiply_add() -> bool {
     Lane::madd(x, x, -(x * x)) != 0.0
 }
 
-/// True when `Kernels for f32` is the SIMD implementation in this build.
+/// How often a SIMD kernel has been called.
 #[wasm_bindgen]
-pub fn simd_is_compiled_in() -> bool {
-    cfg!(all(target_feature = "simd128", target_feature = "relaxed-simd"))
+pub fn simd_calls() -> u32 {
+    simd::CALLS.load(std::sync::atomic::Ordering::Relaxed)
 }
 
 /// The operands of a product: `a` has `count` rows `a_stride` apart, `out` as many `out_stride` apart.
@@ -49,7 +51,6 @@ impl Product {
 }
 
 #[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
 pub fn gemm(
     simd: bool,
     size: &Product,
@@ -102,22 +103,12 @@ pub fn decode(simd: bool, size: &Product, codes: &[f32], w: &[f32], bias: Option
 }
 
 #[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
-pub fn norm_scale(
-    simd: bool,
-    x: &[f32],
-    d: usize,
-    eps: f32,
-    center: bool,
-    centered: &mut [f32],
-    scale: &mut [f32],
-) {
+pub fn norm_scale(simd: bool, x: &[f32], d: usize, eps: f32, center: bool, centered: &mut [f32], scale: &mut [f32]) {
     let kernel = if simd { <f32 as Kernels>::norm_scale } else { portable::norm_scale };
     kernel(x, d, eps, center, centered, scale);
 }
 
 #[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
 pub fn norm(
     simd: bool,
     x: &[f32],
@@ -182,7 +173,6 @@ impl Geometry {
 
 /// All in one pass; `scores` and `pattern` are written unless they are empty.
 #[wasm_bindgen]
-#[allow(clippy::too_many_arguments)]
 pub fn attend(
     simd: bool,
     at: &Geometry,

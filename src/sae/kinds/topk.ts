@@ -28,7 +28,7 @@ export const TOPK: SaeKind = {
   whyUnfoldable: ({ rescaleActsByDecoderNorm }) =>
     rescaleActsByDecoderNorm
       ? undefined
-      : "the norms would take part in the choice of the k largest codes, unless rescaleActsByDecoderNorm has them do so already",
+      : "it would change which codes are the k largest, as rescaleActsByDecoderNorm is false",
   load(store, cfg) {
     const { k } = cfg;
     if (k === undefined) throw new ConfigError("A topk SAE needs `k`, the number of codes to keep.");

@@ -92,9 +92,9 @@ export function norm(simd: boolean, x: Float32Array | number[], d: number, eps: 
 export function norm_scale(simd: boolean, x: Float32Array | number[], d: number, eps: number, center: boolean, centered: Float32Array, scale: Float32Array): void;
 
 /**
- * True when `Kernels for f32` is the SIMD implementation in this build.
+ * How often a SIMD kernel has been called.
  */
-export function simd_is_compiled_in(): boolean;
+export function simd_calls(): number;
 
 export function softmax(simd: boolean, log: boolean, x: Float32Array | number[], n: number, out: Float32Array): void;
 
@@ -137,7 +137,7 @@ export interface InitOutput {
     readonly norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: any, n: number, o: number, p: any, q: number, r: number, s: any) => void;
     readonly norm_scale: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any, j: number, k: number, l: any) => void;
     readonly product_new: (a: number, b: number, c: number, d: number, e: number) => number;
-    readonly simd_is_compiled_in: () => number;
+    readonly simd_calls: () => number;
     readonly softmax: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: any) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_malloc: (a: number, b: number) => number;

@@ -615,12 +615,12 @@ export function norm_scale(simd, x, d, eps, center, centered, scale) {
 }
 
 /**
- * True when `Kernels for f32` is the SIMD implementation in this build.
- * @returns {boolean}
+ * How often a SIMD kernel has been called.
+ * @returns {number}
  */
-export function simd_is_compiled_in() {
-    const ret = wasm.simd_is_compiled_in();
-    return ret !== 0;
+export function simd_calls() {
+    const ret = wasm.simd_calls();
+    return ret >>> 0;
 }
 
 /**

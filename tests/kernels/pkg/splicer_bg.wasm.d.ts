@@ -36,7 +36,7 @@ export const multiply_adds: (a: number) => number;
 export const norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: any, n: number, o: number, p: any, q: number, r: number, s: any) => void;
 export const norm_scale: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any, j: number, k: number, l: any) => void;
 export const product_new: (a: number, b: number, c: number, d: number, e: number) => number;
-export const simd_is_compiled_in: () => number;
+export const simd_calls: () => number;
 export const softmax: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: any) => void;
 export const __wbindgen_externrefs: WebAssembly.Table;
 export const __wbindgen_malloc: (a: number, b: number) => number;

@@ -6,6 +6,7 @@
 //!
 //! The order of every sum is part of a kernel's contract, and no row's bits depend on the rows beside it:
 //! - a cell of a matrix product is one accumulator that starts from the bias (or zero) and takes `k` in order with `mul_add`;
+//!   at the end zero is added, which makes -0 into +0, so that a term of zero may be passed over;
 //! - sums along a row's own axis of fixed length (layer norm) go over 16 partial sums, element `i` into sum `i % 16`
 //!   (as if padded with zeros), then folded as stated at [`portable::fold16`];
 //! - sums over keys go key by key in order, never in lanes: pads and later keys leave the bits as they are.
@@ -41,8 +42,8 @@ pub enum Activation {
 
 /// The rows that an attention kernel computes, and the keys they see.
 ///
-/// Queries are compact: row `r` is the query of batch `rows[r].0` at key index `rows[r].1`, and it sees the keys
-/// `first[batch] ..= rows[r].1` (causal; `first` skips left pads). Keys and values are `[batch, n_keys, n_heads, d_head]`.
+/// Queries are compact: row `r` is the query of batch `rows[r].0` at key index `rows[r].1`, and it sees the keys up to and
+/// including that one, less those that `key_mask` hides. Keys and values are `[batch, n_keys, n_heads, d_head]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Attend<'a> {
     pub rows: &'a [(u32, u32)],
@@ -60,8 +61,7 @@ impl Attend<'_> {
     /// True when row `r` sees key `key`.
     pub fn sees(&self, r: usize, key: usize) -> bool {
         let (batch, last) = self.rows[r];
-        key <= last as usize
-            && self.key_mask.get(batch as usize * self.n_keys + key).is_none_or(|&flag| flag != 0)
+        key <= last as usize && self.key_mask.get(batch as usize * self.n_keys + key).is_none_or(|&flag| flag != 0)
     }
 }
 
@@ -144,12 +144,13 @@ pub trait Kernels: Real + Lane {
         portable::attend_scores(at, q, k, scores);
     }
 
-    /// The mix of values: `z[r, h, d] = Σ_j pattern[r, h, j] v[b, j, h, d]`, `j` over all keys in order.
+    /// The mix of values: `z[r, h, d] = Σ_j pattern[r, h, j] v[b, j, h, d]`, `j` in order over all keys that have weight: a weight
+    /// of zero hides a value even where that isn't finite.
     fn attend_mix(at: &Attend, pattern: &[Self], v: &[Self], z: &mut [Self]) {
         portable::attend_mix(at, pattern, v, z);
     }
 
-    /// Scores, softmax and mix of each row in one pass, with a row of scratch; same bits as the three in turn.
+    /// Scores, softmax and mix in one pass, with room for the scores of at most 32 rows of one head; same bits as the three in turn.
     /// `scores` and `pattern`, `[r, h, n_keys]`, are written when given.
     fn attend(
         at: &Attend,
@@ -174,7 +175,7 @@ pub trait Kernels: Real + Lane {
     }
 
     /// `out[i, :] = bias + Σ_{f: codes[i, f] ≠ 0} codes[i, f] w[f, :]`, `f` in order, accumulators starting from `bias`:
-    /// the bits of [`Kernels::gemm`] at the cost of the active codes.
+    /// the bits of [`Kernels::gemm`] at the cost of the active codes, for finite `w`.
     fn decode(codes: Rows<Self>, w: &Packed<Self>, bias: Option<&[Self]>, out: RowsMut<Self>) {
         portable::decode(codes, w, bias, out);
     }

@@ -43,7 +43,9 @@ pub fn attend_scores<T: Kernels>(at: &Attend, q: &[T], k: &[T], scores: &mut [T]
 
 /// The mix of values of every row and head.
 pub fn attend_mix<T: Kernels>(at: &Attend, pattern: &[T], v: &[T], z: &mut [T]) {
-    for (i, (pattern, z)) in pattern.chunks_exact(at.n_keys.max(1)).zip(z.chunks_exact_mut(at.d_head.max(1))).enumerate() {
+    for (i, (pattern, z)) in
+        pattern.chunks_exact(at.n_keys.max(1)).zip(z.chunks_exact_mut(at.d_head.max(1))).enumerate()
+    {
         mix_row(at, i / at.n_heads, i % at.n_heads, pattern, v, z);
     }
 }

@@ -1,6 +1,6 @@
-use crate::real::Real;
 use crate::kernels::activation::value;
 use crate::kernels::{Activation, Kernels, PANEL, Packed, Rows, RowsMut};
+use crate::real::Real;
 use std::ops::Range;
 
 fn cell<T: Kernels>(b: &Packed<T>, k: usize, j: usize) -> T {

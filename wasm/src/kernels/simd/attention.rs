@@ -136,7 +136,8 @@ fn mix_tile(at: &Attend, rows: Range<usize>, h: usize, pattern: &[f32], stride: 
         for r in 0..now {
             let z = &mut z[first + r * width..][..at.d_head];
             for (d, z) in z.iter_mut().enumerate().skip(d) {
-                let products = row(r)[..keys].iter().enumerate().map(|(key, &weight)| (weight, v[values + key * width + d]));
+                let products =
+                    row(r)[..keys].iter().enumerate().map(|(key, &weight)| (weight, v[values + key * width + d]));
                 *z = products.fold(0.0, |sum, (weight, v)| Real::mul_add(weight, v, sum)) + 0.0;
             }
             // The tile multiplies keys without weight too, which shows where such a value isn't finite.

@@ -15,20 +15,41 @@ mod transpose;
 use super::{Activation, Attend, Kernels, Packed, Rows, RowsMut};
 use std::ops::Range;
 
+/// Calls of SIMD kernels, for the test that proves that they ran.
+#[cfg(feature = "twins")]
+pub static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+#[inline(always)]
+fn count_call() {
+    #[cfg(feature = "twins")]
+    CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}
+
 impl Kernels for f32 {
-    fn gemm(a: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, bias: Option<&[f32]>, act: Activation, out: RowsMut<f32>) {
+    fn gemm(
+        a: Rows<f32>,
+        b: &Packed<f32>,
+        cols: Range<usize>,
+        bias: Option<&[f32]>,
+        act: Activation,
+        out: RowsMut<f32>,
+    ) {
+        count_call();
         gemm::gemm(a, b, cols, bias, act, out);
     }
 
     fn gemm_blocks(a: Rows<f32>, b: &Packed<f32>, block: usize, bias: Option<&[f32]>, out: RowsMut<f32>) {
+        count_call();
         gemm::gemm_blocks(a, b, block, bias, out);
     }
 
     fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<f32>) {
+        count_call();
         gemm::gemm_bt(dy, b, cols, ks, out);
     }
 
     fn norm_scale(x: &[f32], d: usize, eps: f32, center: bool, centered: &mut [f32], scale: &mut [f32]) {
+        count_call();
         norm::norm_scale(x, d, eps, center, centered, scale);
     }
 
@@ -42,22 +63,27 @@ impl Kernels for f32 {
         scale: Option<&mut [f32]>,
         normalized: Option<&mut [f32]>,
     ) {
+        count_call();
         norm::norm(x, d, eps, center, affine, out, scale, normalized);
     }
 
     fn softmax(x: &[f32], n: usize, out: &mut [f32]) {
+        count_call();
         softmax::softmax(x, n, out);
     }
 
     fn log_softmax(x: &[f32], n: usize, out: &mut [f32]) {
+        count_call();
         softmax::log_softmax(x, n, out);
     }
 
     fn attend_scores(at: &Attend, q: &[f32], k: &[f32], scores: &mut [f32]) {
+        count_call();
         attention::attend_scores(at, q, k, scores);
     }
 
     fn attend_mix(at: &Attend, pattern: &[f32], v: &[f32], z: &mut [f32]) {
+        count_call();
         attention::attend_mix(at, pattern, v, z);
     }
 
@@ -70,18 +96,22 @@ impl Kernels for f32 {
         scores: Option<&mut [f32]>,
         pattern: Option<&mut [f32]>,
     ) {
+        count_call();
         attention::attend(at, q, k, v, z, scores, pattern);
     }
 
     fn activate(f: Activation, x: &[f32], out: &mut [f32]) {
+        count_call();
         activation::activate(f, x, out);
     }
 
     fn activate_grad(f: Activation, x: &[f32], dy: &[f32], out: &mut [f32]) {
+        count_call();
         activation::activate_grad(f, x, dy, out);
     }
 
     fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
+        count_call();
         decode::decode(codes, w, bias, out);
     }
 }

@@ -1,8 +1,9 @@
-//! The micro-kernel that all products share: `C[r, j] = start[r, j] + Σ_k A[r, k] B[k, j]` for one or two rows and 4 to 32 columns.
+//! The micro-kernels that all products share: `C[r, j] = start[r, j] + Σ_k A[r, k] B[k, j]` for up to three rows, and 4 to 32 columns.
 //!
-//! Registers: eight accumulators at most (2x4, 1x8 vectors), four vectors of B, one element of A spread over four lanes. V8 keeps
-//! some of the sixteen registers for itself, and a tile with ten accumulators spills to less than half its speed; so does one
-//! whose loop over k is unrolled. A is row-major as it comes; the row of B that belongs to k lies at `b + k * b_step`.
+//! Registers: nine accumulators at most (tiles of 3x3, 2x4, 1x8 vectors), three or four vectors of B, one element of A spread over
+//! four lanes. V8 keeps some of the sixteen registers for itself, and a tile with ten accumulators spills to less than half its
+//! speed; so does one whose loop over k is unrolled. A is row-major as it comes; the row of B that belongs to k lies at
+//! `b + k * b_step`.
 
 use super::lanes::madd;
 use core::arch::wasm32::*;
@@ -33,6 +34,11 @@ impl Tile {
             c: self.c.wrapping_add(rows * self.c_stride),
             ..self
         }
+    }
+
+    /// The same tile `columns` further right, where B's columns begin at `b`.
+    fn right(self, columns: usize, b: *const f32) -> Self {
+        Self { b, start: self.start.wrapping_add(columns), c: self.c.wrapping_add(columns), ..self }
     }
 }
 
@@ -99,19 +105,78 @@ pub unsafe fn tile_1x4(t: &Tile) {
     unsafe { run::<1, 4>(*t, 16) }
 }
 
+/// Three rows by 12 columns, vector `v` of B beginning at `b[v]`: nine sums, the most that stay in registers, to six loads a
+/// step, whose bounds V8 checks one by one.
+///
+/// # Safety
+/// As [`run`], with each of `b` valid for `t.k` rows 16 apart (`t.b` isn't used).
+#[inline(never)]
+unsafe fn tile_3x3(t: &Tile, b: &[*const f32; 3]) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut acc = [[f32x4_splat(0.0); 3]; 3];
+        for r in 0..3 {
+            for v in 0..3 {
+                acc[r][v] = v128_load(t.start.add(r * t.start_stride + 4 * v).cast());
+            }
+        }
+        let [mut b0, mut b1, mut b2] = *b;
+        let mut a = t.a;
+        let end = a.add(t.k);
+        while a != end {
+            let row = [b0, b1, b2].map(|b| v128_load(b.cast()));
+            for r in 0..3 {
+                let x = v128_load32_splat(a.add(r * t.a_stride).cast());
+                for v in 0..3 {
+                    acc[r][v] = madd(x, row[v], acc[r][v]);
+                }
+            }
+            a = a.add(1);
+            (b0, b1, b2) = (b0.add(16), b1.add(16), b2.add(16));
+        }
+        for r in 0..3 {
+            for v in 0..3 {
+                let sum = f32x4_add(acc[r][v], f32x4_splat(0.0));
+                v128_store(t.c.add(r * t.c_stride + 4 * v).cast(), sum);
+            }
+        }
+    }
+}
+
+/// The 48 columns of three neighbouring panels, of which B's first is `t.b`: rows by threes, then those left by twos.
+///
+/// # Safety
+/// As [`run`] for `rows` rows, with 48 columns in `start` and C.
+pub unsafe fn three_panels(t: Tile, rows: usize) {
+    let vector = |v: usize| t.b.wrapping_add(v / 4 * t.k * 16 + v % 4 * 4);
+    let left = rows % 3;
+    for group in 0..4 {
+        let b = [0, 1, 2].map(|v| vector(3 * group + v));
+        let columns = t.right(12 * group, t.b);
+        for i in (0..rows - left).step_by(3) {
+            // SAFETY: the caller's.
+            unsafe { tile_3x3(&columns.down(i), &b) };
+        }
+    }
+    for p in 0..3 {
+        // SAFETY: the caller's.
+        unsafe { panel(t.right(16 * p, vector(4 * p)).down(rows - left), left) };
+    }
+}
+
 /// One row by the 32 columns of two neighbouring panels: eight independent sums keep the multipliers busy at one row.
 ///
 /// # Safety
-/// As [`run`], with `t.b` and `second` panels, and 32 columns in `start` and C.
+/// As [`run`], with 32 columns in `start` and C.
 #[inline(never)]
-pub unsafe fn tile_1x8(t: &Tile, second: *const f32) {
+pub unsafe fn tile_1x8(t: &Tile) {
     // SAFETY: the caller's.
     unsafe {
         let mut acc = [f32x4_splat(0.0); 8];
         for v in 0..8 {
             acc[v] = v128_load(t.start.add(4 * v).cast());
         }
-        let (mut a, mut b0, mut b1) = (t.a, t.b, second);
+        let (mut a, mut b0, mut b1) = (t.a, t.b, t.b.add(t.k * 16));
         for _ in 0..t.k {
             let x = v128_load32_splat(a.cast());
             for v in 0..4 {

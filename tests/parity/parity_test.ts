@@ -1,0 +1,23 @@
+/** Agreement with TransformerLens and SAELens, point by point. */
+
+import { assert } from "@std/assert";
+import { compareAll, type Comparison, referenceTolerance, summary } from "./_compare.ts";
+import { GPT2_CASES } from "./_gpt2.ts";
+import { IOI_TINY_CASES } from "./_ioi_tiny.ts";
+import { MULTI_SAE_CASES } from "./_multi_sae.ts";
+import { SAE_CASES } from "./_sae.ts";
+
+const CASES = [...GPT2_CASES, ...SAE_CASES, ...MULTI_SAE_CASES, ...IOI_TINY_CASES];
+const compared: Comparison[] = [];
+
+for (const { name, run, tolerance = referenceTolerance } of CASES) {
+  Deno.test(`parity with ${name}`, async () => {
+    const { got, want } = await run();
+    compared.push(compareAll(name, got, want, tolerance));
+  });
+}
+
+Deno.test("parity summary: every comparison saw a point", () => {
+  console.log(summary(compared));
+  assert(compared.every(({ points }) => points > 0));
+});
