@@ -101,13 +101,23 @@ export function attnIn(
   return { q, k, v };
 }
 
-/** Scores, pattern and mix: z as [rows, head, dHead]. */
+/** Computes scores, pattern and the mix of values z, [rows, head, dHead]. */
+export function attnMix(
+  tap: Tap,
+  names: BlockNames,
+  qkv: Qkv,
+  w: AttentionWeights,
+  geometries: Geometries,
+): RowValue {
+  return tap.visit(mix(tap, names, qkv, w.scale, geometries));
+}
+
 function mix(
   tap: Tap,
   names: BlockNames,
   { q, k, v }: Qkv,
-  geometries: Geometries,
   scale: number,
+  geometries: Geometries,
 ): RowValue {
   const { space } = tap;
   const rows = space.union(q.rows, space.grown(space.union(k.rows, v.rows)));
@@ -143,12 +153,10 @@ function mix(
 export function attnOut(
   tap: Tap,
   names: BlockNames,
-  qkv: Qkv,
+  z: RowValue,
   w: AttentionWeights,
-  geometries: Geometries,
   cfg: HookedTransformerConfig,
 ): RowValue {
-  const z = tap.visit(mix(tap, names, qkv, geometries, w.scale));
   tap.count(z.rows.count * cfg.nHeads * cfg.dHead * cfg.dModel);
   const { weight, bias } = w.o;
   if (tap.mode(names.result) === Mode.idle) {

@@ -6,7 +6,7 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { copyIn } from "../core/scope.ts";
-import { attnIn, attnOut } from "./attention.ts";
+import { attnIn, attnMix, attnOut } from "./attention.ts";
 import type { HookedTransformerConfig } from "./config.ts";
 import { mlpIn, mlpOut } from "./mlp.ts";
 import { norm } from "./norm.ts";
@@ -85,16 +85,17 @@ export function runBlock(
   const w = pass.weights.blocks[layer];
   const add = (name: string, a: RowValue, b: RowValue) => tap.map(name, [a, b], (a, b) => core().binary(ADD, a, b));
   const pre = tap.visit({ ...resid, name: names.residPre });
+  tap.stage(`${layer}.attn_in`, pre.rows);
   const qkv = attnIn(tap, names, pre, w.ln1, w.attention, cfg);
-  tap.stage(`${layer}.attn_in`, tap.space.union(qkv.q.rows, qkv.k.rows, qkv.v.rows));
-  const attn = attnOut(tap, names, qkv, w.attention, geometries, cfg);
-  tap.stage(`${layer}.attn_out`, attn.rows);
+  const z = attnMix(tap, names, qkv, w.attention, geometries);
+  tap.stage(`${layer}.attn_out`, z.rows);
+  const attn = attnOut(tap, names, z, w.attention, cfg);
   if (!w.mlp) return tap.visit(add(names.residPost, pre, attn));
   const mid = tap.visit(add(names.residMid, pre, attn));
+  tap.stage(`${layer}.mlp_in`, mid.rows);
   const post = mlpIn(tap, names, mid, w.ln2, w.mlp, cfg);
-  tap.stage(`${layer}.mlp_in`, post.rows);
+  tap.stage(`${layer}.mlp_out`, post.rows);
   const mlp = mlpOut(tap, names, post, w.mlp, cfg);
-  tap.stage(`${layer}.mlp_out`, mlp.rows);
   return tap.visit(add(names.residPost, mid, mlp));
 }
 
@@ -119,8 +120,8 @@ export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): R
  * @returns What the unembedding reads, `unembed.hook_in`.
  */
 export function finalNorm(tap: Tap, pass: Pass, resid: RowValue): RowValue {
+  tap.stage("unembed", resid.rows);
   const normed = norm(tap, resid, ROOT_NAMES.lnFinal, pass.weights.lnFinal);
-  tap.stage("unembed", normed.rows);
   return tap.visit({ ...normed, name: ROOT_NAMES.unembedIn });
 }
 
