@@ -1,22 +1,44 @@
 /**
- * What the forward pass knows of a run: where values pass points.
+ * What the forward pass knows of a run: values passing points, row by row.
  *
  * @module
  */
 
 import type { Handle } from "../core/engine.ts";
+import type { Rows, RowSpace } from "../core/rows.ts";
 import type { Mode } from "./points.ts";
+
+/**
+ * A value on its way: the rows that may differ from the base run's value of this name. Without a base run the rows are all.
+ */
+export interface RowValue {
+  /** The point at which the value is, or another name under which the base run knows it. */
+  readonly name: string;
+  readonly rows: Rows;
+  /** The rows, [rows.count, ...]; 0 when there are none. */
+  readonly handle: Handle;
+}
 
 /** A run, as the parts of the forward pass see it. */
 export interface Tap {
+  /** The rows that there are. */
+  readonly space: RowSpace;
+  /** Whether a base run's values stand for the rows that aren't computed. */
+  readonly isResumed: boolean;
   /** What a point asks for. */
   mode(name: string): Mode;
-  /** Passes a value through a point: its hooks, cache and splice. The handle that comes back may be another. */
-  visit(name: string, value: Handle): Handle;
+  /** Passes a value through the point of its name: hooks, cache, splice. */
+  visit(value: RowValue): RowValue;
   /** Shows a value that nobody may change. */
-  observe(name: string, value: Handle): void;
-  /** Begins a stage. */
-  stage(name: string): void;
+  observe(value: RowValue): void;
+  /** Applies an operation to the rows in which any input differs. */
+  map(name: string, inputs: readonly RowValue[], operation: (...handles: Handle[]) => Handle): RowValue;
+  /** A value's rows, the base run's where it doesn't differ: [rows.count, ...]. */
+  pick(value: RowValue, rows: Rows): Handle;
+  /** All of a value's rows: [batch * pos, ...]. */
+  whole(value: RowValue): Handle;
+  /** Begins a stage over some rows. */
+  stage(name: string, rows: Rows): void;
   /** Counts multiply-adds. */
   count(multiplyAdds: number): void;
 }

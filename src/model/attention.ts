@@ -9,8 +9,8 @@ import { Mode } from "../hooks/points.ts";
 import type { HookedTransformerConfig } from "./config.ts";
 import { norm, type NormWeights } from "./norm.ts";
 import type { BlockNames } from "./points.ts";
-import type { Geometries, PassShape } from "./rows.ts";
-import type { Tap } from "../hooks/tap.ts";
+import type { Geometries } from "./rows.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
 
 /** A projection: a packed matrix and its bias. */
 export interface Projection {
@@ -28,21 +28,27 @@ export interface AttentionWeights {
   readonly scale: number;
 }
 
-/** Queries, keys and values, [batch, pos, head, dHead]. */
+/** Queries, keys and values, [rows, head, dHead]. */
 export interface Qkv {
-  readonly q: Handle;
-  readonly k: Handle;
-  readonly v: Handle;
+  readonly q: RowValue;
+  readonly k: RowValue;
+  readonly v: RowValue;
 }
 
 const LETTERS = ["q", "k", "v"] as const;
 const ADD = 0;
 
-/** A copy of the residual stream for each head: [batch, pos, head, dModel]. */
-function perHead(resid: Handle, shape: PassShape, cfg: HookedTransformerConfig): Handle {
-  const { batch, nPos } = shape;
-  const single = core().reshape(resid, new Uint32Array([batch, nPos, 1, cfg.dModel]));
-  return core().expand(single, new Uint32Array([batch, nPos, cfg.nHeads, cfg.dModel]));
+/** A copy of the residual stream for each head: [rows, head, dModel]. */
+function perHead(tap: Tap, name: string, resid: RowValue, cfg: HookedTransformerConfig): RowValue {
+  return tap.map(name, [resid], (handle) => {
+    const rows = core().shape_of(handle)[0];
+    const single = core().reshape(handle, new Uint32Array([rows, 1, cfg.dModel]));
+    return core().expand(single, new Uint32Array([rows, cfg.nHeads, cfg.dModel]));
+  });
+}
+
+function looksAtNorm(tap: Tap, names: BlockNames): boolean {
+  return tap.mode(names.ln1.scale) + tap.mode(names.ln1.normalized) > 0;
 }
 
 /**
@@ -52,107 +58,112 @@ function perHead(resid: Handle, shape: PassShape, cfg: HookedTransformerConfig):
 function headInputs(
   tap: Tap,
   names: BlockNames,
-  resid: Handle,
-  shape: PassShape,
+  resid: RowValue,
   cfg: HookedTransformerConfig,
-): Record<"q" | "k" | "v", Handle | undefined> {
+): (RowValue | undefined)[] {
   const attnIn = tap.mode(names.attnIn) === Mode.idle
     ? undefined
-    : tap.visit(names.attnIn, perHead(resid, shape, cfg));
-  const looksAtNorm = tap.mode(names.ln1.scale) + tap.mode(names.ln1.normalized) > 0;
-  const input = (letter: "q" | "k" | "v") => {
+    : tap.visit(perHead(tap, names.attnIn, resid, cfg));
+  return LETTERS.map((letter) => {
     const name = names.input[letter];
-    if (tap.mode(name) !== Mode.idle) return tap.visit(name, perHead(resid, shape, cfg));
-    return attnIn ?? (cfg.useSplitQkvInput && looksAtNorm ? perHead(resid, shape, cfg) : undefined);
-  };
-  return { q: input("q"), k: input("k"), v: input("v") };
+    if (tap.mode(name) !== Mode.idle) return tap.visit(perHead(tap, name, resid, cfg));
+    return attnIn ?? (cfg.useSplitQkvInput && looksAtNorm(tap, names) ? perHead(tap, name, resid, cfg) : undefined);
+  });
 }
 
 /**
- * Computes queries, keys and values from the residual stream.
- *
- * @param resid The residual stream [batch, pos, dModel].
+ * Computes queries, keys and values from the residual stream, [rows, dModel].
  */
 export function attnIn(
   tap: Tap,
   names: BlockNames,
-  resid: Handle,
+  resid: RowValue,
   ln1: NormWeights | undefined,
   w: AttentionWeights,
-  shape: PassShape,
   cfg: HookedTransformerConfig,
 ): Qkv {
-  const inputs = headInputs(tap, names, resid, shape, cfg);
+  const inputs = headInputs(tap, names, resid, cfg);
   // With the switch, the norm's points fire for each of the three inputs; else once, for the block's own.
   const splitNames = cfg.useSplitQkvInput ? names.ln1 : undefined;
-  const normed = LETTERS.map((letter) => {
-    const input = inputs[letter];
-    return input === undefined ? undefined : norm(tap, input, splitNames, ln1);
-  });
-  const looksAtNorm = tap.mode(names.ln1.scale) + tap.mode(names.ln1.normalized) > 0;
-  const shared = normed.includes(undefined) || (looksAtNorm && !cfg.useSplitQkvInput)
-    ? norm(tap, resid, names.ln1, ln1)
-    : 0;
+  const normed = inputs.map((input) => input && norm(tap, input, splitNames, ln1));
+  const wantsShared = normed.includes(undefined) || (looksAtNorm(tap, names) && !cfg.useSplitQkvInput);
+  const shared = wantsShared ? norm(tap, resid, names.ln1, ln1) : resid;
   const heads = new Uint32Array([cfg.nHeads, cfg.dHead]);
-  tap.count(3 * shape.batch * shape.nPos * cfg.dModel * cfg.nHeads * cfg.dHead);
   const [q, k, v] = LETTERS.map((letter, i) => {
     const { weight, bias } = w[letter];
     const own = normed[i];
-    const value = own === undefined
-      ? core().linear(shared, weight, bias, 1, heads, 0)
-      : core().linear_heads(own, weight, bias, cfg.nHeads);
-    return tap.visit(names[letter], value);
+    const value = own
+      ? tap.map(names[letter], [own], (x) => core().linear_heads(x, weight, bias, cfg.nHeads))
+      : tap.map(names[letter], [shared], (x) => core().linear(x, weight, bias, 1, heads, 0));
+    tap.count(value.rows.count * cfg.dModel * cfg.nHeads * cfg.dHead);
+    return tap.visit(value);
   });
   return { q, k, v };
 }
 
-/** Scores, pattern and mix: z as [batch, pos, head, dHead]. */
-function mix(
-  tap: Tap,
-  names: BlockNames,
-  { q, k, v }: Qkv,
-  geometry: number,
-  shape: PassShape,
-  cfg: HookedTransformerConfig,
-): Handle {
-  const { batch, nPos, nKeys } = shape;
-  const rowsShape = new Uint32Array([batch, nPos, cfg.nHeads, nKeys]);
-  const swap = new Uint32Array([0, 2, 1, 3]);
-  const toHooks = (rows: Handle) => core().permute(core().reshape(rows, rowsShape), swap);
-  const toCore = (byHead: Handle) => core().permute(byHead, swap);
-  const mode = Math.max(tap.mode(names.scores), tap.mode(names.pattern));
-  if (mode === Mode.idle) return core().attention(geometry, q, k, v);
-  if (mode === Mode.emit) {
-    const [z, scores, pattern] = core().attention_parts(geometry, q, k, v);
-    if (tap.mode(names.scores)) tap.observe(names.scores, toHooks(scores));
-    if (tap.mode(names.pattern)) tap.observe(names.pattern, toHooks(pattern));
-    return z;
-  }
-  const scores = tap.visit(names.scores, toHooks(core().attend_scores(geometry, q, k)));
-  const pattern = tap.visit(names.pattern, core().softmax(scores, 3));
-  return core().attend_mix(geometry, toCore(pattern), v);
-}
-
-/**
- * Computes what attention adds to the residual stream, [batch, pos, dModel].
- */
-export function attnOut(
+/** Computes scores, pattern and the mix of values z, [rows, head, dHead]. */
+export function attnMix(
   tap: Tap,
   names: BlockNames,
   qkv: Qkv,
   w: AttentionWeights,
   geometries: Geometries,
-  shape: PassShape,
-  cfg: HookedTransformerConfig,
-): Handle {
-  const mixed = mix(tap, names, qkv, geometries.at(w.scale), shape, cfg);
-  const byHead = new Uint32Array([shape.batch, shape.nPos, cfg.nHeads, cfg.dHead]);
-  const z = tap.visit(names.z, core().reshape(mixed, byHead));
-  tap.count(geometries.multiplyAdds + shape.batch * shape.nPos * cfg.nHeads * cfg.dHead * cfg.dModel);
-  if (tap.mode(names.result) === Mode.idle) {
-    return tap.visit(names.attnOut, core().attn_out(z, w.o.weight, w.o.bias, cfg.nHeads));
+): RowValue {
+  return tap.visit(mix(tap, names, qkv, w.scale, geometries));
+}
+
+function mix(
+  tap: Tap,
+  names: BlockNames,
+  { q, k, v }: Qkv,
+  scale: number,
+  geometries: Geometries,
+): RowValue {
+  const { space } = tap;
+  const rows = space.union(q.rows, space.grown(space.union(k.rows, v.rows)));
+  const empty = { name: names.z, rows: space.none, handle: 0 };
+  const mode = Math.max(tap.mode(names.scores), tap.mode(names.pattern));
+  tap.count(geometries.multiplyAdds(rows));
+  if (mode !== Mode.split && rows.isEmpty) {
+    tap.observe({ ...empty, name: names.scores });
+    tap.observe({ ...empty, name: names.pattern });
+    return empty;
   }
-  const result = tap.visit(names.result, core().head_results(z, w.o.weight, cfg.nHeads));
-  const summed = core().sum(result, new Uint32Array([2]), false);
-  return tap.visit(names.attnOut, core().binary(ADD, summed, w.o.bias));
+  const geometry = geometries.at(rows, scale);
+  const [queries, keys, values] = [tap.pick(q, rows), tap.whole(k), tap.whole(v)];
+  if (mode === Mode.idle) return { name: names.z, rows, handle: core().attention(geometry, queries, keys, values) };
+  if (mode === Mode.emit) {
+    const [z, scores, pattern] = core().attention_parts(geometry, queries, keys, values);
+    tap.observe({ name: names.scores, rows, handle: scores });
+    tap.observe({ name: names.pattern, rows, handle: pattern });
+    return { name: names.z, rows, handle: z };
+  }
+  const scored = rows.isEmpty ? 0 : core().attend_scores(geometry, queries, keys);
+  const scores = tap.visit({ name: names.scores, rows, handle: scored });
+  const pattern = tap.visit(tap.map(names.pattern, [scores], (scores) => core().softmax(scores, 2)));
+  const mixed = space.union(pattern.rows, rows);
+  if (mixed.isEmpty) return empty;
+  const at = geometries.at(mixed, scale);
+  return { name: names.z, rows: mixed, handle: core().attend_mix(at, tap.pick(pattern, mixed), values) };
+}
+
+/**
+ * Computes what attention adds to the residual stream, [rows, dModel].
+ */
+export function attnOut(
+  tap: Tap,
+  names: BlockNames,
+  z: RowValue,
+  w: AttentionWeights,
+  cfg: HookedTransformerConfig,
+): RowValue {
+  tap.count(z.rows.count * cfg.nHeads * cfg.dHead * cfg.dModel);
+  const { weight, bias } = w.o;
+  if (tap.mode(names.result) === Mode.idle) {
+    return tap.visit(tap.map(names.attnOut, [z], (z) => core().attn_out(z, weight, bias, cfg.nHeads)));
+  }
+  const result = tap.visit(tap.map(names.result, [z], (z) => core().head_results(z, weight, cfg.nHeads)));
+  const summed = tap.map(names.attnOut, [result], (result) =>
+    core().binary(ADD, core().sum(result, new Uint32Array([1]), false), bias));
+  return tap.visit(summed);
 }

@@ -6,13 +6,13 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { copyIn } from "../core/scope.ts";
-import { attnIn, attnOut } from "./attention.ts";
+import { attnIn, attnMix, attnOut } from "./attention.ts";
 import type { HookedTransformerConfig } from "./config.ts";
 import { mlpIn, mlpOut } from "./mlp.ts";
 import { norm } from "./norm.ts";
 import { type BlockNames, blockNames, ROOT_NAMES } from "./points.ts";
 import { Geometries, type PassShape } from "./rows.ts";
-import type { Tap } from "../hooks/tap.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const [ADD, MUL] = [0, 2];
@@ -42,50 +42,73 @@ export interface Pass {
   readonly stopAtLayer: number;
 }
 
-function embed(tap: Tap, pass: Pass): Handle {
-  const { cfg, weights, input, shape } = pass;
-  if (input.kind === "resid") return input.resid;
-  tap.stage("embed");
-  const dims = new Uint32Array([shape.batch, shape.nPos, cfg.dModel]);
-  const rows = (table: Handle, indices: Int32Array<ArrayBuffer>) =>
-    core().reshape(core().index_select(table, 0, copyIn(indices, [indices.length], "int32")), dims);
-  const embedded = tap.visit(ROOT_NAMES.embed, rows(weights.wE, input.tokens));
-  let positional = rows(weights.wPos, input.positions);
-  if (input.realTokens) {
-    const real = copyIn(Float32Array.from(input.realTokens), [shape.batch, shape.nPos, 1], "float32");
-    positional = core().binary(MUL, positional, real);
+/**
+ * Embeds tokens: `hook_embed` + `hook_pos_embed`, or the residual stream that the pass was given. [rows, dModel].
+ */
+export function embed(tap: Tap, pass: Pass): RowValue {
+  const { weights, input } = pass;
+  const { all } = tap.space;
+  const first = blockNames(pass.startAtLayer).residPre;
+  if (input.kind === "resid") return { name: first, rows: all, handle: input.resid };
+  // A base run has embedded these very tokens.
+  const rows = tap.isResumed ? tap.space.none : all;
+  tap.stage("embed", rows);
+  const lookup = (name: string, table: Handle, indices: Int32Array<ArrayBuffer>) => ({
+    name,
+    rows,
+    handle: rows.isEmpty ? 0 : core().index_select(table, 0, copyIn(indices, [indices.length], "int32")),
+  });
+  const embedded = tap.visit(lookup(ROOT_NAMES.embed, weights.wE, input.tokens));
+  let positional = lookup(ROOT_NAMES.posEmbed, weights.wPos, input.positions);
+  if (input.realTokens && positional.handle) {
+    const real = copyIn(Float32Array.from(input.realTokens), [input.realTokens.length, 1], "float32");
+    positional = { ...positional, handle: core().binary(MUL, positional.handle, real) };
   }
-  return core().binary(ADD, embedded, tap.visit(ROOT_NAMES.posEmbed, positional));
+  return tap.map(first, [embedded, tap.visit(positional)], (a, b) => core().binary(ADD, a, b));
 }
 
-function block(tap: Tap, pass: Pass, names: BlockNames, layer: number, resid: Handle, geometries: Geometries): Handle {
-  const { cfg, shape } = pass;
+/**
+ * Runs a block.
+ *
+ * @param resid The residual stream before it, [rows, dModel].
+ * @returns The residual stream after it.
+ */
+export function runBlock(
+  tap: Tap,
+  pass: Pass,
+  names: BlockNames,
+  layer: number,
+  resid: RowValue,
+  geometries: Geometries,
+): RowValue {
+  const { cfg } = pass;
   const w = pass.weights.blocks[layer];
-  const pre = tap.visit(names.residPre, resid);
-  tap.stage(`${layer}.attn_in`);
-  const qkv = attnIn(tap, names, pre, w.ln1, w.attention, shape, cfg);
-  tap.stage(`${layer}.attn_out`);
-  const attn = attnOut(tap, names, qkv, w.attention, geometries, shape, cfg);
-  const sum = core().binary(ADD, pre, attn);
-  if (!w.mlp) return tap.visit(names.residPost, sum);
-  const mid = tap.visit(names.residMid, sum);
-  tap.stage(`${layer}.mlp_in`);
-  const post = mlpIn(tap, names, mid, w.ln2, w.mlp, shape, cfg);
-  tap.stage(`${layer}.mlp_out`);
-  const mlp = mlpOut(tap, names, post, w.mlp, shape, cfg);
-  return tap.visit(names.residPost, core().binary(ADD, mid, mlp));
+  const add = (name: string, a: RowValue, b: RowValue) => tap.map(name, [a, b], (a, b) => core().binary(ADD, a, b));
+  const pre = tap.visit({ ...resid, name: names.residPre });
+  tap.stage(`${layer}.attn_in`, pre.rows);
+  const qkv = attnIn(tap, names, pre, w.ln1, w.attention, cfg);
+  const z = attnMix(tap, names, qkv, w.attention, geometries);
+  tap.stage(`${layer}.attn_out`, z.rows);
+  const attn = attnOut(tap, names, z, w.attention, cfg);
+  if (!w.mlp) return tap.visit(add(names.residPost, pre, attn));
+  const mid = tap.visit(add(names.residMid, pre, attn));
+  tap.stage(`${layer}.mlp_in`, mid.rows);
+  const post = mlpIn(tap, names, mid, w.ln2, w.mlp, cfg);
+  tap.stage(`${layer}.mlp_out`, post.rows);
+  const mlp = mlpOut(tap, names, post, w.mlp, cfg);
+  return tap.visit(add(names.residPost, mid, mlp));
 }
 
 /**
  * Runs the blocks from `startAtLayer` up to `stopAtLayer`.
  *
- * @returns The residual stream that leaves the last of them, [batch, pos, dModel].
+ * @returns The residual stream that leaves the last of them, [rows, dModel].
  */
-export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): Handle {
+export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): RowValue {
   using geometries = new Geometries(pass.shape, pass.cfg.nHeads, pass.cfg.dHead);
   let resid = embed(tap, pass);
   for (let layer = pass.startAtLayer; layer < pass.stopAtLayer; layer++) {
-    resid = block(tap, pass, names[layer], layer, resid, geometries);
+    resid = runBlock(tap, pass, names[layer], layer, resid, geometries);
   }
   return resid;
 }
@@ -93,13 +116,13 @@ export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): H
 /**
  * Runs the final norm.
  *
- * @param resid The residual stream after the last block, [batch, pos, dModel].
+ * @param resid The residual stream after the last block, [rows, dModel].
  * @returns What the unembedding reads, `unembed.hook_in`.
  */
-export function finalNorm(tap: Tap, pass: Pass, resid: Handle): Handle {
-  tap.stage("unembed");
+export function finalNorm(tap: Tap, pass: Pass, resid: RowValue): RowValue {
+  tap.stage("unembed", resid.rows);
   const normed = norm(tap, resid, ROOT_NAMES.lnFinal, pass.weights.lnFinal);
-  return tap.visit(ROOT_NAMES.unembedIn, normed);
+  return tap.visit({ ...normed, name: ROOT_NAMES.unembedIn });
 }
 
 /**

@@ -4,14 +4,13 @@
  * @module
  */
 
-import { core, type Handle } from "../core/engine.ts";
+import { core } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
 import type { Projection } from "./attention.ts";
 import type { HookedTransformerConfig } from "./config.ts";
 import { norm, type NormWeights } from "./norm.ts";
 import type { BlockNames } from "./points.ts";
-import type { PassShape } from "./rows.ts";
-import type { Tap } from "../hooks/tap.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
 
 /** The weights of an MLP. */
 export interface MlpWeights {
@@ -22,40 +21,41 @@ export interface MlpWeights {
 }
 
 /**
- * Computes the neurons' activations from the residual stream, [batch, pos, dMlp].
+ * Computes the neurons' activations from the residual stream, [rows, dMlp].
  *
- * @param residMid The residual stream between the halves, [batch, pos, dModel].
+ * @param residMid The residual stream between the halves, [rows, dModel].
  */
 export function mlpIn(
   tap: Tap,
   names: BlockNames,
-  residMid: Handle,
+  residMid: RowValue,
   ln2: NormWeights | undefined,
   w: MlpWeights,
-  shape: PassShape,
   cfg: HookedTransformerConfig,
-): Handle {
-  const input = tap.mode(names.mlpIn) === Mode.idle ? residMid : tap.visit(names.mlpIn, residMid);
-  const normed = tap.visit(names.mlpHookIn, norm(tap, input, names.ln2, ln2));
-  const dims = new Uint32Array([cfg.dMlp ?? 0]);
-  tap.count(shape.batch * shape.nPos * cfg.dModel * (cfg.dMlp ?? 0));
+): RowValue {
+  const input = tap.mode(names.mlpIn) === Mode.idle ? residMid : tap.visit({ ...residMid, name: names.mlpIn });
+  const normed = tap.visit({ ...norm(tap, input, names.ln2, ln2), name: names.mlpHookIn });
+  const dMlp = cfg.dMlp ?? 0;
+  const dims = new Uint32Array([dMlp]);
+  tap.count(normed.rows.count * cfg.dModel * dMlp);
+  const { weight, bias } = w.in;
   if (tap.mode(names.pre) === Mode.idle) {
-    return tap.visit(names.post, core().linear(normed, w.in.weight, w.in.bias, 1, dims, w.act));
+    return tap.visit(tap.map(names.post, [normed], (x) => core().linear(x, weight, bias, 1, dims, w.act)));
   }
-  const pre = tap.visit(names.pre, core().linear(normed, w.in.weight, w.in.bias, 1, dims, 0));
-  return tap.visit(names.post, core().activate(w.act, pre));
+  const pre = tap.visit(tap.map(names.pre, [normed], (x) => core().linear(x, weight, bias, 1, dims, 0)));
+  return tap.visit(tap.map(names.post, [pre], (pre) => core().activate(w.act, pre)));
 }
 
-/** Computes what the MLP adds to the residual stream, [batch, pos, dModel]. */
+/** Computes what the MLP adds to the residual stream, [rows, dModel]. */
 export function mlpOut(
   tap: Tap,
   names: BlockNames,
-  post: Handle,
+  post: RowValue,
   w: MlpWeights,
-  shape: PassShape,
   cfg: HookedTransformerConfig,
-): Handle {
-  tap.count(shape.batch * shape.nPos * cfg.dModel * (cfg.dMlp ?? 0));
+): RowValue {
+  tap.count(post.rows.count * cfg.dModel * (cfg.dMlp ?? 0));
+  const { weight, bias } = w.out;
   const dims = new Uint32Array([cfg.dModel]);
-  return tap.visit(names.mlpOut, core().linear(post, w.out.weight, w.out.bias, 1, dims, 0));
+  return tap.visit(tap.map(names.mlpOut, [post], (post) => core().linear(post, weight, bias, 1, dims, 0)));
 }

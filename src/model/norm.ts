@@ -7,7 +7,7 @@
 import { core, type Handle } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
 import type { NormNames } from "./points.ts";
-import type { Tap } from "../hooks/tap.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
 
 /** What a norm needs: weight and bias are 0 where they were folded away. */
 export interface NormWeights {
@@ -26,28 +26,44 @@ const [ADD, MUL] = [0, 2];
  * Normalises over the last axis. `hook_scale` is `sqrt(mean(c²) + eps)` of the centred input `c`; `hook_normalized` is
  * `c / scale`, before weight and bias (TransformerLens `LayerNorm`, `LayerNormPre`).
  *
- * @param x Activations [..., dModel].
+ * @param x Activations [rows, ..., dModel].
  * @param names The points, or `undefined` for a norm that has none.
  * @param w The weights, or `undefined` in a model without norms.
  */
 export function norm(
   tap: Tap,
-  x: Handle,
+  x: RowValue,
   names: NormNames | undefined,
   w: NormWeights | undefined,
-): Handle {
+): RowValue {
   if (!w) return x;
+  const { eps, center, weight, bias } = w;
+  const output = names ? `${names.normalized} (output)` : `${x.name} (normalized)`;
   const mode = names ? Math.max(tap.mode(names.scale), tap.mode(names.normalized)) : Mode.idle;
-  if (!names || mode === Mode.idle) return core().norm(x, w.eps, w.center, w.weight, w.bias);
-  if (mode === Mode.emit) {
-    const [out, scale, normalized] = core().norm_parts(x, w.eps, w.center, w.weight, w.bias);
-    tap.observe(names.scale, scale);
-    tap.observe(names.normalized, normalized);
-    return out;
+  if (!names || mode === Mode.idle) {
+    return tap.map(output, [x], (x) => core().norm(x, eps, center, weight, bias));
   }
-  const centered = w.center ? core().center(x) : x;
-  const scale = tap.visit(names.scale, core().rms_scale(centered, w.eps));
-  const normalized = tap.visit(names.normalized, core().binary(DIV, centered, scale));
-  if (!w.weight) return normalized;
-  return core().binary(ADD, core().binary(MUL, normalized, w.weight), w.bias);
+  if (mode === Mode.emit) return emittingNorm(tap, x, names, output, w);
+  const scale = tap.visit(tap.map(names.scale, [x], (x) => core().rms_scale(centered(x, w), eps)));
+  const divided = tap.map(names.normalized, [x, scale], (x, scale) => core().binary(DIV, centered(x, w), scale));
+  const normalized = tap.visit(divided);
+  if (!weight) return normalized;
+  return tap.map(output, [normalized], (n) => core().binary(ADD, core().binary(MUL, n, weight), bias));
+}
+
+function centered(x: Handle, { center }: NormWeights): Handle {
+  return center ? core().center(x) : x;
+}
+
+/** The fused norm with the values inside it shown. */
+function emittingNorm(tap: Tap, x: RowValue, names: NormNames, output: string, w: NormWeights): RowValue {
+  let [scale, normalized] = [0, 0];
+  const out = tap.map(output, [x], (x) => {
+    const parts = core().norm_parts(x, w.eps, w.center, w.weight, w.bias);
+    [scale, normalized] = [parts[1], parts[2]];
+    return parts[0];
+  });
+  tap.observe({ name: names.scale, rows: out.rows, handle: scale });
+  tap.observe({ name: names.normalized, rows: out.rows, handle: normalized });
+  return out;
 }

@@ -7,7 +7,7 @@
 import { core, type Handle } from "../core/engine.ts";
 import { copyIn } from "../core/scope.ts";
 import { Mode } from "../hooks/points.ts";
-import type { Tap } from "../hooks/tap.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { SaeConfig } from "./config.ts";
 import { CODE, type KindOps } from "./kinds/kind.ts";
 import { normalize } from "./normalize.ts";
@@ -39,110 +39,99 @@ export interface AutoencodeContext {
   readonly tap: Tap;
 }
 
-/** What one pass leaves. */
-interface Passage {
-  /** The reconstruction, scaled back and in the input's shape. */
-  readonly output: Handle;
-  /** The same without what hooks changed on the way; values only, no recording. */
-  readonly clean: Handle;
-}
-
-/** A tap at which nobody is. */
-export const SILENT: Tap = {
-  mode: () => Mode.idle,
-  visit: (_, value) => value,
-  observe: () => {},
-  stage: () => {},
-  count: () => {},
-};
-
 /** Joins the head axis of `hook_z` to the one after it, where the SAE reads it so. */
 export function flattened(x: Handle, cfg: SaeConfig): Handle {
   if (cfg.reshapeActivations !== "hook_z") return x;
-  const shape = core().shape_of(x);
-  return core().reshape(x, Uint32Array.of(...shape.subarray(0, -2), shape.at(-1)! * shape.at(-2)!));
+  const shape = Array.from(core().shape_of(x));
+  const [heads, dHead] = shape.slice(-2);
+  return core().reshape(x, Uint32Array.of(...shape.slice(0, -2), heads * dHead));
 }
 
-/** Encodes activations, passing `hook_sae_input`, `hook_sae_acts_pre` and `hook_sae_acts_post`. */
-export function encode(context: AutoencodeContext, x: Handle): { codes: Handle; restore: (recons: Handle) => Handle } {
-  const { cfg, ops, names, tap } = context;
-  const input = tap.visit(names.hook_sae_input, flattened(x, cfg));
-  const { value, restore } = normalize(input, cfg);
-  const centered = cfg.applyBDecToInput ? core().binary(CODE.sub, value, ops.bDec) : value;
-  const name = names.hook_sae_acts_pre;
-  const rows = core().shape_of(centered).subarray(0, -1).reduce((n, m) => n * m, 1);
-  tap.count(rows * cfg.dIn * cfg.dSae);
-  const codes = ops.encode(centered, {
-    isIdle: tap.mode(name) === Mode.idle,
-    visit: (pre) => tap.visit(name, pre),
-  });
-  return { codes: tap.visit(names.hook_sae_acts_post, codes), restore };
+/** The normalisations whose scale a reconstruction is given back. */
+const SCALED = new Set<string>(["constant_norm_rescale", "layer_norm"]);
+
+/** The same run without its points: nobody looks, nobody edits. */
+export function silentTap(tap: Tap): Tap {
+  return {
+    space: tap.space,
+    isResumed: tap.isResumed,
+    mode: () => Mode.idle,
+    visit: (value) => value,
+    observe: () => {},
+    map: (name, inputs, operation) => tap.map(name, inputs, operation),
+    pick: (value, rows) => tap.pick(value, rows),
+    whole: (value) => tap.whole(value),
+    stage: () => {},
+    count: () => {},
+  };
 }
 
-/** Decodes codes, passing `hook_sae_recons`, and brings them into the shape of the activations. */
-export function decode(
-  { cfg, ops, names, tap }: AutoencodeContext,
-  codes: Handle,
-  shape: Uint32Array,
-  restore: (recons: Handle) => Handle,
-): Handle {
-  const recons = tap.visit(names.hook_sae_recons, ops.decode(codes));
-  // A transcoder's output lives elsewhere: its input's scale isn't given back (SAELens).
-  return core().reshape(cfg.architecture === "transcoder" ? recons : restore(recons), shape);
+/** Codes on their way to the decoder. */
+export interface Encoded {
+  readonly codes: RowValue;
+  /** The codes before hooks saw them. */
+  readonly unhooked: RowValue;
+  /** Whether hooks changed what the codes were computed from. */
+  readonly isInputChanged: boolean;
+  /** The flattened input after its hooks: what scales are taken from. */
+  readonly input: RowValue;
 }
 
-/** A tap that notices whether hooks changed a value. */
-class Noticing implements Tap {
-  changed = false;
-  readonly #inner: Tap;
-
-  constructor(inner: Tap) {
-    this.#inner = inner;
-  }
-
-  mode(name: string): Mode {
-    return this.#inner.mode(name);
-  }
-
-  visit(name: string, value: Handle): Handle {
-    const after = this.#inner.visit(name, value);
-    if (after !== value && !core().same_buffer(after, value)) this.changed = true;
-    return after;
-  }
-
-  observe(name: string, value: Handle): void {
-    this.#inner.observe(name, value);
-  }
-
-  stage(name: string): void {
-    this.#inner.stage(name);
-  }
-
-  count(multiplyAdds: number): void {
-    this.#inner.count(multiplyAdds);
-  }
+function visited(tap: Tap, value: RowValue): { value: RowValue; isChanged: boolean } {
+  const after = tap.visit(value);
+  const isSame = after === value ||
+    (after.rows === value.rows && after.handle !== 0 && core().same_buffer(after.handle, value.handle));
+  return { value: after, isChanged: !isSame };
 }
 
 /**
- * Runs an autoencoder with and, where hooks changed something, without its hooks.
+ * Encodes activations, passing `hook_sae_input`, `hook_sae_acts_pre` and `hook_sae_acts_post`.
  *
- * @param shape The shape of the output.
- * @param isCleanWanted Whether the clean reconstruction will be used.
+ * @param x Activations [rows, ...].
  */
-function passage(context: AutoencodeContext, x: Handle, shape: Uint32Array, isCleanWanted: boolean): Passage {
-  const tap = new Noticing(context.tap);
-  const noticing = { ...context, tap };
-  const { codes, restore } = encode(noticing, x);
-  const output = decode(noticing, codes, shape, restore);
-  if (!isCleanWanted || !tap.changed) return { output, clean: core().detach(output) };
-  return { output, clean: cleanOutput(context, core().detach(x), shape) };
+export function encode({ cfg, ops, names, tap }: AutoencodeContext, x: RowValue): Encoded {
+  const flat = tap.map(names.hook_sae_input, [x], (x) => flattened(x, cfg));
+  const { value: input, isChanged } = visited(tap, flat);
+  tap.count(input.rows.count * cfg.dIn * cfg.dSae);
+  const prepared = (x: Handle) => {
+    const { value } = normalize(x, cfg);
+    return cfg.applyBDecToInput ? core().binary(CODE.sub, value, ops.bDec) : value;
+  };
+  const post = names.hook_sae_acts_post;
+  let isPreChanged = false;
+  let unhooked: RowValue;
+  if (tap.mode(names.hook_sae_acts_pre) === Mode.idle) {
+    unhooked = tap.map(post, [input], (x) => ops.encode(prepared(x)));
+  } else {
+    const pre = visited(tap, tap.map(names.hook_sae_acts_pre, [input], (x) => ops.pre(prepared(x))));
+    isPreChanged = pre.isChanged;
+    unhooked = tap.map(post, [pre.value, input], (pre, x) => ops.post(pre, () => prepared(x)));
+  }
+  return { codes: tap.visit(unhooked), unhooked, input, isInputChanged: isChanged || isPreChanged };
 }
 
-/** The reconstruction that no hook touches. */
-function cleanOutput(context: AutoencodeContext, x: Handle, shape: Uint32Array): Handle {
-  const silent = { ...context, tap: SILENT };
-  const { codes, restore } = encode(silent, x);
-  return decode(silent, codes, shape, restore);
+/**
+ * Decodes codes, passing `hook_sae_recons`, and brings them into the shape of the activations.
+ *
+ * @param codes Codes [rows, dSae].
+ * @param input The flattened input, from which scales are taken.
+ * @param tail The output's axes behind the rows.
+ */
+export function decode(
+  { cfg, ops, names, tap }: AutoencodeContext,
+  codes: RowValue,
+  input: RowValue,
+  tail: readonly number[],
+): { recons: RowValue; output: RowValue; isChanged: boolean } {
+  const { value: recons, isChanged } = visited(tap, tap.map(names.hook_sae_recons, [codes], (f) => ops.decode(f)));
+  // A transcoder's output lives elsewhere: its input's scale isn't given back (SAELens).
+  const isScaled = SCALED.has(cfg.normalizeActivations) && cfg.architecture !== "transcoder";
+  const shaped = (y: Handle) => core().reshape(y, Uint32Array.of(core().shape_of(y)[0], ...tail));
+  const name = `${names.hook_sae_output} (reconstruction)`;
+  const output = isScaled
+    ? tap.map(name, [recons, input], (y, x) => shaped(normalize(x, cfg).restore(y)))
+    : tap.map(name, [recons], shaped);
+  return { recons, output: tap.visit(output), isChanged };
 }
 
 /** How an autoencoder is spliced in. */
@@ -150,48 +139,89 @@ export interface SpliceMode {
   readonly useErrorTerm: boolean;
   /** Whether the error lets gradients through to the value it replaces. */
   readonly errorGrad: "detach" | "passthrough";
-  /** Flags of positions that pass unchanged, [batch, pos]; 0 for none. */
-  readonly excluded: Handle;
+  /** Flags of the rows that pass unchanged; `undefined` for none. */
+  readonly excluded: Uint8Array | undefined;
 }
 
-/** Picks `a` at flagged positions and `b` elsewhere. */
-function atExcluded(excluded: Handle, a: Handle, b: Handle): Handle {
+/** Picks `a` in flagged rows and `b` elsewhere. */
+export function atExcluded(
+  tap: Tap,
+  excluded: Uint8Array | undefined,
+  a: RowValue | "zero",
+  b: RowValue,
+): RowValue {
   if (!excluded) return b;
-  const [batch, pos] = core().shape_of(excluded);
-  const trailing = core().shape_of(b).length - 2;
-  const flags = core().reshape(excluded, Uint32Array.of(batch, pos, ...Array<number>(trailing).fill(1)));
-  return core().select_where(flags, a, b);
+  const rows = a === "zero" ? b.rows : tap.space.union(a.rows, b.rows);
+  if (rows.isEmpty) return b;
+  const value = tap.pick(b, rows);
+  const flags = Uint8Array.from(rows.indices, (row) => excluded[row]);
+  const trailing = core().shape_of(value).length - 1;
+  const mask = copyIn(flags, [rows.count, ...Array<number>(trailing).fill(1)], "bool");
+  const other = a === "zero" ? copyIn(new Float32Array([0]), [], "float32") : tap.pick(a, rows);
+  return { ...b, rows, handle: core().select_where(mask, other, value) };
+}
+
+function detached(value: RowValue): RowValue {
+  return value.rows.isEmpty ? value : { ...value, handle: core().detach(value.handle) };
+}
+
+/** The reconstruction that no hook touches. */
+function untouched(context: AutoencodeContext, x: RowValue, tail: readonly number[]): RowValue {
+  const silent = { ...context, tap: silentTap(context.tap) };
+  const { codes, input } = encode(silent, x);
+  return decode(silent, codes, input, tail).output;
+}
+
+/** What one pass leaves: the output, and what it would be without hooks (values only, no recording). */
+function passage(context: AutoencodeContext, x: RowValue, tail: readonly number[]): { output: RowValue; clean: RowValue } {
+  const encoded = encode(context, x);
+  const { output, isChanged } = decode(context, encoded.codes, encoded.input, tail);
+  if (encoded.isInputChanged) return { output, clean: untouched(context, detached(x), tail) };
+  const { codes, unhooked, input } = encoded;
+  const isSame = codes === unhooked ||
+    (codes.rows === unhooked.rows && codes.handle !== 0 && core().same_buffer(codes.handle, unhooked.handle));
+  if (isSame && !isChanged) return { output, clean: detached(output) };
+  const silent = { ...context, tap: silentTap(context.tap) };
+  return { output, clean: decode(silent, detached(unhooked), detached(input), tail).output };
 }
 
 /**
  * Computes what takes the place of `original`: the reconstruction of `input`, with the error term `original - clean` where asked.
  *
  * The error is a constant for gradients (Marks et al. 2024, A.3; SAELens), except with `errorGrad: "passthrough"`; its node has a
- * gradient in both. A position that no hook changed gives back `original` itself, bit for bit.
+ * gradient in both. A row that no hook changed gives back `original` itself, bit for bit.
+ *
+ * @param input The value that is encoded, [rows, ...].
+ * @param original The value that is replaced, [rows, ...].
  */
 export function splicedOutput(
   context: AutoencodeContext,
-  input: Handle,
-  original: Handle,
+  input: RowValue,
+  original: RowValue,
   { useErrorTerm, errorGrad, excluded }: SpliceMode,
-): Handle {
+): RowValue {
   const { names, tap, cfg } = context;
-  const shape = core().shape_of(original);
-  if (!useErrorTerm) {
-    const { output } = passage(context, input, shape, false);
-    return tap.visit(names.hook_sae_output, atExcluded(excluded, original, output));
-  }
-  const isWatched = core().node_of(input) !== 0 && errorGrad === "detach";
+  const isDetached = errorGrad === "detach";
+  const isRecorded = !input.rows.isEmpty && core().node_of(input.handle) !== 0;
   const isIdle = SAE_POINTS.every((point) => tap.mode(names[point]) === Mode.idle);
-  if (isIdle && !isWatched) return original;
+  if (useErrorTerm && isIdle && !(isRecorded && isDetached)) return original;
 
-  const { output, clean: silent } = passage(context, input, shape, errorGrad === "detach");
-  const isPassthrough = errorGrad === "passthrough";
-  const clean = isPassthrough ? cleanOutput(context, input, shape) : silent;
-  const from = isPassthrough ? original : core().detach(original);
-  const zero = excluded ? copyIn(new Float32Array([0]), [], "float32") : 0;
-  const cleanError = atExcluded(excluded, zero, core().binary(CODE.sub, from, clean));
-  const error = tap.visit(names.hook_sae_error, cleanError);
-  const merged = core().merge_error(original, clean, cleanError, output, error, cfg.dOut ?? cfg.dIn);
-  return tap.visit(names.hook_sae_output, atExcluded(excluded, original, merged));
+  const tail = Array.from(core().shape_of(tap.pick(original, original.rows.isEmpty ? tap.space.all : original.rows)))
+    .slice(1);
+  const { output, clean: silent } = passage(context, input, tail);
+  if (!useErrorTerm) {
+    return tap.visit({ ...atExcluded(tap, excluded, original, output), name: names.hook_sae_output });
+  }
+  const clean = isDetached ? silent : untouched(context, input, tail);
+  const from = isDetached ? detached(original) : original;
+  const missed = tap.map(names.hook_sae_error, [from, clean], (x, y) => core().binary(CODE.sub, x, y));
+  const cleanError = atExcluded(tap, excluded, "zero", missed);
+  const error = tap.visit(cleanError);
+  const row = cfg.dOut ?? cfg.dIn;
+  const merged = tap.map(
+    names.hook_sae_output,
+    [original, clean, cleanError, output, error],
+    (x, cleanY, cleanE, y, e) => core().merge_error(x, cleanY, cleanE, y, e, row),
+  );
+  return tap.visit(atExcluded(tap, excluded, original, merged));
 }

@@ -7,12 +7,11 @@
 import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
 import { normal } from "../core/random.ts";
-import { apply, handleOf, lentTensor, type Tensor, tensorOf } from "../core/tensor.ts";
-import { currentScope } from "../core/scope.ts";
+import { sizeOf } from "../core/scope.ts";
+import { apply, type Tensor } from "../core/tensor.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
 import { HookPoint } from "../hooks/hook_point.ts";
-import { describeShape, Mode } from "../hooks/points.ts";
-import type { Tap } from "../hooks/tap.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
 import { ParameterStore } from "../weights/parameter_store.ts";
 import { openSource, type SourceLocation } from "../weights/open_source.ts";
 import type { SourceOptions } from "../weights/source.ts";
@@ -23,7 +22,6 @@ import {
   encode,
   flattened,
   saeNames,
-  SILENT,
   splicedOutput,
   type SpliceMode,
 } from "./autoencode.ts";
@@ -31,8 +29,8 @@ import { createSaeConfig, SAE_ARCHITECTURES, type SaeConfig, type SaeConfigOptio
 import { readSaeDirectory } from "./files.ts";
 import type { KindOps } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
-import { normalize } from "./normalize.ts";
 import { locateRelease } from "./releases.ts";
+import { allRows, standaloneTap } from "./standalone.ts";
 
 /** How an SAE is made: its sizes, its place, its kind. */
 export type HookedSaeOptions = SaeConfigOptions & {
@@ -183,9 +181,13 @@ export class HookedSAE extends HookedModule implements Disposable {
    * @returns Codes [..., dSae].
    */
   encode(x: Tensor): Tensor {
-    this.#checkInput(x);
+    const lead = this.#leading(x.shape, this.cfg.hookName);
     this.#lastInput = x.detach();
-    return apply([x], (handle) => encode(this.#standalone(), handle).codes);
+    return apply([x], (handle) => {
+      const context = this.#standalone(lead);
+      const { codes } = encode(context, this.#rows(context, handle, x.shape.slice(lead.length)));
+      return core().reshape(codes.handle, Uint32Array.of(...lead, this.cfg.dSae));
+    });
   }
 
   /**
@@ -207,11 +209,16 @@ export class HookedSAE extends HookedModule implements Disposable {
         `Cannot decode with ${normalizeActivations}: the scale is taken from the input, so call encode() first.`,
       );
     }
-    const heads = reshapeActivations === "hook_z" && last ? last.shape.slice(-2) : [dOut];
-    const shape = new Uint32Array([...codes.shape.slice(0, -1), ...heads]);
-    return apply(isScaled && last ? [codes, last] : [codes], (handle, input) => {
-      const restore = input ? normalize(flattened(input, this.cfg), this.cfg).restore : (recons: Handle) => recons;
-      return decode(this.#standalone(), handle, shape, restore);
+    const lead = codes.shape.slice(0, -1);
+    const tail = reshapeActivations === "hook_z" && last ? last.shape.slice(-2) : [dOut];
+    return apply(last ? [codes, last] : [codes], (handle, scaled) => {
+      const context = this.#standalone(lead);
+      const rows = this.#rows(context, handle, [dSae]);
+      const input = last && isScaled
+        ? flattened(core().reshape(scaled, Uint32Array.of(sizeOf(lead), ...last.shape.slice(lead.length))), this.cfg)
+        : 0;
+      const { output } = decode(context, rows, { ...rows, handle: input }, tail);
+      return core().reshape(output.handle, Uint32Array.of(...lead, ...tail));
     });
   }
 
@@ -221,16 +228,25 @@ export class HookedSAE extends HookedModule implements Disposable {
    * @param x Activations as they are at `cfg.hookName`.
    */
   forward(x: Tensor): Tensor {
-    this.#checkInput(x);
-    const mode: SpliceMode = { useErrorTerm: this.useErrorTerm, errorGrad: "detach", excluded: 0 };
-    return apply([x], (handle) => splicedOutput(this.#standalone(), handle, handle, mode));
+    const lead = this.#leading(x.shape, this.cfg.hookName);
+    const mode: SpliceMode = { useErrorTerm: this.useErrorTerm, errorGrad: "detach", excluded: undefined };
+    return apply([x], (handle) => {
+      const context = this.#standalone(lead);
+      const input = this.#rows(context, handle, x.shape.slice(lead.length));
+      const output = splicedOutput(context, input, input, mode);
+      return core().reshape(output.handle, new Uint32Array(x.shape));
+    });
   }
 
   /** Computes what takes an activation's place during a run; for the session that splices this SAE. */
-  splice(tap: Tap, prefix: string, input: Handle, original: Handle, mode: SpliceMode): Handle {
-    const context = { cfg: this.cfg, ops: this.#weights.ops, names: saeNames(prefix), tap };
-    this.#checkWidth(Array.from(core().shape_of(input)), prefix);
-    return splicedOutput(context, input, original, mode);
+  splice(tap: Tap, prefix: string, input: RowValue, original: RowValue, mode: SpliceMode): RowValue {
+    if (!input.rows.isEmpty) this.#leading(Array.from(core().shape_of(input.handle)), prefix);
+    return splicedOutput({ cfg: this.cfg, ops: this.#weights.ops, names: saeNames(prefix), tap }, input, original, mode);
+  }
+
+  /** Identifies the weights: SAEs that share them compute the same. */
+  get weightsIdentity(): object {
+    return this.#weights;
   }
 
   /**
@@ -294,36 +310,22 @@ export class HookedSAE extends HookedModule implements Disposable {
   }
 
   /** The SAE by itself: its own hooks fire. */
-  #standalone(): AutoencodeContext {
-    const points = this.hookDict;
-    const hasHooks = [...points.values()].some((point) => point.hasHooks());
-    const tap: Tap = hasHooks
-      ? {
-        ...SILENT,
-        mode: (name) => points.get(name)?.hasHooks() ? Mode.split : Mode.idle,
-        visit: (name, value) => {
-          const point = points.get(name);
-          if (!point?.hasHooks()) return value;
-          const scope = currentScope();
-          const tensor = scope ? lentTensor(core().share(value), scope) : tensorOf(value);
-          return handleOf(point.apply(tensor));
-        },
-      }
-      : SILENT;
-    return { cfg: this.cfg, ops: this.#weights.ops, names: OWN_NAMES, tap };
+  #standalone(lead: readonly number[]): AutoencodeContext {
+    return { cfg: this.cfg, ops: this.#weights.ops, names: OWN_NAMES, tap: standaloneTap(this.hookDict, lead) };
   }
 
-  #checkInput(x: Tensor): void {
-    this.#checkWidth(x.shape, this.cfg.hookName);
+  #rows({ tap }: AutoencodeContext, handle: Handle, tail: readonly number[]): RowValue {
+    return allRows(tap, "input", core().reshape(handle, Uint32Array.of(tap.space.all.count, ...tail)));
   }
 
-  #checkWidth(shape: readonly number[], where: string): void {
+  /** The axes in front of those that the SAE reads, or an error when these have another width. */
+  #leading(shape: readonly number[], where: string): readonly number[] {
     const { dIn, reshapeActivations } = this.cfg;
     const byHead = reshapeActivations === "hook_z";
     const width = byHead ? (shape.at(-1) ?? 0) * (shape.at(-2) ?? 0) : shape.at(-1);
-    if (width === dIn && shape.length >= (byHead ? 2 : 1)) return;
+    if (width === dIn) return shape.slice(0, byHead ? -2 : -1);
     throw new ShapeError(
-      `Cannot encode ${describeShape(shape, [])} at "${where}": expected [..., ${
+      `Cannot encode [${shape.join(", ")}] at "${where}": expected [..., ${
         byHead ? `head × dHead = ${dIn}` : `dIn ${dIn}`
       }].`,
     );

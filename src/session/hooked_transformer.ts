@@ -6,10 +6,11 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
-import { recordedRun, releaseTapes } from "../core/gradients.ts";
+import { noGrad, recordedRun, releaseTapes } from "../core/gradients.ts";
 import { normal } from "../core/random.ts";
-import { copyIn, scoped, sizeOf } from "../core/scope.ts";
-import { handleOf, type Index, lazyTensor, Tensor, tensorOf } from "../core/tensor.ts";
+import { RowSpace } from "../core/rows.ts";
+import { type Scope, scoped, sizeOf } from "../core/scope.ts";
+import { handleOf, type Index, Tensor, tensorOf } from "../core/tensor.ts";
 import { ActivationCache } from "../hooks/activation_cache.ts";
 import { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry, HookSpec, PointSelector } from "../hooks/hook_registry.ts";
@@ -17,8 +18,10 @@ import { HookedRoot, type HookScopeOptions } from "../hooks/hooked_root.ts";
 import { NameDict } from "../hooks/name_dict.ts";
 import { Mode, type PointInfo } from "../hooks/points.ts";
 import { type ConfigInput, type HookedTransformerConfig, resolveConfig } from "../model/config.ts";
-import { allBlockNames, finalNorm, type Pass, runBlocks, unembed } from "../model/forward.ts";
+import type { RowValue } from "../hooks/tap.ts";
+import { allBlockNames, embed, finalNorm, type Pass, runBlock, runBlocks, unembed } from "../model/forward.ts";
 import { type BlockNames, firstStage, modelPoints, ROOT_NAMES } from "../model/points.ts";
+import { Geometries } from "../model/rows.ts";
 import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import * as tokens from "../tokenizer/tokens.ts";
@@ -34,8 +37,10 @@ import {
 } from "./input.ts";
 import { type LoadedModel, loadModel, type LoadOptions, type ModelFiles } from "./load.ts";
 import { lmCrossEntropyLoss } from "./loss.ts";
-import { type ActivePoint, type CacheRequest, planRun, requireReachable, selects } from "./plan.ts";
-import { type KeepValue, Run, type RunCost } from "./run.ts";
+import { BaseRun, type Recompute } from "./base_run.ts";
+import { lazyLogits } from "./logits.ts";
+import { type ActivePoint, type CacheRequest, planRun, type PointPlan, requireReachable, selects } from "./plan.ts";
+import { type KeepValue, Run, type RunCost, type RunOptions } from "./run.ts";
 import type { ErrorGrad, Splice } from "./splice.ts";
 
 /** What a forward pass gives: logits, a loss, both, or nothing. */
@@ -94,6 +99,41 @@ interface RunRequest {
   /** Selectors of the run's own hooks, which must reach a point. */
   readonly selectors?: readonly PointSelector[];
   readonly errorGrad?: ErrorGrad;
+}
+
+/** A run, ready to go. */
+interface PreparedRun {
+  readonly resolved: ResolvedInput;
+  readonly plans: ReadonlyMap<string, PointPlan>;
+  readonly scope: Scope;
+  readonly startAtLayer: number;
+  readonly stopAtLayer: number;
+  readonly options: ForwardOptions;
+  readonly request: RunRequest;
+}
+
+/** A base run larger than this isn't kept. */
+const MAX_BASE_BYTES = 2 ** 29;
+
+/** When more values than this would have to be computed again for a cache, a full run is cheaper. */
+const MAX_RECOMPUTED = 4;
+
+/** The values that a base run keeps of each layer; the others are computed from these. */
+const KEPT = /(hook_resid_(pre|mid)|attn\.hook_[qkvz]|unembed\.hook_in|\.hook_sae_\w+( \(reconstruction\))?| \(spliced\))$/;
+
+function keepIfNeeded(base: BaseRun, name: string, value: Handle): void {
+  if (KEPT.test(name) || name.endsWith("hook_resid_post")) base.keep(name, value);
+}
+
+/** Bytes that the base run of a pass keeps, codes aside. */
+function baseBytes({ shape, cfg }: Pass): number {
+  const perRow = cfg.nLayers * (3 * cfg.dModel + 4 * cfg.nHeads * cfg.dHead);
+  return shape.batch * shape.nPos * perRow * Float32Array.BYTES_PER_ELEMENT;
+}
+
+/** Whether two names belong to one splice, so that one is computed on the way to the other. */
+function isOfSplice(splices: readonly Splice[], name: string, wanted: string): boolean {
+  return splices.some(({ outName }) => name.startsWith(`${outName}.`) && wanted.startsWith(`${outName}.`));
 }
 
 /** A class of models, for static methods that make one. */
@@ -173,6 +213,11 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   /** What the last run cost. */
   ran: RunCost = EMPTY_COST;
   #weights: ModelWeights;
+  #weightsVersion = 0;
+  #base: BaseRun | undefined;
+  /** The key of the last run, whether or not it has a base. */
+  #lastKey: string | undefined;
+  #keepBase = true;
   #names: BlockNames[];
   readonly #defaultPaddingSide: tokens.PaddingSide;
   readonly #points: PointInfo[];
@@ -234,6 +279,19 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   /** Whether MLPs have `mlp.hook_in`, which SAELens adds for transcoders. */
   protected get hasMlpHookIn(): boolean {
     return false;
+  }
+
+  /**
+   * Whether the values of the last input are kept, so that a run with hooks computes only the rows that its hooks change. Turning it
+   * off gives their memory back. The bits are the same either way.
+   */
+  get keepBase(): boolean {
+    return this.#keepBase;
+  }
+
+  set keepBase(keep: boolean) {
+    this.#keepBase = keep;
+    if (!keep) this.#dropBase();
   }
 
   // --- tokens ---
@@ -421,6 +479,8 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   loadAndProcessStateDict(stateDict: StateDict, options: ProcessingOptions = {}): void {
     const processed = processWeights(this.cfg, stateDict, options);
     this.#weights = modelWeights(processed.cfg, processed.stateDict);
+    this.#weightsVersion++;
+    this.#dropBase();
     this.cfg = processed.cfg;
   }
 
@@ -517,6 +577,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
 
   /** Gives the weights' memory back. The model can't be run after that. */
   [Symbol.dispose](): void {
+    this.#dropBase();
     this.#weights.store[Symbol.dispose]();
   }
 
@@ -575,21 +636,8 @@ export class HookedTransformer extends HookedRoot implements Disposable {
       cache: request.cache,
       watch,
     });
-    const { batch, nPos } = resolved.shape;
-    const output = recordedRun(`a run of [${batch}, ${nPos}] tokens`, () =>
-      scoped((scope) => {
-        const run = new Run({
-          plans,
-          scope,
-          keep: request.keep ?? (() => {}),
-          excluded: (which) => this.#excludedFlags(which, resolved),
-          errorGrad: request.errorGrad ?? "detach",
-          rowsPerStage: batch * nPos,
-        });
-        const result = this.#pass(run, resolved, startAtLayer, stopAtLayer, options);
-        this.ran = run.cost;
-        return result;
-      }));
+    const output = recordedRun(`a run of [${resolved.shape.batch}, ${resolved.shape.nPos}] tokens`, () =>
+      scoped((scope) => this.#run({ resolved, plans, scope, startAtLayer, stopAtLayer, options, request })));
     const result = options.stopAtLayer !== undefined || output === null
       ? output
       : this.#result(output, resolved, returnType, options.lossPerToken ?? false);
@@ -597,70 +645,154 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     return result;
   }
 
-  #pass(
-    run: Run,
-    resolved: ResolvedInput,
-    startAtLayer: number,
-    stopAtLayer: number,
-    options: ForwardOptions,
-  ): Tensor | null {
-    const { cfg } = this;
-    const weights = this.#weights;
-    const { tokens, positions, resid, mask, shape } = resolved;
-    const pass: Pass = {
-      cfg,
-      weights,
-      shape,
-      input: resid
-        ? { kind: "resid", resid: handleOf(resid) }
-        : { kind: "tokens", tokens: tokens!, positions, realTokens: mask?.includes(0) ? mask : undefined },
-      startAtLayer,
-      stopAtLayer,
+  /** Runs the pass, on the base run where there is one for this input. */
+  #run(prepared: PreparedRun): Tensor | null {
+    const { resolved, plans, scope, startAtLayer, stopAtLayer, options, request } = prepared;
+    const { batch, nPos } = resolved.shape;
+    const space = new RowSpace(batch, nPos);
+    const common = {
+      space,
+      scope,
+      excluded: (which: boolean | readonly number[]) => this.#excludedFlags(which, resolved),
+      errorGrad: request.errorGrad ?? "detach",
     };
+    const pass = this.#passOf(resolved, startAtLayer, stopAtLayer);
+    const standing = this.#standing(prepared, pass, common);
+    const run = new Run({ ...common, ...standing, plans, keep: request.keep ?? (() => {}) });
     const last = runBlocks(run, pass, this.#names);
-    if (options.stopAtLayer !== undefined) return tensorOf(last);
+    this.ran = run.cost;
+    if (options.stopAtLayer !== undefined) {
+      return tensorOf(core().reshape(run.whole(last), Uint32Array.of(batch, nPos, this.cfg.dModel)));
+    }
     const hookIn = finalNorm(run, pass, last);
+    if (standing.made) this.#base = standing.made;
     if (options.returnType === null) return null;
-    return this.#logits(run, weights, hookIn, shape, options.logitsAt ?? "all");
+    const logits = this.#logits(run, pass.weights, hookIn, standing.base ?? standing.made);
+    return options.logitsAt === undefined || options.logitsAt === "all" ? logits : logits.at(":", [options.logitsAt].flat());
+  }
+
+  #passOf({ tokens, positions, resid, mask, shape }: ResolvedInput, startAtLayer: number, stopAtLayer: number): Pass {
+    const { batch, nPos } = shape;
+    const input = resid
+      ? { kind: "resid" as const, resid: core().reshape(handleOf(resid), Uint32Array.of(batch * nPos, this.cfg.dModel)) }
+      : {
+        kind: "tokens" as const,
+        tokens: tokens ?? new Int32Array(),
+        positions,
+        realTokens: mask?.includes(0) ? mask : undefined,
+      };
+    return { cfg: this.cfg, weights: this.#weights, shape, input, startAtLayer, stopAtLayer };
+  }
+
+  /**
+   * What a run stands on: the base run of the same input; or that this run's values become one, when nobody edits them. A run with
+   * edits makes the base run first, unless the last one that was made so was never used again.
+   */
+  #standing(
+    { resolved, plans, options, request }: PreparedRun,
+    pass: Pass,
+    common: Pick<RunOptions, "space" | "scope" | "excluded" | "errorGrad">,
+  ): { base?: BaseRun; made?: BaseRun; record?: RunOptions["record"] } {
+    const isPartial = options.startAtLayer !== undefined || options.stopAtLayer !== undefined;
+    if (!this.#keepBase || isPartial || baseBytes(pass) > MAX_BASE_BYTES) return {};
+    const key = this.#keyOf(resolved, plans, request);
+    const found = this.#base?.key === key ? this.#base : undefined;
+    const observed = [...plans.values()].filter(({ active, mode }) => mode === Mode.emit && !found?.has(active.info.name));
+    if (found && observed.length <= MAX_RECOMPUTED) {
+      found.uses++;
+      return { base: found };
+    }
+    const isEdited = [...plans.values()].some(({ fwd }) => fwd.length > 0);
+    const isWasted = this.#base !== undefined && this.#base.uses === 0 && this.#lastKey !== key;
+    this.#lastKey = key;
+    if (isEdited && isWasted) return {};
+    this.#dropBase();
+    const base = this.#newBase(key, pass, common);
+    if (!isEdited) return { made: base, record: (name, value) => keepIfNeeded(base, name, value) };
+    noGrad(() => this.#fill(base, pass, common));
+    this.#base = base;
+    return { base };
+  }
+
+  /** What makes runs stand on the same base: tokens, mask, weights, splices, and the axes that points have. */
+  #keyOf({ tokens, mask, shape }: ResolvedInput, plans: ReadonlyMap<string, PointPlan>, request: RunRequest): string {
+    const splices = this.splices.map(({ signature }) => signature);
+    const hasHeadNorms = this.cfg.useSplitQkvInput && [...plans.keys()].some((name) => name.includes(".ln1."));
+    return [
+      this.#weightsVersion,
+      [shape.batch, shape.nPos],
+      tokens,
+      mask?.includes(0) ? mask : "",
+      splices,
+      splices.length > 0 ? request.errorGrad : "",
+      hasHeadNorms,
+    ].join("|");
+  }
+
+  #newBase(key: string, pass: Pass, common: Pick<RunOptions, "space" | "scope" | "excluded" | "errorGrad">): BaseRun {
+    const { space, excluded, errorGrad } = common;
+    const { splices } = this;
+    const points = this.#activePoints(0, this.cfg.nLayers, {}, splices);
+    const recompute: Recompute = (wanted, keep) =>
+      noGrad(() =>
+        scoped((scope) => {
+          const all = (name: string) => ({ name, rows: space.all, handle: base.value(name) });
+          const run = new Run({
+            space,
+            scope,
+            excluded,
+            errorGrad,
+            keep: () => {},
+            plans: planRun({ points, hooksAt: () => [], splices, cache: undefined, watch: [] }),
+            looksAt: (name) => name === wanted || isOfSplice(splices, name, wanted),
+            record: (name, value) => name === wanted && keep(name, value),
+            elsewhere: (name) => base.value(name),
+          });
+          const layer = /^blocks\.(\d+)\./.exec(wanted)?.[1];
+          if (layer !== undefined) {
+            using geometries = new Geometries(pass.shape, pass.cfg.nHeads, pass.cfg.dHead);
+            const names = this.#names[Number(layer)];
+            runBlock(run, pass, names, Number(layer), all(names.residPre), geometries);
+          } else if (wanted === ROOT_NAMES.embed || wanted === ROOT_NAMES.posEmbed) {
+            embed(run, pass);
+          } else {
+            const hookIn = finalNorm(run, pass, run.visit(all(this.#names[this.#names.length - 1].residPost)));
+            if (wanted === ROOT_NAMES.unembedOut) keep(wanted, unembed(pass.weights, pass.cfg, hookIn.handle));
+          }
+        })
+      );
+    const base = new BaseRun(key, recompute);
+    return base;
+  }
+
+  /** Runs without hooks for the base run's sake. */
+  #fill(base: BaseRun, pass: Pass, common: Pick<RunOptions, "space" | "scope" | "excluded" | "errorGrad">): void {
+    const points = this.#activePoints(0, this.cfg.nLayers, {}, this.splices);
+    const plans = planRun({ points, hooksAt: () => [], splices: this.splices, cache: undefined, watch: [] });
+    const looksAt = (name: string) => this.splices.some(({ outName }) => name.startsWith(`${outName}.`));
+    const record = (name: string, value: Handle) => keepIfNeeded(base, name, value);
+    const run = new Run({ ...common, plans, looksAt, record, keep: () => {} });
+    finalNorm(run, pass, runBlocks(run, pass, this.#names));
+  }
+
+  #dropBase(): void {
+    this.#base?.[Symbol.dispose]();
+    this.#base = undefined;
   }
 
   /** Logits: computed in the run where somebody asks for `unembed.hook_out`, else when they are read. */
-  #logits(
-    run: Run,
-    weights: ModelWeights,
-    hookIn: Handle,
-    { batch, nPos }: { batch: number; nPos: number },
-    logitsAt: "all" | number | readonly number[],
-  ): Tensor {
+  #logits(run: Run, weights: ModelWeights, hookIn: RowValue, base: BaseRun | undefined): Tensor {
     const { cfg } = this;
-    const perRow = cfg.dModel * cfg.dVocabOut;
-    const unembedded = (rows: Handle) => {
-      run.count(core().shape_of(rows).subarray(0, -1).reduce((n, m) => n * m, 1) * perRow);
-      return unembed(weights, cfg, rows);
-    };
-    const positions = logitsAt === "all" ? undefined : [logitsAt].flat();
+    const { batch, nPos } = run.space;
+    const context = { weights, cfg, count: (multiplyAdds: number) => run.count(multiplyAdds) };
     if (run.mode(ROOT_NAMES.unembedOut) !== Mode.idle) {
-      const all = tensorOf(run.visit(ROOT_NAMES.unembedOut, unembedded(hookIn)));
-      return positions ? all.at(":", positions) : all;
+      run.count(hookIn.rows.count * cfg.dModel * cfg.dVocabOut);
+      const out = run.visit(run.map(ROOT_NAMES.unembedOut, [hookIn], (rows) => unembed(weights, cfg, rows)));
+      return tensorOf(core().reshape(run.whole(out), Uint32Array.of(batch, nPos, cfg.dVocabOut)));
     }
-    const source = positions ? tensorOf(hookIn).at(":", positions) : tensorOf(hookIn);
-    const compute = (rows: Tensor) => {
-      if (weights.store.disposed) {
-        throw new ConfigError("Cannot unembed logits: the model was disposed before they were read.");
-      }
-      return scoped(() => tensorOf(unembedded(handleOf(rows))));
-    };
-    return lazyTensor([batch, source.shape[1], cfg.dVocabOut], {
-      all: () => compute(source),
-      at: (index) => {
-        if (index.includes("...") || index.some((part) => part instanceof Tensor && part.dtype === "bool")) return undefined;
-        if (index.slice(0, 2).every((part) => part === ":")) return undefined;
-        const lists = index.filter((part) => typeof part === "object").length;
-        if (lists > 1) return undefined;
-        const rows = compute(source.at(...index.slice(0, 2)));
-        return index.length > 2 ? rows.at("...", index[2]) : rows;
-      },
-    });
+    const changed = new Set(run.isResumed ? hookIn.rows.indices : []);
+    const known = base && { rows: base.logits, differs: (row: number) => changed.has(row) };
+    return lazyLogits(context, run.whole(hookIn), [batch, nPos], known);
   }
 
   #result(logits: Tensor, { tokens, mask, shape }: ResolvedInput, returnType: ReturnType, perToken: boolean): ForwardOutput {
@@ -707,7 +839,12 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   /** The points of a run, with why it doesn't come past some of them. */
-  #activePoints(start: number, stop: number, options: ForwardOptions): ActivePoint[] {
+  #activePoints(
+    start: number,
+    stop: number,
+    options: ForwardOptions,
+    splices: readonly Splice[] = this.splices,
+  ): ActivePoint[] {
     const { cfg } = this;
     const [from, to] = [firstStage(start), firstStage(stop)];
     const unreachable = ({ name, stage }: PointInfo): string | undefined => {
@@ -722,7 +859,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
       isGated: info.gate !== undefined && !cfg[info.gate],
       unreachable: unreachable(info),
     }));
-    const spliced = this.splices.flatMap((splice) =>
+    const spliced = splices.flatMap((splice) =>
       splice.points.map(({ info, point }): ActivePoint => ({
         info,
         point,
@@ -733,22 +870,22 @@ export class HookedTransformer extends HookedRoot implements Disposable {
             : undefined),
       }))
     );
-    return spliced.length > 0 ? inFiringOrder(own, spliced, this.splices) : own;
+    return spliced.length > 0 ? inFiringOrder(own, spliced, splices) : own;
   }
 
   #stageOf(name: string): number {
     return this.#points.find((point) => point.name === name)?.stage ?? 0;
   }
 
-  /** Flags of the positions whose token a splice leaves alone; 0 when there are none. */
-  #excludedFlags(which: boolean | readonly number[], { tokens, shape }: ResolvedInput): Handle {
-    if (which === false) return 0;
+  /** Flags of the rows whose token a splice leaves alone; `undefined` when there are none. */
+  #excludedFlags(which: boolean | readonly number[], { tokens }: ResolvedInput): Uint8Array | undefined {
+    if (which === false) return undefined;
     const ids = which === true ? requireTokenizer(this.tokenizer, "exclude special tokens").specialTokenIds : which;
     if (!tokens) {
       throw new ShapeError("Cannot exclude tokens in a run that starts at a layer: pass the `tokens` that the residual stream came from.");
     }
     const excluded = new Set(ids);
-    return copyIn(Uint8Array.from(tokens, (id) => (excluded.has(id) ? 1 : 0)), [shape.batch, shape.nPos], "bool");
+    return Uint8Array.from(tokens, (id) => (excluded.has(id) ? 1 : 0));
   }
 
   #stacked(name: string): Tensor {

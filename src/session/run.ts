@@ -7,14 +7,16 @@
 import { core, type Handle } from "../core/engine.ts";
 import { HookError, ShapeError } from "../core/errors.ts";
 import { onGradient } from "../core/gradients.ts";
+import type { Rows, RowSpace } from "../core/rows.ts";
 import { copyOut, currentScope, type Scope, shapeOf, sizeOf } from "../core/scope.ts";
 import { handleOf, lentTensor, ownedTensor, Tensor, tensorOf } from "../core/tensor.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry } from "../hooks/hook_registry.ts";
-import { describeShape, Mode } from "../hooks/points.ts";
-import type { Tap } from "../hooks/tap.ts";
+import { describeShape, Mode, type PointInfo } from "../hooks/points.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { PointPlan } from "./plan.ts";
-import type { ErrorGrad } from "./splice.ts";
+import type { BaseRun } from "./base_run.ts";
+import type { ErrorGrad, Splice } from "./splice.ts";
 
 /** What a run cost. */
 export interface RunCost {
@@ -36,11 +38,20 @@ export type KeepValue = (name: string, value: Tensor) => void;
 /** What a run needs beside its plan. */
 export interface RunOptions {
   readonly plans: ReadonlyMap<string, PointPlan>;
+  readonly space: RowSpace;
   readonly scope: Scope;
   readonly keep: KeepValue;
-  readonly excluded: (tokens: boolean | readonly number[]) => Handle;
+  /** Flags of the rows whose token a splice leaves alone. */
+  readonly excluded: (tokens: boolean | readonly number[]) => Uint8Array | undefined;
   readonly errorGrad: ErrorGrad;
-  readonly rowsPerStage: number;
+  /** The run whose values stand for the rows that don't differ. */
+  readonly base?: BaseRun;
+  /** Sees every value that passes, all rows of it; for a run that becomes a base. */
+  readonly record?: (name: string, value: Handle) => void;
+  /** Points that are looked at although no plan says so; for computing a base run's value. */
+  readonly looksAt?: (name: string) => boolean;
+  /** Values of points that the run itself doesn't pass. */
+  readonly elsewhere?: (name: string) => Handle;
 }
 
 function isThenable(value: unknown): boolean {
@@ -87,73 +98,138 @@ function callHook(entry: HookEntry, index: number, value: Tensor, point: HookPoi
   return result;
 }
 
+/** The axes of attention scores stand by head for hooks, by row for the core. */
+const BY_HEAD = [0, 2, 1, 3];
+
 /** One run through the model. */
 export class Run implements Tap {
   /** What it cost. */
   readonly cost: RunCost = { stages: [], rows: 0, multiplyAdds: 0, ms: 0, resumedFrom: null };
+  readonly space: RowSpace;
   readonly #options: RunOptions;
   /** Values that splices wait for, by the point they read. */
-  readonly #captured = new Map<string, Handle>();
+  readonly #captured = new Map<string, RowValue>();
 
   constructor(options: RunOptions) {
     this.#options = options;
+    this.space = options.space;
+  }
+
+  get isResumed(): boolean {
+    return this.#options.base !== undefined;
   }
 
   mode(name: string): Mode {
-    return this.#options.plans.get(name)?.mode ?? Mode.idle;
+    const { plans, looksAt } = this.#options;
+    return plans.get(name)?.mode ?? (looksAt?.(name) ? Mode.emit : Mode.idle);
   }
 
-  stage(name: string): void {
+  stage(name: string, rows: Rows): void {
+    if (rows.isEmpty) return;
+    if (this.isResumed) this.cost.resumedFrom ??= name;
     this.cost.stages.push(name);
-    this.cost.rows += this.#options.rowsPerStage;
+    this.cost.rows += rows.count;
   }
 
   count(multiplyAdds: number): void {
     this.cost.multiplyAdds += multiplyAdds;
   }
 
-  observe(name: string, value: Handle): void {
-    const plan = this.#options.plans.get(name);
-    if (!plan) return;
-    if (plan.readers.length > 0) this.#captured.set(name, value);
-    if (plan.cached) this.#keep(name, value);
+  map(name: string, inputs: readonly RowValue[], operation: (...handles: Handle[]) => Handle): RowValue {
+    const rows = this.space.union(...inputs.map(({ rows }) => rows));
+    if (rows.isEmpty) return { name, rows, handle: 0 };
+    return { name, rows, handle: operation(...inputs.map((input) => this.pick(input, rows))) };
   }
 
-  visit(name: string, value: Handle): Handle {
+  pick(value: RowValue, rows: Rows): Handle {
+    if (value.rows === rows) return value.handle;
+    return rows.isAll ? this.whole(value) : core().take_rows(this.whole(value), rows.indices);
+  }
+
+  whole({ name, rows, handle }: RowValue): Handle {
+    if (rows.isAll) return handle;
+    const base = this.#base().value(name);
+    return rows.isEmpty ? base : core().with_rows(base, rows.indices, handle);
+  }
+
+  observe(value: RowValue): void {
+    if (value.rows.isAll) this.#options.record?.(value.name, value.handle);
+    const plan = this.#options.plans.get(value.name);
+    if (!plan) return;
+    if (plan.readers.length > 0) this.#captured.set(value.name, value);
+    if (plan.cached) this.#keep(plan, value);
+  }
+
+  visit(value: RowValue): RowValue {
+    const { name, rows } = value;
+    if (rows.isAll) this.#options.record?.(name, value.handle);
     const plan = this.#options.plans.get(name);
     if (!plan) return value;
     // A transcoder reads what came, whatever hooks here make of it (SAELens).
     if (plan.readers.length > 0) this.#captured.set(name, value);
     let current = plan.fwd.length > 0 ? this.#hooked(plan, value) : value;
     if (plan.bwd.length > 0 || plan.watched || plan.cachedGradient) current = this.#watched(plan, current);
-    else if (plan.cached) this.#keep(name, current);
-    return plan.splice ? this.#spliced(plan, current) : current;
+    else if (plan.cached) this.#keep(plan, current);
+    return plan.splice ? this.#spliced(plan.splice, current) : current;
   }
 
-  /** Runs the forward hooks, each on what the one before left. */
-  #hooked({ active, fwd }: PointPlan, value: Handle): Handle {
-    const { point, info } = active;
+  #base(): BaseRun {
+    const { base } = this.#options;
+    if (!base) throw new Error("A run without a base computes every row.");
+    return base;
+  }
+
+  /** A value as hooks see it: with batch and position axes, scores by head. */
+  #toHooks({ active: { info } }: PointPlan, whole: Handle): Handle {
+    const { batch, nPos } = this.space;
+    const shape = core().shape_of(whole);
+    const grid = core().reshape(whole, Uint32Array.of(batch, nPos, ...shape.subarray(1)));
+    return isByHead(info) ? core().permute(grid, new Uint32Array(BY_HEAD)) : grid;
+  }
+
+  /** The way back: [batch * pos, ...]. */
+  #fromHooks({ active: { info } }: PointPlan, value: Handle): Handle {
+    const grid = isByHead(info) ? core().permute(value, new Uint32Array(BY_HEAD)) : value;
+    const [batch, nPos, ...rest] = core().shape_of(grid);
+    return core().reshape(grid, Uint32Array.of(batch * nPos, ...rest));
+  }
+
+  /** Runs the forward hooks, each on what the one before left, and finds the rows that differ now. */
+  #hooked(plan: PointPlan, value: RowValue): RowValue {
+    const { active: { point, info }, fwd } = plan;
+    const before = this.#toHooks(plan, this.whole(value));
     // Hooks edit a handle of their own: the value may have other readers.
-    let tensor = lentTensor(core().share(value), this.#options.scope);
+    let tensor = lentTensor(core().share(before), this.#options.scope);
     fwd.forEach((entry, index) => {
       tensor = callHook(entry, index, tensor, point, info.axes);
     });
-    return handleOf(tensor);
+    const after = handleOf(tensor);
+    if (core().same_buffer(before, after) && core().node_of(after) === 0) return value;
+    return this.#differing(value.name, this.#fromHooks(plan, after));
+  }
+
+  /** The rows of a value in which it differs from the base run's; all of them where gradients flow. */
+  #differing(name: string, whole: Handle): RowValue {
+    const { base } = this.#options;
+    if (!base || core().node_of(whole) !== 0) return { name, rows: this.space.all, handle: whole };
+    const rows = this.space.of(core().changed_rows(whole, base.value(name)));
+    if (rows.isEmpty) return { name, rows, handle: 0 };
+    return { name, rows, handle: rows.isAll ? whole : core().take_rows(whole, rows.indices) };
   }
 
   /** Makes the value a stop of the backward pass, where hooks, caches and `grad` see the gradient. */
-  #watched(plan: PointPlan, value: Handle): Handle {
+  #watched(plan: PointPlan, value: RowValue): RowValue {
     const { active: { info, point }, bwd, cached, cachedGradient, watched } = plan;
-    const stop = core().watch(value);
+    const stop = core().watch(this.#toHooks(plan, this.whole(value)));
     const node = core().node_of(stop);
-    const kept = cached ? this.#keep(info.name, stop) : undefined;
-    const { keep } = this.#options;
-    if (!node) return stop;
+    const kept = cached ? this.#snapshot(info.name, stop) : undefined;
+    const { keep, scope } = this.#options;
+    if (!node) return value;
     onGradient(node, (gradient) => {
       let replacement: Tensor | undefined;
       bwd.forEach((entry, index) => {
         // Each hook sees what reached the point; the last that changes it wins (TransformerLens).
-        const seen = lentTensor(core().share(gradient), currentScope() ?? this.#options.scope);
+        const seen = lentTensor(core().share(gradient), currentScope() ?? scope);
         const result = callHook(entry, index, seen, point, info.axes);
         const isEdited = result !== seen || !core().same_buffer(handleOf(seen), gradient);
         if (isEdited) replacement = result;
@@ -165,26 +241,43 @@ export class Run implements Tap {
       }
       return replacement && handleOf(replacement);
     });
-    return stop;
+    return { name: value.name, rows: this.space.all, handle: this.#fromHooks(plan, stop) };
   }
 
-  #keep(name: string, value: Handle): Tensor {
+  #keep(plan: PointPlan, value: RowValue): void {
+    this.#snapshot(value.name, this.#toHooks(plan, this.whole(value)));
+  }
+
+  #snapshot(name: string, value: Handle): Tensor {
     const shape = shapeOf(value);
     const snapshot = ownedTensor(copyOut(value, "float32", sizeOf(shape)), shape);
     this.#options.keep(name, snapshot);
     return snapshot;
   }
 
-  #spliced({ splice, active }: PointPlan, value: Handle): Handle {
-    if (!splice) return value;
-    const input = splice.inName === splice.outName ? value : this.#captured.get(splice.inName);
-    if (input === undefined) {
-      throw new ShapeError(
-        `Cannot run what is spliced in at "${active.info.name}": the run doesn't pass "${splice.inName}", which it reads.`,
-      );
-    }
+  #spliced(splice: Splice, value: RowValue): RowValue {
     const { excluded, errorGrad } = this.#options;
+    const input = splice.inName === splice.outName ? value : this.#inputOf(splice);
     const tap: Tap = this;
-    return splice.run({ tap, excluded: excluded(splice.excludeSpecialTokens), errorGrad }, input, value);
+    const output = splice.run({ tap, excluded: excluded(splice.excludeSpecialTokens), errorGrad }, input, value);
+    if (!output.rows.isAll) return output;
+    this.#options.record?.(output.name, output.handle);
+    return this.isResumed ? this.#differing(output.name, output.handle) : output;
   }
+
+  /** What a transcoder reads: captured when the run passed it, or the base run's. */
+  #inputOf({ inName, outName }: Splice): RowValue {
+    const captured = this.#captured.get(inName);
+    if (captured) return captured;
+    if (this.isResumed) return { name: inName, rows: this.space.none, handle: 0 };
+    const { elsewhere } = this.#options;
+    if (elsewhere) return { name: inName, rows: this.space.all, handle: elsewhere(inName) };
+    throw new ShapeError(
+      `Cannot run what is spliced in at "${outName}": the run doesn't pass "${inName}", which it reads.`,
+    );
+  }
+}
+
+function isByHead({ axes }: PointInfo): boolean {
+  return axes[2] === "query";
 }

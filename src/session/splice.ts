@@ -4,10 +4,9 @@
  * @module
  */
 
-import type { Handle } from "../core/engine.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { PointInfo } from "../hooks/points.ts";
-import type { Tap } from "../hooks/tap.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
 
 /** Whether the error term lets gradients through to the value that was replaced. */
 export type ErrorGrad = "detach" | "passthrough";
@@ -15,8 +14,8 @@ export type ErrorGrad = "detach" | "passthrough";
 /** What a splice is told about a run. */
 export interface SpliceContext {
   readonly tap: Tap;
-  /** Positions that pass unchanged, one flag each, [batch, pos]; 0 for "none". */
-  readonly excluded: Handle;
+  /** Rows that pass unchanged, one flag each, [batch * pos]; `undefined` for none. */
+  readonly excluded: Uint8Array | undefined;
   readonly errorGrad: ErrorGrad;
 }
 
@@ -24,6 +23,8 @@ export interface SpliceContext {
 export interface Splice {
   /** What the user spliced in. */
   readonly module: { readonly cfg: { readonly hookName: string } };
+  /** Says what was attached and how, so that runs with the same splices know each other. */
+  readonly signature: string;
   /** The point whose value it reads. */
   readonly inName: string;
   /** The point whose value it replaces. */
@@ -37,8 +38,8 @@ export interface Splice {
   /**
    * Computes what takes the value's place.
    *
-   * @param input The value at `inName`.
-   * @param original The value at `outName`.
+   * @param input The value at `inName`, [rows, ...].
+   * @param original The value at `outName`, [rows, ...].
    */
-  run(context: SpliceContext, input: Handle, original: Handle): Handle;
+  run(context: SpliceContext, input: RowValue, original: RowValue): RowValue;
 }

@@ -12,6 +12,8 @@ import { HookPoint } from "../hooks/hook_point.ts";
 import { HookRegistry } from "../hooks/hook_registry.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
 import { describeShape, type PointInfo } from "../hooks/points.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
+import { atExcluded } from "../sae/autoencode.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice, SpliceContext } from "./splice.ts";
 
@@ -56,11 +58,16 @@ function withVisitor<R>(module: SpliceableModule, visit: (name: string, value: T
   }
 }
 
-/** Runs a module of one's own on a value and checks what comes out. */
-function runModule(module: SpliceableModule, where: string, input: Handle): Handle {
+/** A value with batch and position axes, for modules and hooks of one's own. */
+function toGrid({ space }: Tap, whole: Handle): Handle {
+  return core().reshape(whole, Uint32Array.of(space.batch, space.nPos, ...core().shape_of(whole).subarray(1)));
+}
+
+/** Runs a module of one's own on a whole value, checks what comes out, and gives its rows. */
+function runModule(module: SpliceableModule, where: string, tap: Tap, input: RowValue, like: Handle): Handle {
   const scope = currentScope();
   if (!scope) throw new HookError(`Cannot run what is spliced in at "${where}" outside a run.`);
-  const x = lentTensor(core().share(input), scope);
+  const x = lentTensor(core().share(toGrid(tap, tap.whole(input))), scope);
   let output: unknown;
   try {
     output = module.forward(x);
@@ -72,47 +79,58 @@ function runModule(module: SpliceableModule, where: string, input: Handle): Hand
     const got = output instanceof Promise ? "a Promise" : typeof output;
     throw new HookError(`Cannot splice at "${where}": forward() returned ${got}, expected a Tensor.`);
   }
-  return handleOf(output);
-}
-
-function requireShape(output: Handle, original: Handle, where: string): Handle {
-  const [got, wanted] = [core().shape_of(output), core().shape_of(original)].map((shape) => Array.from(shape));
-  if (got.join() === wanted.join()) return output;
-  throw new ShapeError(
-    `Cannot splice at "${where}": forward() returned ${describeShape(got, [])}, expected ${describeShape(wanted, [])}.`,
-  );
-}
-
-/** What a module of one's own puts in a value's place. */
-function runCustom(module: SpliceableModule, splice: Splice, context: SpliceContext, input: Handle, original: Handle): Handle {
-  const { tap, excluded } = context;
-  const { outName, useErrorTerm } = splice;
-  const visited = withVisitor(
-    module,
-    (name, value) => {
-      const scope = currentScope();
-      const handle = tap.visit(`${outName}.${name}`, handleOf(value));
-      return scope ? lentTensor(handle, scope) : value;
-    },
-    () => requireShape(runModule(module, outName, input), original, outName),
-  );
-  let output = visited;
-  if (useErrorTerm) {
-    const clean = withVisitor(
-      module,
-      (_, value) => value,
-      () => runModule(module, outName, core().detach(input)),
+  const expected = toGrid(tap, like);
+  const wanted = Array.from(core().shape_of(expected));
+  if (output.shape.join() !== wanted.join()) {
+    throw new ShapeError(
+      `Cannot splice at "${where}": forward() returned ${describeShape(output.shape, [])}, expected ${
+        describeShape(wanted, [])
+      }.`,
     );
-    const SUB = 1;
-    const error = core().binary(SUB, core().detach(original), clean);
-    const row = core().shape_of(original).subarray(2).reduce((n, m) => n * m, 1);
-    output = core().merge_error(original, clean, error, visited, error, row);
   }
-  if (!excluded) return output;
-  const [batch, pos] = core().shape_of(excluded);
-  const trailing = core().shape_of(original).length - 2;
-  const flags = core().reshape(excluded, Uint32Array.of(batch, pos, ...Array<number>(trailing).fill(1)));
-  return core().select_where(flags, original, output);
+  return core().reshape(handleOf(output), core().shape_of(like));
+}
+
+/** What a module of one's own puts in a value's place. It always computes the whole value: nobody knows which rows it mixes. */
+function runCustom(
+  module: SpliceableModule,
+  { outName, useErrorTerm }: Splice,
+  { tap, excluded }: SpliceContext,
+  input: RowValue,
+  original: RowValue,
+): RowValue {
+  const like = tap.whole(original);
+  const name = `${outName} (spliced)`;
+  const all = (handle: Handle): RowValue => ({ name, rows: tap.space.all, handle });
+  const visit = (point: string, value: Tensor): Tensor => {
+    const scope = currentScope();
+    const handle = handleOf(value);
+    const shape = core().shape_of(handle);
+    const rows = core().reshape(handle, Uint32Array.of(tap.space.all.count, ...shape.subarray(2)));
+    const after = tap.visit({ name: `${outName}.${point}`, rows: tap.space.all, handle: rows });
+    return scope ? lentTensor(core().reshape(tap.whole(after), shape), scope) : value;
+  };
+  let output = all(withVisitor(module, visit, () => runModule(module, outName, tap, input, like)));
+  if (useErrorTerm) {
+    const constant = { ...all(core().detach(tap.whole(input))) };
+    const clean = withVisitor(module, (_, value) => value, () => runModule(module, outName, tap, constant, like));
+    const SUB = 1;
+    const error = core().binary(SUB, core().detach(like), clean);
+    const row = core().shape_of(like).subarray(1).reduce((n, m) => n * m, 1);
+    output = all(core().merge_error(like, clean, error, output.handle, error, row));
+  }
+  return atExcluded(tap, excluded, original, output);
+}
+
+/** Numbers modules, so that a run's key can name them. */
+const identities = new WeakMap<object, number>();
+let lastIdentity = 0;
+
+function identityOf(module: SpliceableModule): number {
+  const key = module instanceof HookedSAE ? module.weightsIdentity : module;
+  let identity = identities.get(key);
+  if (identity === undefined) identities.set(key, identity = ++lastIdentity);
+  return identity;
 }
 
 /**
@@ -127,18 +145,19 @@ export function attach(module: SpliceableModule, registry: HookRegistry, options
   }
   const { hookName, hookNameOut = hookName } = module.cfg;
   const { excludeSpecialTokens = false } = options;
-  const own = module instanceof HookedSAE ? module.useErrorTerm : false;
+  const useErrorTerm = options.useErrorTerm ?? (module instanceof HookedSAE ? module.useErrorTerm : false);
   const splice: Splice = {
     module,
+    signature: [identityOf(module), hookName, hookNameOut, useErrorTerm, String(excludeSpecialTokens)].join("/"),
     inName: hookName,
     outName: hookNameOut,
-    useErrorTerm: options.useErrorTerm ?? own,
+    useErrorTerm,
     excludeSpecialTokens,
     points: pointsOf(module, hookNameOut, registry),
     run: (context, input, original) => {
       if (!(module instanceof HookedSAE)) return runCustom(module, splice, context, input, original);
       const { tap, excluded, errorGrad } = context;
-      const mode = { useErrorTerm: splice.useErrorTerm, errorGrad, excluded };
+      const mode = { useErrorTerm, errorGrad, excluded };
       return module.splice(tap, hookNameOut, input, original, mode);
     },
   };

@@ -77,6 +77,11 @@ export function cat(tensors: Uint32Array | number[], axis: number): number;
  */
 export function center(x: number): number;
 
+/**
+ * The rows in which two values differ in some bit.
+ */
+export function changed_rows(a: number, b: number): Uint32Array;
+
 export function clamp(a: number, min: number, max: number): number;
 
 export function compare(kind: number, a: number, b: number): number;
@@ -264,6 +269,11 @@ export function sort_indices(a: number, dim: number, descending: boolean): numbe
 
 export function sum(a: number, axes: Uint32Array | number[], keepdim: boolean): number;
 
+/**
+ * Rows of a value, `[rows.len(), ..]`.
+ */
+export function take_rows(x: number, indices: Uint32Array | number[]): number;
+
 export function tape_bytes(): number;
 
 export function topk_indices(a: number, k: number, dim: number, largest: boolean): number;
@@ -289,6 +299,11 @@ export function value_count(): number;
  * The value as a stop of later walks; a leaf when nothing before it is recorded.
  */
 export function watch(handle: number): number;
+
+/**
+ * A copy of `x` with rows replaced by those of `values`.
+ */
+export function with_rows(x: number, indices: Uint32Array | number[], values: number): number;
 
 export function with_scalar(kind: number, a: number, scalar: number): number;
 
@@ -316,6 +331,7 @@ export interface InitOutput {
     readonly cast: (a: number, b: number) => [number, number, number];
     readonly cat: (a: number, b: number, c: number) => [number, number, number];
     readonly center: (a: number) => [number, number, number];
+    readonly changed_rows: (a: number, b: number) => [number, number, number, number];
     readonly clamp: (a: number, b: number, c: number) => [number, number, number];
     readonly compare: (a: number, b: number, c: number) => [number, number, number];
     readonly data_pointer: (a: number) => [number, number, number];
@@ -370,6 +386,7 @@ export interface InitOutput {
     readonly softmax: (a: number, b: number) => [number, number, number];
     readonly sort_indices: (a: number, b: number, c: number) => [number, number, number];
     readonly sum: (a: number, b: number, c: number, d: number) => [number, number, number];
+    readonly take_rows: (a: number, b: number, c: number) => [number, number, number];
     readonly tape_bytes: () => [number, number, number];
     readonly topk_indices: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly topk_relu: (a: number, b: number) => [number, number, number];
@@ -377,6 +394,7 @@ export interface InitOutput {
     readonly unpack: (a: number, b: number, c: number) => [number, number, number];
     readonly value_count: () => [number, number, number];
     readonly watch: (a: number) => [number, number, number];
+    readonly with_rows: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly with_scalar: (a: number, b: number, c: number) => [number, number, number];
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __externref_table_dealloc: (a: number) => void;

@@ -285,6 +285,22 @@ export function center(x) {
 }
 
 /**
+ * The rows in which two values differ in some bit.
+ * @param {number} a
+ * @param {number} b
+ * @returns {Uint32Array}
+ */
+export function changed_rows(a, b) {
+    const ret = wasm.changed_rows(a, b);
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    var v1 = getArrayU32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v1;
+}
+
+/**
  * @param {number} a
  * @param {number} min
  * @param {number} max
@@ -1038,6 +1054,23 @@ export function sum(a, axes, keepdim) {
 }
 
 /**
+ * Rows of a value, `[rows.len(), ..]`.
+ * @param {number} x
+ * @param {Uint32Array | number[]} indices
+ * @returns {number}
+ */
+export function take_rows(x, indices) {
+    const val2 = +x;
+    const ptr0 = passArray32ToWasm0(indices, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.take_rows(val2, ptr0, len0);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
  * @returns {number}
  */
 export function tape_bytes() {
@@ -1126,6 +1159,25 @@ export function value_count() {
  */
 export function watch(handle) {
     const ret = wasm.watch(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * A copy of `x` with rows replaced by those of `values`.
+ * @param {number} x
+ * @param {Uint32Array | number[]} indices
+ * @param {number} values
+ * @returns {number}
+ */
+export function with_rows(x, indices, values) {
+    const val2 = +x;
+    const val3 = +values;
+    const ptr0 = passArray32ToWasm0(indices, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.with_rows(val2, ptr0, len0, val3);
     if (ret[2]) {
         throw takeFromExternrefTable0(ret[1]);
     }

@@ -25,15 +25,21 @@ export const GATED: SaeKind = {
     const scale = store.derived("exp(r_mag)", scoped(() => ownValue(core().activate(CODE.exp, rMag))));
     const dims = new Uint32Array([cfg.dSae]);
     const zero = () => copyIn(new Float32Array([0]), [], "float32");
+    // Both paths share the product: the magnitudes' weights are the gate's, scaled by feature.
+    const shared = (x: Handle) => core().linear(x, wEnc, 0, 1, dims, CODE.identity);
+    const magnitude = (product: Handle) => core().binary(CODE.add, core().binary(CODE.mul, product, scale), bMag);
+    const gated = (product: Handle, pre: Handle) => {
+      const gate = core().compare(CODE.gt, core().binary(CODE.add, core().detach(product), bGate), zero());
+      return core().select_where(gate, core().activate(CODE.relu, pre), zero());
+    };
     return {
       bDec,
-      encode(x, pre) {
-        // Both paths share the product: the magnitudes' weights are the gate's, scaled by feature.
-        const shared: Handle = core().linear(x, wEnc, 0, 1, dims, CODE.identity);
-        const gate = core().compare(CODE.gt, core().binary(CODE.add, shared, bGate), zero());
-        const magnitude = core().binary(CODE.add, core().binary(CODE.mul, shared, scale), bMag);
-        return core().select_where(gate, core().activate(CODE.relu, pre.visit(magnitude)), zero());
+      encode(x) {
+        const product = shared(x);
+        return gated(product, magnitude(product));
       },
+      pre: (x) => magnitude(shared(x)),
+      post: (pre, x) => gated(shared(x()), pre),
       decode: (codes) => core().decode(codes, wDec, bDec),
     };
   },

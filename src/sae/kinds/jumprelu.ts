@@ -11,13 +11,15 @@ import { encoder, type SaeKind } from "./kind.ts";
 export const JUMPRELU: SaeKind = {
   scaledByNorm: ["b_enc", "threshold"],
   load(store, cfg) {
-    const { plain } = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
+    const pre = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
     const wDec = store.packed("W_dec");
     const bDec = store.plain("b_dec");
     const threshold = store.plain("threshold");
     return {
       bDec,
-      encode: (x, pre) => core().jumprelu(pre.visit(plain(x)), threshold),
+      encode: (x) => core().jumprelu(pre(x), threshold),
+      pre: (x) => pre(x),
+      post: (pre) => core().jumprelu(pre, threshold),
       decode: (codes) => core().decode(codes, wDec, bDec),
     };
   },

@@ -32,14 +32,17 @@ export const TOPK: SaeKind = {
   load(store, cfg) {
     const { k } = cfg;
     if (k === undefined) throw new ConfigError("A topk SAE needs `k`, the number of codes to keep.");
-    const { plain } = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
+    const pre = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
     const wDec = store.packed("W_dec");
     const bDec = store.plain("b_dec");
     const norms = cfg.rescaleActsByDecoderNorm ? store.derived("W_dec row norms", rowNorms(wDec)) : 0;
     const scaled = (kind: number, x: Handle) => norms ? core().binary(kind, x, norms) : x;
+    const post = (pre: Handle) => core().topk_relu(scaled(CODE.mul, pre), k);
     return {
       bDec,
-      encode: (x, pre) => core().topk_relu(scaled(CODE.mul, pre.visit(plain(x))), k),
+      encode: (x) => post(pre(x)),
+      pre: (x) => pre(x),
+      post,
       decode: (codes) => core().decode(scaled(CODE.div, codes), wDec, bDec),
     };
   },

@@ -7,9 +7,9 @@
 export class Bench {
     free(): void;
     [Symbol.dispose](): void;
+    gemm(act: number): void;
     gemm_blocks(block: number): void;
     gemm_bt(): void;
-    gemm(act: number): void;
     /**
      * `a`: `[count, k]` for a product, `[count, n]` for one with the transpose; `b`: `[k, n]`.
      */

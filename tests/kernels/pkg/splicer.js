@@ -15,6 +15,12 @@ export class Bench {
         wasm.__wbg_bench_free(ptr, 0);
     }
     /**
+     * @param {number} act
+     */
+    gemm(act) {
+        wasm.bench_gemm(this.__wbg_ptr, act);
+    }
+    /**
      * @param {number} block
      */
     gemm_blocks(block) {
@@ -22,12 +28,6 @@ export class Bench {
     }
     gemm_bt() {
         wasm.bench_gemm_bt(this.__wbg_ptr);
-    }
-    /**
-     * @param {number} act
-     */
-    gemm(act) {
-        wasm.bench_gemm(this.__wbg_ptr, act);
     }
     /**
      * `a`: `[count, k]` for a product, `[count, n]` for one with the transpose; `b`: `[k, n]`.

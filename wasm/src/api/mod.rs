@@ -4,6 +4,7 @@
 
 mod gradients;
 mod model_ops;
+mod row_ops;
 mod tensor_ops;
 mod values;
 

@@ -14,6 +14,7 @@ pub mod index;
 pub mod matmul;
 pub mod model;
 pub mod reduce;
+pub mod rows;
 pub mod select;
 pub mod shape;
 pub mod softmax;

@@ -1,0 +1,84 @@
+/**
+ * Sets of rows: the (batch, position) pairs that a run computes.
+ *
+ * @module
+ */
+
+/** A set of rows, ascending. Sets of one {@linkcode RowSpace} are equal when they are the same object. */
+export interface Rows {
+  /** The rows' places in the flattened [batch, pos] grid. */
+  readonly indices: Uint32Array<ArrayBuffer>;
+  readonly count: number;
+  readonly isAll: boolean;
+  readonly isEmpty: boolean;
+}
+
+/** The rows of a [batch, pos] grid, and what can be made of sets of them. */
+export class RowSpace {
+  readonly batch: number;
+  readonly nPos: number;
+  /** Every row. */
+  readonly all: Rows;
+  /** No row. */
+  readonly none: Rows;
+  readonly #known = new Map<string, Rows>();
+  readonly #grown = new Map<Rows, Rows>();
+
+  constructor(batch: number, nPos: number) {
+    this.batch = batch;
+    this.nPos = nPos;
+    const count = batch * nPos;
+    this.none = { indices: new Uint32Array(), count: 0, isAll: count === 0, isEmpty: true };
+    const indices = Uint32Array.from({ length: count }, (_, row) => row);
+    this.all = { indices, count, isAll: true, isEmpty: count === 0 };
+  }
+
+  /** The set of these rows, which ascend. */
+  of(indices: ArrayLike<number>): Rows {
+    if (indices.length === this.all.count) return this.all;
+    if (indices.length === 0) return this.none;
+    const key = Array.prototype.join.call(indices, ",");
+    let rows = this.#known.get(key);
+    if (!rows) {
+      rows = {
+        indices: Uint32Array.from(indices),
+        count: indices.length,
+        isAll: false,
+        isEmpty: false,
+      };
+      this.#known.set(key, rows);
+    }
+    return rows;
+  }
+
+  /** The rows that are in any of the sets. */
+  union(...sets: readonly Rows[]): Rows {
+    const [first, ...rest] = new Set(sets.filter(({ isEmpty }) => !isEmpty));
+    if (!first) return this.none;
+    if (rest.length === 0) return first;
+    if (first.isAll || rest.some(({ isAll }) => isAll)) return this.all;
+    const merged = new Set(first.indices);
+    for (const { indices } of rest) for (const row of indices) merged.add(row);
+    return this.of([...merged].sort((a, b) => a - b));
+  }
+
+  /** The rows that see one of these: each with the later positions of its text. */
+  grown(rows: Rows): Rows {
+    if (rows.isEmpty || rows.isAll) return rows;
+    let grown = this.#grown.get(rows);
+    if (!grown) {
+      const first = new Map<number, number>();
+      for (const row of rows.indices) {
+        const text = Math.floor(row / this.nPos);
+        if (!first.has(text)) first.set(text, row);
+      }
+      const out: number[] = [];
+      for (const [text, from] of first) {
+        for (let row = from; row < (text + 1) * this.nPos; row++) out.push(row);
+      }
+      grown = this.of(out);
+      this.#grown.set(rows, grown);
+    }
+    return grown;
+  }
+}

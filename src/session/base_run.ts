@@ -1,0 +1,64 @@
+/**
+ * The base run: values of the last input that later runs stand on.
+ *
+ * @module
+ */
+
+import { core, type Handle } from "../core/engine.ts";
+import { shapeOf, sizeOf } from "../core/scope.ts";
+
+/** Computes a value that the base run doesn't hold; gives it, and whatever else it likes, to `keep`. */
+export type Recompute = (name: string, keep: (name: string, value: Handle) => void) => void;
+
+/**
+ * A run without hooks whose values are kept in the core's memory: the residual stream, queries, keys, values and their mix of each
+ * layer. Anything else is computed again from these when somebody asks, and kept from then on.
+ */
+export class BaseRun implements Disposable {
+  /** What the run was given: tokens, mask, weights and splices. */
+  readonly key: string;
+  /** Logits of rows that somebody has read, by row. */
+  readonly logits = new Map<number, Float32Array>();
+  /** Bytes of the values. */
+  bytes = 0;
+  /** How many runs stood on it. */
+  uses = 0;
+  readonly #values = new Map<string, Handle>();
+  readonly #recompute: Recompute;
+  #disposed = false;
+
+  constructor(key: string, recompute: Recompute) {
+    this.key = key;
+    this.#recompute = recompute;
+  }
+
+  /** Whether a value is held already. */
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  /** Keeps a value of all rows, [batch * pos, ...]. */
+  keep(name: string, value: Handle): void {
+    if (this.#values.has(name) || this.#disposed) return;
+    this.#values.set(name, core().own(value));
+    this.bytes += sizeOf(shapeOf(value)) * Float32Array.BYTES_PER_ELEMENT;
+  }
+
+  /** A value of all rows, [batch * pos, ...]. */
+  value(name: string): Handle {
+    const held = this.#values.get(name);
+    if (held !== undefined) return held;
+    this.#recompute(name, (found, value) => this.keep(found, value));
+    const value = this.#values.get(name);
+    if (value === undefined) throw new Error(`The base run never passes "${name}".`);
+    return value;
+  }
+
+  /** Gives the memory back. */
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    for (const handle of this.#values.values()) core().free(handle);
+    this.#values.clear();
+    this.bytes = 0;
+  }
+}

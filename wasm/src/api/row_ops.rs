@@ -1,0 +1,30 @@
+//! Rows of values, for runs that resume.
+
+use super::{Outcome, with};
+use crate::heap::Handle;
+use crate::ops::rows;
+use wasm_bindgen::prelude::*;
+
+/// Rows of a value, `[rows.len(), ..]`.
+#[wasm_bindgen]
+pub fn take_rows(x: Handle, indices: &[u32]) -> Outcome<Handle> {
+    with(|engine| {
+        let out = rows::take_rows(engine.tensor(x)?, indices)?;
+        Ok(engine.constant(out))
+    })
+}
+
+/// A copy of `x` with rows replaced by those of `values`.
+#[wasm_bindgen]
+pub fn with_rows(x: Handle, indices: &[u32], values: Handle) -> Outcome<Handle> {
+    with(|engine| {
+        let out = rows::with_rows(engine.tensor(x)?, indices, engine.tensor(values)?)?;
+        Ok(engine.constant(out))
+    })
+}
+
+/// The rows in which two values differ in some bit.
+#[wasm_bindgen]
+pub fn changed_rows(a: Handle, b: Handle) -> Outcome<Vec<u32>> {
+    with(|engine| rows::changed_rows(engine.tensor(a)?, engine.tensor(b)?))
+}

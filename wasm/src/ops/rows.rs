@@ -1,0 +1,100 @@
+//! Rows of a value: what a resumed run takes out of a base run's value, puts in, and compares.
+//!
+//! A row is everything behind the first axis. These are for forward passes alone; nothing here is recorded.
+
+use crate::error::{Error, Result};
+use crate::memory::Buf;
+use crate::real::Real;
+use crate::shape_error;
+use crate::tensor::Tensor;
+
+fn row_len<T: Real>(x: &Tensor<T>) -> usize {
+    x.shape.iter().skip(1).product()
+}
+
+fn checked<T: Real>(what: &str, x: &Tensor<T>, rows: &[u32]) -> Result<()> {
+    let count = x.shape.first().copied().unwrap_or(0);
+    match rows.iter().find(|&&row| row as usize >= count) {
+        Some(row) => Err(Error::Index(format!("Cannot {what} row {row} of {:?}: it has {count} rows", x.shape))),
+        None => Ok(()),
+    }
+}
+
+/// The rows named, in that order: `[rows.len(), ..]`.
+pub fn take_rows<T: Real>(x: &Tensor<T>, rows: &[u32]) -> Result<Tensor<T>> {
+    checked("take", x, rows)?;
+    let (len, data) = (row_len(x), x.floats()?);
+    let mut out = Buf::zeroed(rows.len() * len)?;
+    for (out, &row) in out.chunks_exact_mut(len.max(1)).zip(rows) {
+        out.copy_from_slice(&data[row as usize * len..(row as usize + 1) * len]);
+    }
+    let mut shape = x.shape.clone();
+    if let Some(first) = shape.first_mut() {
+        *first = rows.len();
+    }
+    Ok(Tensor::float(shape, out))
+}
+
+/// `x` with the rows named replaced by those of `values`.
+pub fn with_rows<T: Real>(x: &Tensor<T>, rows: &[u32], values: &Tensor<T>) -> Result<Tensor<T>> {
+    checked("replace", x, rows)?;
+    let len = row_len(x);
+    if values.len() != rows.len() * len {
+        return shape_error!("Cannot replace {} rows of {:?} by {:?}", rows.len(), x.shape, values.shape);
+    }
+    let mut out = x.clone();
+    let (target, values) = (out.floats_mut()?, values.floats()?);
+    for (value, &row) in values.chunks_exact(len.max(1)).zip(rows) {
+        target[row as usize * len..(row as usize + 1) * len].copy_from_slice(value);
+    }
+    Ok(out)
+}
+
+/// The rows in which two values of one size differ in some bit, ascending.
+pub fn changed_rows<T: Real>(a: &Tensor<T>, b: &Tensor<T>) -> Result<Vec<u32>> {
+    if a.len() != b.len() {
+        return shape_error!("Cannot compare the rows of {:?} and {:?}", a.shape, b.shape);
+    }
+    if a.same_buffer(b) {
+        return Ok(Vec::new());
+    }
+    let len = row_len(a).max(1);
+    let pairs = a.floats()?.chunks_exact(len).zip(b.floats()?.chunks_exact(len));
+    let differs = |(a, b): (&[T], &[T])| a.iter().zip(b).any(|(&a, &b)| !a.same_bits(b));
+    Ok(pairs.enumerate().filter(|&(_, pair)| differs(pair)).map(|(row, _)| row as u32).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(values: &[f64]) -> Tensor<f64> {
+        Tensor::from_slice(&[values.len() / 2, 2], values).unwrap()
+    }
+
+    #[test]
+    fn taking_replacing_and_comparing_rows() {
+        let x = tensor(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let taken = take_rows(&x, &[2, 0]).unwrap();
+        assert_eq!(taken.floats().unwrap(), &[5.0, 6.0, 1.0, 2.0]);
+        let replaced = with_rows(&x, &[1], &tensor(&[3.0, -0.0])).unwrap();
+        assert_eq!(replaced.floats().unwrap(), &[1.0, 2.0, 3.0, -0.0, 5.0, 6.0]);
+        assert_eq!(x.floats().unwrap()[3], 4.0);
+        assert_eq!(changed_rows(&x, &replaced).unwrap(), vec![1]);
+        assert_eq!(changed_rows(&x, &x.clone()).unwrap(), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn comparing_is_by_bits() {
+        let (a, b) = (tensor(&[0.0, f64::NAN]), tensor(&[-0.0, f64::NAN]));
+        assert_eq!(changed_rows(&a, &b).unwrap(), vec![0]);
+        assert!(changed_rows(&b, &tensor(&[-0.0, f64::NAN])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn rows_outside_are_refused() {
+        let x = tensor(&[1.0, 2.0]);
+        let Err(error) = take_rows(&x, &[1]) else { panic!("row 1 of 1") };
+        assert_eq!(error.to_string(), "Cannot take row 1 of [1, 2]: it has 1 rows");
+    }
+}
