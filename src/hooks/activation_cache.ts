@@ -134,7 +134,9 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
     const squeezed = new Map<string, Tensor>();
     for (const [name, value] of this.#values) {
       if (value.shape[0] !== 1) {
-        throw new ShapeError(`Cannot remove the batch axis of "${name}": it has ${value.shape[0]} texts, expected 1.`);
+        throw new ShapeError(
+          `Cannot remove the batch axis of "${name}": it has ${value.shape[0]} texts, expected 1.`,
+        );
       }
       squeezed.set(name, value.squeeze(0));
     }
@@ -159,7 +161,8 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
   accumulatedResid(layer?: number, options?: AccumulatedResidOptions): Tensor;
   accumulatedResid(
     layer?: number,
-    { inclMid = false, mlpInput = false, posSlice, returnLabels = false }: AccumulatedResidOptions = {},
+    { inclMid = false, mlpInput = false, posSlice, returnLabels = false }: AccumulatedResidOptions =
+      {},
   ): Tensor | [Tensor, string[]] {
     const { nLayers, attnOnly } = this.#requireModel("accumulatedResid").cfg;
     const last = layer === undefined || layer === -1 ? nLayers : layer;
@@ -189,13 +192,21 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
    * @param stack Components [component, batch, pos, dModel].
    * @param layer The layer whose norm it is; the final one when it is the number of layers or -1.
    */
-  applyLnToStack(stack: Tensor, layer?: number, { mlpInput = false, posSlice }: LnOptions = {}): Tensor {
+  applyLnToStack(
+    stack: Tensor,
+    layer?: number,
+    { mlpInput = false, posSlice }: LnOptions = {},
+  ): Tensor {
     const { nLayers, normalizationType } = this.#requireModel("applyLnToStack").cfg;
     if (normalizationType === null) return stack;
     const last = layer === undefined || layer === -1 ? nLayers : layer;
-    const name = last === nLayers ? "ln_final.hook_scale" : `blocks.${last}.${mlpInput ? "ln2" : "ln1"}.hook_scale`;
+    const name = last === nLayers
+      ? "ln_final.hook_scale"
+      : `blocks.${last}.${mlpInput ? "ln2" : "ln1"}.hook_scale`;
     const scale = this.#atPositions(this.get(name), posSlice);
-    const centered = normalizationType.startsWith("LN") ? stack.sub(stack.mean(-1, { keepdim: true })) : stack;
+    const centered = normalizationType.startsWith("LN")
+      ? stack.sub(stack.mean(-1, { keepdim: true }))
+      : stack;
     return centered.div(scale);
   }
 
@@ -218,7 +229,11 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
     return getActName(name, resolved, layerType);
   }
 
-  #find(name: string, layer: number | undefined, layerType: string | undefined): Tensor | undefined {
+  #find(
+    name: string,
+    layer: number | undefined,
+    layerType: string | undefined,
+  ): Tensor | undefined {
     return this.#values.get(this.#fullName(name, layer, layerType));
   }
 }

@@ -32,7 +32,11 @@ export interface Tap {
   /** Shows a value that nobody may change. */
   observe(value: RowValue): void;
   /** Applies an operation to the rows in which any input differs. */
-  map(name: string, inputs: readonly RowValue[], operation: (...handles: Handle[]) => Handle): RowValue;
+  map(
+    name: string,
+    inputs: readonly RowValue[],
+    operation: (...handles: Handle[]) => Handle,
+  ): RowValue;
   /** A value's rows, the base run's where it doesn't differ: [rows.count, ...]. */
   pick(value: RowValue, rows: Rows): Handle;
   /** All of a value's rows: [batch * pos, ...]. */

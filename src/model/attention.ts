@@ -67,7 +67,10 @@ function headInputs(
   return LETTERS.map((letter) => {
     const name = names.input[letter];
     if (tap.mode(name) !== Mode.idle) return tap.visit(perHead(tap, name, resid, cfg));
-    return attnIn ?? (cfg.useSplitQkvInput && looksAtNorm(tap, names) ? perHead(tap, name, resid, cfg) : undefined);
+    return attnIn ??
+      (cfg.useSplitQkvInput && looksAtNorm(tap, names)
+        ? perHead(tap, name, resid, cfg)
+        : undefined);
   });
 }
 
@@ -86,7 +89,8 @@ export function attnIn(
   // With the switch, the norm's points fire for each of the three inputs; else once, for the block's own.
   const splitNames = cfg.useSplitQkvInput ? names.ln1 : undefined;
   const normed = inputs.map((input) => input && norm(tap, input, splitNames, ln1));
-  const wantsShared = normed.includes(undefined) || (looksAtNorm(tap, names) && !cfg.useSplitQkvInput);
+  const wantsShared = normed.includes(undefined) ||
+    (looksAtNorm(tap, names) && !cfg.useSplitQkvInput);
   const shared = wantsShared ? norm(tap, resid, names.ln1, ln1) : resid;
   const heads = new Uint32Array([cfg.nHeads, cfg.dHead]);
   const [q, k, v] = LETTERS.map((letter, i) => {
@@ -131,7 +135,9 @@ function mix(
   }
   const geometry = geometries.at(rows, scale);
   const [queries, keys, values] = [tap.pick(q, rows), tap.whole(k), tap.whole(v)];
-  if (mode === Mode.idle) return { name: names.z, rows, handle: core().attention(geometry, queries, keys, values) };
+  if (mode === Mode.idle) {
+    return { name: names.z, rows, handle: core().attention(geometry, queries, keys, values) };
+  }
   if (mode === Mode.emit) {
     const [z, scores, pattern] = core().attention_parts(geometry, queries, keys, values);
     tap.observe({ name: names.scores, rows, handle: scores });
@@ -140,11 +146,17 @@ function mix(
   }
   const scored = rows.isEmpty ? 0 : core().attend_scores(geometry, queries, keys);
   const scores = tap.visit({ name: names.scores, rows, handle: scored });
-  const pattern = tap.visit(tap.map(names.pattern, [scores], (scores) => core().softmax(scores, 2)));
+  const pattern = tap.visit(
+    tap.map(names.pattern, [scores], (scores) => core().softmax(scores, 2)),
+  );
   const mixed = space.union(pattern.rows, rows);
   if (mixed.isEmpty) return empty;
   const at = geometries.at(mixed, scale);
-  return { name: names.z, rows: mixed, handle: core().attend_mix(at, tap.pick(pattern, mixed), values) };
+  return {
+    name: names.z,
+    rows: mixed,
+    handle: core().attend_mix(at, tap.pick(pattern, mixed), values),
+  };
 }
 
 /**
@@ -160,10 +172,17 @@ export function attnOut(
   tap.count(z.rows.count * cfg.nHeads * cfg.dHead * cfg.dModel);
   const { weight, bias } = w.o;
   if (tap.mode(names.result) === Mode.idle) {
-    return tap.visit(tap.map(names.attnOut, [z], (z) => core().attn_out(z, weight, bias, cfg.nHeads)));
+    return tap.visit(
+      tap.map(names.attnOut, [z], (z) => core().attn_out(z, weight, bias, cfg.nHeads)),
+    );
   }
-  const result = tap.visit(tap.map(names.result, [z], (z) => core().head_results(z, weight, cfg.nHeads)));
-  const summed = tap.map(names.attnOut, [result], (result) =>
-    core().binary(ADD, core().sum(result, new Uint32Array([1]), false), bias));
+  const result = tap.visit(
+    tap.map(names.result, [z], (z) => core().head_results(z, weight, cfg.nHeads)),
+  );
+  const summed = tap.map(
+    names.attnOut,
+    [result],
+    (result) => core().binary(ADD, core().sum(result, new Uint32Array([1]), false), bias),
+  );
   return tap.visit(summed);
 }

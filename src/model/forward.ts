@@ -56,12 +56,18 @@ export function embed(tap: Tap, pass: Pass): RowValue {
   const lookup = (name: string, table: Handle, indices: Int32Array<ArrayBuffer>) => ({
     name,
     rows,
-    handle: rows.isEmpty ? 0 : core().index_select(table, 0, copyIn(indices, [indices.length], "int32")),
+    handle: rows.isEmpty
+      ? 0
+      : core().index_select(table, 0, copyIn(indices, [indices.length], "int32")),
   });
   const embedded = tap.visit(lookup(ROOT_NAMES.embed, weights.wE, input.tokens));
   let positional = lookup(ROOT_NAMES.posEmbed, weights.wPos, input.positions);
   if (input.realTokens && positional.handle) {
-    const real = copyIn(Float32Array.from(input.realTokens), [input.realTokens.length, 1], "float32");
+    const real = copyIn(
+      Float32Array.from(input.realTokens),
+      [input.realTokens.length, 1],
+      "float32",
+    );
     positional = { ...positional, handle: core().binary(MUL, positional.handle, real) };
   }
   return tap.map(first, [embedded, tap.visit(positional)], (a, b) => core().binary(ADD, a, b));
@@ -83,7 +89,8 @@ export function runBlock(
 ): RowValue {
   const { cfg } = pass;
   const w = pass.weights.blocks[layer];
-  const add = (name: string, a: RowValue, b: RowValue) => tap.map(name, [a, b], (a, b) => core().binary(ADD, a, b));
+  const add = (name: string, a: RowValue, b: RowValue) =>
+    tap.map(name, [a, b], (a, b) => core().binary(ADD, a, b));
   const pre = tap.visit({ ...resid, name: names.residPre });
   tap.stage(`${layer}.attn_in`, pre.rows);
   const qkv = attnIn(tap, names, pre, w.ln1, w.attention, cfg);

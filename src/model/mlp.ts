@@ -33,16 +33,22 @@ export function mlpIn(
   w: MlpWeights,
   cfg: HookedTransformerConfig,
 ): RowValue {
-  const input = tap.mode(names.mlpIn) === Mode.idle ? residMid : tap.visit({ ...residMid, name: names.mlpIn });
+  const input = tap.mode(names.mlpIn) === Mode.idle
+    ? residMid
+    : tap.visit({ ...residMid, name: names.mlpIn });
   const normed = tap.visit({ ...norm(tap, input, names.ln2, ln2), name: names.mlpHookIn });
   const dMlp = cfg.dMlp ?? 0;
   const dims = new Uint32Array([dMlp]);
   tap.count(normed.rows.count * cfg.dModel * dMlp);
   const { weight, bias } = w.in;
   if (tap.mode(names.pre) === Mode.idle) {
-    return tap.visit(tap.map(names.post, [normed], (x) => core().linear(x, weight, bias, 1, dims, w.act)));
+    return tap.visit(
+      tap.map(names.post, [normed], (x) => core().linear(x, weight, bias, 1, dims, w.act)),
+    );
   }
-  const pre = tap.visit(tap.map(names.pre, [normed], (x) => core().linear(x, weight, bias, 1, dims, 0)));
+  const pre = tap.visit(
+    tap.map(names.pre, [normed], (x) => core().linear(x, weight, bias, 1, dims, 0)),
+  );
   return tap.visit(tap.map(names.post, [pre], (pre) => core().activate(w.act, pre)));
 }
 
@@ -57,5 +63,7 @@ export function mlpOut(
   tap.count(post.rows.count * cfg.dModel * (cfg.dMlp ?? 0));
   const { weight, bias } = w.out;
   const dims = new Uint32Array([cfg.dModel]);
-  return tap.visit(tap.map(names.mlpOut, [post], (post) => core().linear(post, weight, bias, 1, dims, 0)));
+  return tap.visit(
+    tap.map(names.mlpOut, [post], (post) => core().linear(post, weight, bias, 1, dims, 0)),
+  );
 }

@@ -45,10 +45,18 @@ export function norm(
   }
   if (mode === Mode.emit) return emittingNorm(tap, x, names, output, w);
   const scale = tap.visit(tap.map(names.scale, [x], (x) => core().rms_scale(centered(x, w), eps)));
-  const divided = tap.map(names.normalized, [x, scale], (x, scale) => core().binary(DIV, centered(x, w), scale));
+  const divided = tap.map(
+    names.normalized,
+    [x, scale],
+    (x, scale) => core().binary(DIV, centered(x, w), scale),
+  );
   const normalized = tap.visit(divided);
   if (!weight) return normalized;
-  return tap.map(output, [normalized], (n) => core().binary(ADD, core().binary(MUL, n, weight), bias));
+  return tap.map(
+    output,
+    [normalized],
+    (n) => core().binary(ADD, core().binary(MUL, n, weight), bias),
+  );
 }
 
 function centered(x: Handle, { center }: NormWeights): Handle {
@@ -56,7 +64,13 @@ function centered(x: Handle, { center }: NormWeights): Handle {
 }
 
 /** The fused norm with the values inside it shown. */
-function emittingNorm(tap: Tap, x: RowValue, names: NormNames, output: string, w: NormWeights): RowValue {
+function emittingNorm(
+  tap: Tap,
+  x: RowValue,
+  names: NormNames,
+  output: string,
+  w: NormWeights,
+): RowValue {
   let [scale, normalized] = [0, 0];
   const out = tap.map(output, [x], (x) => {
     const parts = core().norm_parts(x, w.eps, w.center, w.weight, w.bias);

@@ -38,7 +38,15 @@ export class Geometries implements Disposable {
     if (!byScale) this.#made.set(rows, byScale = new Map());
     let geometry = byScale.get(scale);
     if (geometry === undefined) {
-      geometry = core().geometry(this.#pairs(rows), keyMask, batch, nKeys, this.#nHeads, this.#dHead, scale);
+      geometry = core().geometry(
+        this.#pairs(rows),
+        keyMask,
+        batch,
+        nKeys,
+        this.#nHeads,
+        this.#dHead,
+        scale,
+      );
       byScale.set(scale, geometry);
     }
     return geometry;

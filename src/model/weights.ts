@@ -55,17 +55,29 @@ function normWeights(
 function activationCode(name: string): number {
   if (Object.hasOwn(ACTIVATION, name)) return ACTIVATION[name as keyof typeof ACTIVATION];
   const known = Object.keys(ACTIVATION).map((known) => `"${known}"`).join(", ");
-  throw new ConfigError(`The activation function "${name}" isn't supported: expected one of ${known}.`);
+  throw new ConfigError(
+    `The activation function "${name}" isn't supported: expected one of ${known}.`,
+  );
 }
 
-function projection(store: ParameterStore, weight: string, bias: string, headsFirst = false): Projection {
+function projection(
+  store: ParameterStore,
+  weight: string,
+  bias: string,
+  headsFirst = false,
+): Projection {
   return { weight: store.packed(weight, { headsFirst }), bias: store.plain(bias) };
 }
 
-function blockWeights(store: ParameterStore, cfg: HookedTransformerConfig, layer: number): BlockWeights {
+function blockWeights(
+  store: ParameterStore,
+  cfg: HookedTransformerConfig,
+  layer: number,
+): BlockWeights {
   const b = `blocks.${layer}`;
   const scale = cfg.useAttnScale ? cfg.attnScale : 1;
-  const byHead = (letter: string) => projection(store, `${b}.attn.W_${letter}`, `${b}.attn.b_${letter}`, true);
+  const byHead = (letter: string) =>
+    projection(store, `${b}.attn.W_${letter}`, `${b}.attn.b_${letter}`, true);
   return {
     ln1: normWeights(store, cfg, `${b}.ln1`),
     attention: {

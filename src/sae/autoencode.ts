@@ -80,7 +80,8 @@ export interface Encoded {
 function visited(tap: Tap, value: RowValue): { value: RowValue; isChanged: boolean } {
   const after = tap.visit(value);
   const isSame = after === value ||
-    (after.rows === value.rows && after.handle !== 0 && core().same_buffer(after.handle, value.handle));
+    (after.rows === value.rows && after.handle !== 0 &&
+      core().same_buffer(after.handle, value.handle));
   return { value: after, isChanged: !isSame };
 }
 
@@ -103,7 +104,10 @@ export function encode({ cfg, ops, names, tap }: AutoencodeContext, x: RowValue)
   if (tap.mode(names.hook_sae_acts_pre) === Mode.idle) {
     unhooked = tap.map(post, [input], (x) => ops.encode(prepared(x)));
   } else {
-    const pre = visited(tap, tap.map(names.hook_sae_acts_pre, [input], (x) => ops.pre(prepared(x))));
+    const pre = visited(
+      tap,
+      tap.map(names.hook_sae_acts_pre, [input], (x) => ops.pre(prepared(x))),
+    );
     isPreChanged = pre.isChanged;
     unhooked = tap.map(post, [pre.value, input], (pre, x) => ops.post(pre, () => prepared(x)));
   }
@@ -123,7 +127,10 @@ export function decode(
   input: RowValue,
   tail: readonly number[],
 ): { recons: RowValue; output: RowValue; isChanged: boolean } {
-  const { value: recons, isChanged } = visited(tap, tap.map(names.hook_sae_recons, [codes], (f) => ops.decode(f)));
+  const { value: recons, isChanged } = visited(
+    tap,
+    tap.map(names.hook_sae_recons, [codes], (f) => ops.decode(f)),
+  );
   // A transcoder's output lives elsewhere: its input's scale isn't given back (SAELens).
   const isScaled = SCALED.has(cfg.normalizeActivations) && cfg.architecture !== "transcoder";
   const shaped = (y: Handle) => core().reshape(y, Uint32Array.of(core().shape_of(y)[0], ...tail));
@@ -173,13 +180,18 @@ function untouched(context: AutoencodeContext, x: RowValue, tail: readonly numbe
 }
 
 /** What one pass leaves: the output, and what it would be without hooks (values only, no recording). */
-function passage(context: AutoencodeContext, x: RowValue, tail: readonly number[]): { output: RowValue; clean: RowValue } {
+function passage(
+  context: AutoencodeContext,
+  x: RowValue,
+  tail: readonly number[],
+): { output: RowValue; clean: RowValue } {
   const encoded = encode(context, x);
   const { output, isChanged } = decode(context, encoded.codes, encoded.input, tail);
   if (encoded.isInputChanged) return { output, clean: untouched(context, detached(x), tail) };
   const { codes, unhooked, input } = encoded;
   const isSame = codes === unhooked ||
-    (codes.rows === unhooked.rows && codes.handle !== 0 && core().same_buffer(codes.handle, unhooked.handle));
+    (codes.rows === unhooked.rows && codes.handle !== 0 &&
+      core().same_buffer(codes.handle, unhooked.handle));
   if (isSame && !isChanged) return { output, clean: detached(output) };
   const silent = { ...context, tap: silentTap(context.tap) };
   return { output, clean: decode(silent, detached(unhooked), detached(input), tail).output };
@@ -206,15 +218,24 @@ export function splicedOutput(
   const isIdle = SAE_POINTS.every((point) => tap.mode(names[point]) === Mode.idle);
   if (useErrorTerm && isIdle && !(isRecorded && isDetached)) return original;
 
-  const tail = Array.from(core().shape_of(tap.pick(original, original.rows.isEmpty ? tap.space.all : original.rows)))
+  const tail = Array.from(
+    core().shape_of(tap.pick(original, original.rows.isEmpty ? tap.space.all : original.rows)),
+  )
     .slice(1);
   const { output, clean: silent } = passage(context, input, tail);
   if (!useErrorTerm) {
-    return tap.visit({ ...atExcluded(tap, excluded, original, output), name: names.hook_sae_output });
+    return tap.visit({
+      ...atExcluded(tap, excluded, original, output),
+      name: names.hook_sae_output,
+    });
   }
   const clean = isDetached ? silent : untouched(context, input, tail);
   const from = isDetached ? detached(original) : original;
-  const missed = tap.map(names.hook_sae_error, [from, clean], (x, y) => core().binary(CODE.sub, x, y));
+  const missed = tap.map(
+    names.hook_sae_error,
+    [from, clean],
+    (x, y) => core().binary(CODE.sub, x, y),
+  );
   const cleanError = atExcluded(tap, excluded, "zero", missed);
   const error = tap.visit(cleanError);
   const row = cfg.dOut ?? cfg.dIn;

@@ -25,7 +25,12 @@ import {
   splicedOutput,
   type SpliceMode,
 } from "./autoencode.ts";
-import { createSaeConfig, SAE_ARCHITECTURES, type SaeConfig, type SaeConfigOptions } from "./config.ts";
+import {
+  createSaeConfig,
+  SAE_ARCHITECTURES,
+  type SaeConfig,
+  type SaeConfigOptions,
+} from "./config.ts";
 import { readSaeDirectory } from "./files.ts";
 import type { KindOps } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
@@ -48,7 +53,10 @@ interface SaeWeights {
 const OWN_NAMES = saeNames("");
 
 function loaded(cfg: SaeConfig, weights: ReadonlyMap<string, WeightArray>): SaeWeights {
-  const { store, layout } = ParameterStore.filled(weights, (store) => SAE_KINDS[cfg.architecture].load(store, cfg));
+  const { store, layout } = ParameterStore.filled(
+    weights,
+    (store) => SAE_KINDS[cfg.architecture].load(store, cfg),
+  );
   return { store, ops: layout };
 }
 
@@ -66,7 +74,9 @@ function randomWeights(cfg: SaeConfig, seed: number): Map<string, WeightArray> {
     const row = decoder.subarray(f * dOut, (f + 1) * dOut);
     const norm = Math.hypot(...row);
     for (let d = 0; d < dOut; d++) row[d] /= norm;
-    for (let d = 0; d < dIn; d++) encoder[d * dSae + f] = dIn === dOut ? row[d] : random() / Math.sqrt(dIn);
+    for (let d = 0; d < dIn; d++) {
+      encoder[d * dSae + f] = dIn === dOut ? row[d] : random() / Math.sqrt(dIn);
+    }
   }
   weights.set("W_dec", { shape: [dSae, dOut], data: decoder });
   weights.set("W_enc", { shape: [dIn, dSae], data: encoder });
@@ -130,7 +140,11 @@ export class HookedSAE extends HookedModule implements Disposable {
    * @param id The SAE within it, such as `blocks.2.hook_z`.
    * @throws {UnknownPointError} If there is no such release or SAE; the message names the nearest.
    */
-  static async fromPretrained(release: string, id: string, options: SourceOptions = {}): Promise<HookedSAE> {
+  static async fromPretrained(
+    release: string,
+    id: string,
+    options: SourceOptions = {},
+  ): Promise<HookedSAE> {
     const { location, folder } = locateRelease(release, id);
     const { cfg, weights } = await readSaeDirectory(openSource(location, options), { folder });
     return new HookedSAE(cfg, weights);
@@ -200,10 +214,13 @@ export class HookedSAE extends HookedModule implements Disposable {
   decode(codes: Tensor): Tensor {
     const { dSae, dIn, dOut = dIn, normalizeActivations, reshapeActivations } = this.cfg;
     if (codes.shape.at(-1) !== dSae) {
-      throw new ShapeError(`Cannot decode [${codes.shape.join(", ")}]: expected [..., dSae ${dSae}].`);
+      throw new ShapeError(
+        `Cannot decode [${codes.shape.join(", ")}]: expected [..., dSae ${dSae}].`,
+      );
     }
     const last = this.#lastInput;
-    const isScaled = normalizeActivations === "constant_norm_rescale" || normalizeActivations === "layer_norm";
+    const isScaled = normalizeActivations === "constant_norm_rescale" ||
+      normalizeActivations === "layer_norm";
     if (isScaled && !last) {
       throw new ShapeError(
         `Cannot decode with ${normalizeActivations}: the scale is taken from the input, so call encode() first.`,
@@ -215,7 +232,10 @@ export class HookedSAE extends HookedModule implements Disposable {
       const context = this.#standalone(lead);
       const rows = this.#rows(context, handle, [dSae]);
       const input = last && isScaled
-        ? flattened(core().reshape(scaled, Uint32Array.of(sizeOf(lead), ...last.shape.slice(lead.length))), this.cfg)
+        ? flattened(
+          core().reshape(scaled, Uint32Array.of(sizeOf(lead), ...last.shape.slice(lead.length))),
+          this.cfg,
+        )
         : 0;
       const { output } = decode(context, rows, { ...rows, handle: input }, tail);
       return core().reshape(output.handle, Uint32Array.of(...lead, ...tail));
@@ -229,7 +249,11 @@ export class HookedSAE extends HookedModule implements Disposable {
    */
   forward(x: Tensor): Tensor {
     const lead = this.#leading(x.shape, this.cfg.hookName);
-    const mode: SpliceMode = { useErrorTerm: this.useErrorTerm, errorGrad: "detach", excluded: undefined };
+    const mode: SpliceMode = {
+      useErrorTerm: this.useErrorTerm,
+      errorGrad: "detach",
+      excluded: undefined,
+    };
     return apply([x], (handle) => {
       const context = this.#standalone(lead);
       const input = this.#rows(context, handle, x.shape.slice(lead.length));
@@ -239,9 +263,20 @@ export class HookedSAE extends HookedModule implements Disposable {
   }
 
   /** Computes what takes an activation's place during a run; for the session that splices this SAE. */
-  splice(tap: Tap, prefix: string, input: RowValue, original: RowValue, mode: SpliceMode): RowValue {
+  splice(
+    tap: Tap,
+    prefix: string,
+    input: RowValue,
+    original: RowValue,
+    mode: SpliceMode,
+  ): RowValue {
     if (!input.rows.isEmpty) this.#leading(Array.from(core().shape_of(input.handle)), prefix);
-    return splicedOutput({ cfg: this.cfg, ops: this.#weights.ops, names: saeNames(prefix), tap }, input, original, mode);
+    return splicedOutput(
+      { cfg: this.cfg, ops: this.#weights.ops, names: saeNames(prefix), tap },
+      input,
+      original,
+      mode,
+    );
   }
 
   /** Identifies the weights: SAEs that share them compute the same. */
@@ -258,10 +293,14 @@ export class HookedSAE extends HookedModule implements Disposable {
     const { dSae, architecture } = this.cfg;
     const { scaledByNorm, whyUnfoldable } = SAE_KINDS[architecture];
     const why = whyUnfoldable?.(this.cfg);
-    if (why !== undefined) throw new ConfigError(`Cannot fold the decoder's norms of this ${architecture} SAE: ${why}.`);
+    if (why !== undefined) {
+      throw new ConfigError(`Cannot fold the decoder's norms of this ${architecture} SAE: ${why}.`);
+    }
     // A row of zeros stays one instead of becoming NaN.
     const norms = this.W_dec.norm(-1).clamp(1e-8);
-    const biases = scaledByNorm.map((name): [string, Tensor] => [name, this.#weights.store.view(name).mul(norms)]);
+    const biases = scaledByNorm.map((
+      name,
+    ): [string, Tensor] => [name, this.#weights.store.view(name).mul(norms)]);
     this.#replaceWeights([
       ["W_dec", this.W_dec.div(norms.unsqueeze(-1))],
       ["W_enc", this.W_enc.mul(norms.reshape(1, dSae))],
@@ -286,7 +325,10 @@ export class HookedSAE extends HookedModule implements Disposable {
 
   /** An SAE with the same weights, and flags and hook points of its own; hooks aren't copied. */
   clone(): HookedSAE {
-    return new HookedSAE({ ...this.cfg, useErrorTerm: this.useErrorTerm } as HookedSaeOptions, this);
+    return new HookedSAE(
+      { ...this.cfg, useErrorTerm: this.useErrorTerm } as HookedSaeOptions,
+      this,
+    );
   }
 
   /** Gives the weights' memory back; clones that share them can't be used any more either. */
@@ -302,7 +344,9 @@ export class HookedSAE extends HookedModule implements Disposable {
 
   /** Puts other weights in the place of some. Clones may share the old ones, so these are left to whoever holds them. */
   #replaceWeights(changed: readonly [string, Tensor][]): void {
-    const arrays = [...this.stateDict(), ...changed].map(([name, tensor]): [string, WeightArray] => [
+    const arrays = [...this.stateDict(), ...changed].map((
+      [name, tensor],
+    ): [string, WeightArray] => [
       name,
       { shape: tensor.shape, data: tensor.data() as Float32Array },
     ]);
@@ -311,11 +355,20 @@ export class HookedSAE extends HookedModule implements Disposable {
 
   /** The SAE by itself: its own hooks fire. */
   #standalone(lead: readonly number[]): AutoencodeContext {
-    return { cfg: this.cfg, ops: this.#weights.ops, names: OWN_NAMES, tap: standaloneTap(this.hookDict, lead) };
+    return {
+      cfg: this.cfg,
+      ops: this.#weights.ops,
+      names: OWN_NAMES,
+      tap: standaloneTap(this.hookDict, lead),
+    };
   }
 
   #rows({ tap }: AutoencodeContext, handle: Handle, tail: readonly number[]): RowValue {
-    return allRows(tap, "input", core().reshape(handle, Uint32Array.of(tap.space.all.count, ...tail)));
+    return allRows(
+      tap,
+      "input",
+      core().reshape(handle, Uint32Array.of(tap.space.all.count, ...tail)),
+    );
   }
 
   /** The axes in front of those that the SAE reads, or an error when these have another width. */

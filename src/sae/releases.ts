@@ -47,17 +47,24 @@ function quoted(names: readonly string[]): string {
  *
  * @throws {UnknownPointError} If there is no such release or SAE; the message names the nearest.
  */
-export function locateRelease(release: string, id: string): { location: SourceLocation; folder: string } {
+export function locateRelease(
+  release: string,
+  id: string,
+): { location: SourceLocation; folder: string } {
   if (!Object.hasOwn(RELEASES, release)) {
     throw new UnknownPointError(
-      `There is no SAE release "${release}". Did you mean ${quoted(nearestNames(release, releaseNames()))}? ` +
+      `There is no SAE release "${release}". Did you mean ${
+        quoted(nearestNames(release, releaseNames()))
+      }? ` +
         "For SAEs in a folder of your own, use SAE.fromDisk(folder).",
     );
   }
   const { location, folders } = RELEASES[release];
   if (!Object.hasOwn(folders, id)) {
     throw new UnknownPointError(
-      `The SAE release "${release}" has no "${id}". Did you mean ${quoted(nearestNames(id, Object.keys(folders)))}?`,
+      `The SAE release "${release}" has no "${id}". Did you mean ${
+        quoted(nearestNames(id, Object.keys(folders)))
+      }?`,
     );
   }
   return { location, folder: folders[id] };

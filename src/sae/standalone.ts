@@ -23,7 +23,10 @@ export function allRows(tap: Tap, name: string, handle: Handle): RowValue {
  * @param points The autoencoder's points by name.
  * @param lead The leading axes.
  */
-export function standaloneTap(points: ReadonlyMap<string, HookPoint>, lead: readonly number[]): Tap {
+export function standaloneTap(
+  points: ReadonlyMap<string, HookPoint>,
+  lead: readonly number[],
+): Tap {
   const space = new RowSpace(1, sizeOf(lead));
   const isHooked = (name: string) => points.get(name)?.hasHooks() ?? false;
   const visit = (value: RowValue): RowValue => {

@@ -101,13 +101,18 @@ export class HookedSAETransformer extends HookedTransformer {
   resetSaes(names?: string | readonly string[]): void {
     const wanted = names === undefined ? undefined : [names].flat();
     for (const name of wanted ?? []) {
-      if (this.#attached.some((splice) => splice.inName === name || splice.outName === name)) continue;
+      if (this.#attached.some((splice) => splice.inName === name || splice.outName === name)) {
+        continue;
+      }
       const near = nearestNames(name, this.actsToSaes.keys()).map((known) => `"${known}"`);
       throw new UnknownPointError(
-        `There is no SAE attached at "${name}".${near.length > 0 ? ` Attached: ${near.join(", ")}.` : ""}`,
+        `There is no SAE attached at "${name}".${
+          near.length > 0 ? ` Attached: ${near.join(", ")}.` : ""
+        }`,
       );
     }
-    const leaves = ({ inName, outName }: Splice) => !wanted || wanted.includes(inName) || wanted.includes(outName);
+    const leaves = ({ inName, outName }: Splice) =>
+      !wanted || wanted.includes(inName) || wanted.includes(outName);
     this.#detach(this.#attached.filter(leaves));
   }
 
@@ -138,8 +143,14 @@ export class HookedSAETransformer extends HookedTransformer {
     input: ModelInput,
     options: CacheOptions & SaeOptions & { returnType?: "logits" | "loss" },
   ): [Tensor, ActivationCache];
-  runWithCacheWithSaes(input: ModelInput, options: CacheOptions & SaeOptions): [ForwardOutput, ActivationCache];
-  runWithCacheWithSaes(input: ModelInput, options: CacheOptions & SaeOptions): [ForwardOutput, ActivationCache] {
+  runWithCacheWithSaes(
+    input: ModelInput,
+    options: CacheOptions & SaeOptions,
+  ): [ForwardOutput, ActivationCache];
+  runWithCacheWithSaes(
+    input: ModelInput,
+    options: CacheOptions & SaeOptions,
+  ): [ForwardOutput, ActivationCache] {
     const { forward, errorGrad, run } = this.#taken(options);
     return run(() => this.cachedRun(input, forward, { errorGrad }));
   }
@@ -150,7 +161,10 @@ export class HookedSAETransformer extends HookedTransformer {
     options: RunWithHooksOptions & SaeOptions & { returnType?: "logits" | "loss" },
   ): Tensor;
   runWithHooksWithSaes(input: ModelInput, options: RunWithHooksOptions & SaeOptions): ForwardOutput;
-  runWithHooksWithSaes(input: ModelInput, options: RunWithHooksOptions & SaeOptions): ForwardOutput {
+  runWithHooksWithSaes(
+    input: ModelInput,
+    options: RunWithHooksOptions & SaeOptions,
+  ): ForwardOutput {
     const { forward: rest, errorGrad, run } = this.#taken(options);
     const { fwdHooks, bwdHooks, resetHooksEnd, clearContexts, ...forward } = rest;
     const hooks = { fwdHooks, bwdHooks, resetHooksEnd, clearContexts };
@@ -164,7 +178,9 @@ export class HookedSAETransformer extends HookedTransformer {
   /** The splices in effect: of several at one point, the last added. */
   protected override get splices(): readonly Splice[] {
     const attached = this.#attached;
-    return attached.filter((splice, i) => attached.findLastIndex(({ outName }) => outName === splice.outName) === i);
+    return attached.filter((splice, i) =>
+      attached.findLastIndex(({ outName }) => outName === splice.outName) === i
+    );
   }
 
   protected override hooksAt(active: ActivePoint, direction: "fwd" | "bwd"): readonly HookEntry[] {
@@ -182,7 +198,9 @@ export class HookedSAETransformer extends HookedTransformer {
     for (const name of [splice.inName, splice.outName]) {
       if (own.has(name)) continue;
       const near = nearestNames(name, own.keys()).map((known) => `"${known}"`).join(", ");
-      throw new UnknownPointError(`Cannot splice at "${name}": the model has no such hook point. Did you mean ${near}?`);
+      throw new UnknownPointError(
+        `Cannot splice at "${name}": the model has no such hook point. Did you mean ${near}?`,
+      );
     }
     return splice;
   }
@@ -190,14 +208,17 @@ export class HookedSAETransformer extends HookedTransformer {
   #detach(splices: readonly Splice[]): void {
     const leaving = new Set(splices);
     this.#attached = this.#attached.filter((splice) => !leaving.has(splice));
-    const remaining = new Set(this.splices.flatMap(({ points }) => points.map(({ info }) => info.name)));
+    const remaining = new Set(
+      this.splices.flatMap(({ points }) => points.map(({ info }) => info.name)),
+    );
     const gone = splices.flatMap(({ points }) => points.map(({ info }) => info.name));
     this.registry.removeAt(new Set(gone.filter((name) => !remaining.has(name))));
   }
 
   /** Takes the SAE options of a run apart from the rest, and runs with the SAEs in place. */
   #taken<O extends SaeOptions>(options: O) {
-    const { saes, useErrorTerm, excludeSpecialTokens, errorGrad, resetSaesEnd = true, ...forward } = options;
+    const { saes, useErrorTerm, excludeSpecialTokens, errorGrad, resetSaesEnd = true, ...forward } =
+      options;
     const run = <R>(body: () => R): R => {
       const added = this.saes(saes ?? [], { useErrorTerm, excludeSpecialTokens });
       try {

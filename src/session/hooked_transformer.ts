@@ -19,13 +19,21 @@ import { NameDict } from "../hooks/name_dict.ts";
 import { Mode, type PointInfo } from "../hooks/points.ts";
 import { type ConfigInput, type HookedTransformerConfig, resolveConfig } from "../model/config.ts";
 import type { RowValue } from "../hooks/tap.ts";
-import { allBlockNames, embed, finalNorm, type Pass, runBlock, runBlocks, unembed } from "../model/forward.ts";
+import {
+  allBlockNames,
+  embed,
+  finalNorm,
+  type Pass,
+  runBlock,
+  runBlocks,
+  unembed,
+} from "../model/forward.ts";
 import { type BlockNames, firstStage, modelPoints, ROOT_NAMES } from "../model/points.ts";
 import { Geometries } from "../model/rows.ts";
 import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import * as tokens from "../tokenizer/tokens.ts";
-import { processWeights, type ProcessingOptions } from "../weights/process.ts";
+import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import {
   type InputOptions,
@@ -39,7 +47,14 @@ import { type LoadedModel, loadModel, type LoadOptions, type ModelFiles } from "
 import { lmCrossEntropyLoss } from "./loss.ts";
 import { BaseRun, type Recompute } from "./base_run.ts";
 import { lazyLogits } from "./logits.ts";
-import { type ActivePoint, type CacheRequest, planRun, type PointPlan, requireReachable, selects } from "./plan.ts";
+import {
+  type ActivePoint,
+  type CacheRequest,
+  planRun,
+  type PointPlan,
+  requireReachable,
+  selects,
+} from "./plan.ts";
 import { type KeepValue, Run, type RunCost, type RunOptions } from "./run.ts";
 import type { ErrorGrad, Splice } from "./splice.ts";
 
@@ -119,7 +134,8 @@ const MAX_BASE_BYTES = 2 ** 29;
 const MAX_RECOMPUTED = 4;
 
 /** The values that a base run keeps of each layer; the others are computed from these. */
-const KEPT = /(hook_resid_(pre|mid)|attn\.hook_[qkvz]|unembed\.hook_in|\.hook_sae_\w+( \(reconstruction\))?| \(spliced\))$/;
+const KEPT =
+  /(hook_resid_(pre|mid)|attn\.hook_[qkvz]|unembed\.hook_in|\.hook_sae_\w+( \(reconstruction\))?| \(spliced\))$/;
 
 function keepIfNeeded(base: BaseRun, name: string, value: Handle): void {
   if (KEPT.test(name) || name.endsWith("hook_resid_post")) base.keep(name, value);
@@ -133,7 +149,9 @@ function baseBytes({ shape, cfg }: Pass): number {
 
 /** Whether two names belong to one splice, so that one is computed on the way to the other. */
 function isOfSplice(splices: readonly Splice[], name: string, wanted: string): boolean {
-  return splices.some(({ outName }) => name.startsWith(`${outName}.`) && wanted.startsWith(`${outName}.`));
+  return splices.some(({ outName }) =>
+    name.startsWith(`${outName}.`) && wanted.startsWith(`${outName}.`)
+  );
 }
 
 /** A class of models, for static methods that make one. */
@@ -151,7 +169,10 @@ function parameterShapes(cfg: HookedTransformerConfig): Record<string, readonly 
   const ln = (name: string) => (hasNorms ? { [`${name}.w`]: [D], [`${name}.b`]: [D] } : {});
   const block = (l: number) => {
     const b = `blocks.${l}`;
-    const byHead = ["Q", "K", "V"].map((x) => ({ [`${b}.attn.W_${x}`]: [h, D, d], [`${b}.attn.b_${x}`]: [h, d] }));
+    const byHead = ["Q", "K", "V"].map((x) => ({
+      [`${b}.attn.W_${x}`]: [h, D, d],
+      [`${b}.attn.b_${x}`]: [h, d],
+    }));
     const mlp = cfg.attnOnly ? {} : {
       ...ln(`${b}.ln2`),
       [`${b}.mlp.W_in`]: [D, M],
@@ -179,7 +200,9 @@ function freshWeights(cfg: HookedTransformerConfig): StateDict {
     Object.entries(parameterShapes(cfg)).map(([name, shape]) => {
       const data = new Float32Array(sizeOf(shape));
       if (ONE_INIT.test(name)) data.fill(1);
-      else if (!ZERO_INIT.test(name)) for (let i = 0; i < data.length; i++) data[i] = random() * cfg.initializerRange;
+      else if (!ZERO_INIT.test(name)) {
+        for (let i = 0; i < data.length; i++) data[i] = random() * cfg.initializerRange;
+      }
       return [name, { shape, data }];
     }),
   );
@@ -229,7 +252,10 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    * @param cfg The configuration; `nLayers`, `dModel`, `nCtx` and `dVocab` are required.
    * @throws {ConfigError} If it is incomplete or contradictory.
    */
-  constructor(cfg: ConfigInput, { stateDict, tokenizer, defaultPaddingSide = "right" }: ModelParts = {}) {
+  constructor(
+    cfg: ConfigInput,
+    { stateDict, tokenizer, defaultPaddingSide = "right" }: ModelParts = {},
+  ) {
     super();
     this.cfg = resolveConfig(cfg);
     this.tokenizer = tokenizer;
@@ -266,7 +292,12 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     model: string | URL | ModelFiles = "ioi-tiny",
     options: LoadOptions = {},
   ): Promise<M> {
-    const none = { foldLn: false, centerWritingWeights: false, centerUnembed: false, foldValueBiases: false };
+    const none = {
+      foldLn: false,
+      centerWritingWeights: false,
+      centerUnembed: false,
+      foldValueBiases: false,
+    };
     const { cfg, stateDict, tokenizer } = await loadModel(model, { ...none, ...options });
     return new this(cfg, { stateDict, tokenizer, defaultPaddingSide: options.defaultPaddingSide });
   }
@@ -312,7 +343,9 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   /** Turns a token, a row of tokens or rows of them into text; rows give a list. */
-  override toString(input?: Tensor | number | readonly number[] | readonly (readonly number[])[]): string {
+  override toString(
+    input?: Tensor | number | readonly number[] | readonly (readonly number[])[],
+  ): string {
     if (input === undefined) return `${this.constructor.name}(${this.cfg.modelName})`;
     const ids = input instanceof Tensor ? input.toArray() : input;
     // Rows give a list of texts; the declared type is that of a single text, which is what most callers have.
@@ -389,7 +422,10 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    */
   forward(input: ModelInput, options: ForwardOptions & { returnType?: "logits" | "loss" }): Tensor;
   forward(input: ModelInput, options: ForwardOptions & { returnType: "both" }): LogitsAndLoss;
-  forward(input: ModelInput, options: ForwardOptions & { returnType: null; stopAtLayer?: undefined }): null;
+  forward(
+    input: ModelInput,
+    options: ForwardOptions & { returnType: null; stopAtLayer?: undefined },
+  ): null;
   forward(input: ModelInput): Tensor;
   forward(input: ModelInput, options: ForwardOptions): ForwardOutput;
   forward(input: ModelInput, options: ForwardOptions = {}): ForwardOutput {
@@ -410,7 +446,8 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   runWithCache(input: ModelInput, options: CacheOptions): [ForwardOutput, ActivationCache];
   runWithCache(
     input: ModelInput,
-    { namesFilter = null, inclBwd = false, removeBatchDim = false, posSlice, ...forward }: CacheOptions = {},
+    { namesFilter = null, inclBwd = false, removeBatchDim = false, posSlice, ...forward }:
+      CacheOptions = {},
   ): [ForwardOutput, ActivationCache] {
     return this.#cachedRun(input, forward, { namesFilter, inclBwd, removeBatchDim, posSlice }, {});
   }
@@ -458,7 +495,9 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    * @throws {ConfigError} If the model has no MLPs.
    */
   setUseHookMlpIn(on: boolean): void {
-    if (on && this.cfg.attnOnly) throw new ConfigError("Cannot use hook_mlp_in: the model has no MLPs.");
+    if (on && this.cfg.attnOnly) {
+      throw new ConfigError("Cannot use hook_mlp_in: the model has no MLPs.");
+    }
     this.cfg = { ...this.cfg, useHookMlpIn: on };
   }
 
@@ -492,7 +531,9 @@ export class HookedTransformer extends HookedRoot implements Disposable {
 
   /** Each block's parameters: `model.blocks[5].attn.W_O`. */
   get blocks(): readonly BlockView[] {
-    return this.#names.map((_, layer) => blockView((name) => this.#weights.store.view(`blocks.${layer}.${name}`)));
+    return this.#names.map((_, layer) =>
+      blockView((name) => this.#weights.store.view(`blocks.${layer}.${name}`))
+    );
   }
 
   /** The embedding [dVocab, dModel]. */
@@ -589,7 +630,10 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   /** The hooks at a point, in the order in which they run. */
-  protected hooksAt({ info, isGated }: ActivePoint, direction: "fwd" | "bwd"): readonly HookEntry[] {
+  protected hooksAt(
+    { info, isGated }: ActivePoint,
+    direction: "fwd" | "bwd",
+  ): readonly HookEntry[] {
     return this.registry.at(info.name, direction, isGated);
   }
 
@@ -601,18 +645,34 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     request: RunRequest,
   ): ForwardOutput {
     using _hooks = this.hooks(hooks);
-    const own = [...hooks.fwdHooks ?? [], ...hooks.bwdHooks ?? []].map(([selector]: HookSpec) => selector);
+    const own = [...hooks.fwdHooks ?? [], ...hooks.bwdHooks ?? []].map(([selector]: HookSpec) =>
+      selector
+    );
     return this.execute(input, forward, { ...request, selectors: own });
   }
 
   /** Runs with a cache. */
-  protected cachedRun(input: ModelInput, options: CacheOptions, request: RunRequest): [ForwardOutput, ActivationCache] {
-    const { namesFilter = null, inclBwd = false, removeBatchDim = false, posSlice, ...forward } = options;
-    return this.#cachedRun(input, forward, { namesFilter, inclBwd, removeBatchDim, posSlice }, request);
+  protected cachedRun(
+    input: ModelInput,
+    options: CacheOptions,
+    request: RunRequest,
+  ): [ForwardOutput, ActivationCache] {
+    const { namesFilter = null, inclBwd = false, removeBatchDim = false, posSlice, ...forward } =
+      options;
+    return this.#cachedRun(
+      input,
+      forward,
+      { namesFilter, inclBwd, removeBatchDim, posSlice },
+      request,
+    );
   }
 
   /** Runs the model: everything that runs comes through here. */
-  protected execute(input: ModelInput, options: ForwardOptions, request: RunRequest): ForwardOutput {
+  protected execute(
+    input: ModelInput,
+    options: ForwardOptions,
+    request: RunRequest,
+  ): ForwardOutput {
     if (this.#weights.store.disposed) {
       throw new ConfigError(`Cannot run ${this.cfg.modelName}: the model was disposed.`);
     }
@@ -636,8 +696,13 @@ export class HookedTransformer extends HookedRoot implements Disposable {
       cache: request.cache,
       watch,
     });
-    const output = recordedRun(`a run of [${resolved.shape.batch}, ${resolved.shape.nPos}] tokens`, () =>
-      scoped((scope) => this.#run({ resolved, plans, scope, startAtLayer, stopAtLayer, options, request })));
+    const output = recordedRun(
+      `a run of [${resolved.shape.batch}, ${resolved.shape.nPos}] tokens`,
+      () =>
+        scoped((scope) =>
+          this.#run({ resolved, plans, scope, startAtLayer, stopAtLayer, options, request })
+        ),
+    );
     const result = options.stopAtLayer !== undefined || output === null
       ? output
       : this.#result(output, resolved, returnType, options.lossPerToken ?? false);
@@ -662,19 +727,30 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     const last = runBlocks(run, pass, this.#names);
     this.ran = run.cost;
     if (options.stopAtLayer !== undefined) {
-      return tensorOf(core().reshape(run.whole(last), Uint32Array.of(batch, nPos, this.cfg.dModel)));
+      return tensorOf(
+        core().reshape(run.whole(last), Uint32Array.of(batch, nPos, this.cfg.dModel)),
+      );
     }
     const hookIn = finalNorm(run, pass, last);
     if (standing.made) this.#base = standing.made;
     if (options.returnType === null) return null;
     const logits = this.#logits(run, pass.weights, hookIn, standing.base ?? standing.made);
-    return options.logitsAt === undefined || options.logitsAt === "all" ? logits : logits.at(":", [options.logitsAt].flat());
+    return options.logitsAt === undefined || options.logitsAt === "all"
+      ? logits
+      : logits.at(":", [options.logitsAt].flat());
   }
 
-  #passOf({ tokens, positions, resid, mask, shape }: ResolvedInput, startAtLayer: number, stopAtLayer: number): Pass {
+  #passOf(
+    { tokens, positions, resid, mask, shape }: ResolvedInput,
+    startAtLayer: number,
+    stopAtLayer: number,
+  ): Pass {
     const { batch, nPos } = shape;
     const input = resid
-      ? { kind: "resid" as const, resid: core().reshape(handleOf(resid), Uint32Array.of(batch * nPos, this.cfg.dModel)) }
+      ? {
+        kind: "resid" as const,
+        resid: core().reshape(handleOf(resid), Uint32Array.of(batch * nPos, this.cfg.dModel)),
+      }
       : {
         kind: "tokens" as const,
         tokens: tokens ?? new Int32Array(),
@@ -697,7 +773,9 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     if (!this.#keepBase || isPartial || baseBytes(pass) > MAX_BASE_BYTES) return {};
     const key = this.#keyOf(resolved, plans, request);
     const found = this.#base?.key === key ? this.#base : undefined;
-    const observed = [...plans.values()].filter(({ active, mode }) => mode === Mode.emit && !found?.has(active.info.name));
+    const observed = [...plans.values()].filter(({ active, mode }) =>
+      mode === Mode.emit && !found?.has(active.info.name)
+    );
     if (found && observed.length <= MAX_RECOMPUTED) {
       found.uses++;
       return { base: found };
@@ -715,9 +793,14 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   /** What makes runs stand on the same base: tokens, mask, weights, splices, and the axes that points have. */
-  #keyOf({ tokens, mask, shape }: ResolvedInput, plans: ReadonlyMap<string, PointPlan>, request: RunRequest): string {
+  #keyOf(
+    { tokens, mask, shape }: ResolvedInput,
+    plans: ReadonlyMap<string, PointPlan>,
+    request: RunRequest,
+  ): string {
     const splices = this.splices.map(({ signature }) => signature);
-    const hasHeadNorms = this.cfg.useSplitQkvInput && [...plans.keys()].some((name) => name.includes(".ln1."));
+    const hasHeadNorms = this.cfg.useSplitQkvInput &&
+      [...plans.keys()].some((name) => name.includes(".ln1."));
     return [
       this.#weightsVersion,
       [shape.batch, shape.nPos],
@@ -729,7 +812,11 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     ].join("|");
   }
 
-  #newBase(key: string, pass: Pass, common: Pick<RunOptions, "space" | "scope" | "excluded" | "errorGrad">): BaseRun {
+  #newBase(
+    key: string,
+    pass: Pass,
+    common: Pick<RunOptions, "space" | "scope" | "excluded" | "errorGrad">,
+  ): BaseRun {
     const { space, excluded, errorGrad } = common;
     const { splices } = this;
     const points = this.#activePoints(0, this.cfg.nLayers, {}, splices);
@@ -756,8 +843,14 @@ export class HookedTransformer extends HookedRoot implements Disposable {
           } else if (wanted === ROOT_NAMES.embed || wanted === ROOT_NAMES.posEmbed) {
             embed(run, pass);
           } else {
-            const hookIn = finalNorm(run, pass, run.visit(all(this.#names[this.#names.length - 1].residPost)));
-            if (wanted === ROOT_NAMES.unembedOut) keep(wanted, unembed(pass.weights, pass.cfg, hookIn.handle));
+            const hookIn = finalNorm(
+              run,
+              pass,
+              run.visit(all(this.#names[this.#names.length - 1].residPost)),
+            );
+            if (wanted === ROOT_NAMES.unembedOut) {
+              keep(wanted, unembed(pass.weights, pass.cfg, hookIn.handle));
+            }
           }
         })
       );
@@ -766,10 +859,21 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   /** Runs without hooks for the base run's sake. */
-  #fill(base: BaseRun, pass: Pass, common: Pick<RunOptions, "space" | "scope" | "excluded" | "errorGrad">): void {
+  #fill(
+    base: BaseRun,
+    pass: Pass,
+    common: Pick<RunOptions, "space" | "scope" | "excluded" | "errorGrad">,
+  ): void {
     const points = this.#activePoints(0, this.cfg.nLayers, {}, this.splices);
-    const plans = planRun({ points, hooksAt: () => [], splices: this.splices, cache: undefined, watch: [] });
-    const looksAt = (name: string) => this.splices.some(({ outName }) => name.startsWith(`${outName}.`));
+    const plans = planRun({
+      points,
+      hooksAt: () => [],
+      splices: this.splices,
+      cache: undefined,
+      watch: [],
+    });
+    const looksAt = (name: string) =>
+      this.splices.some(({ outName }) => name.startsWith(`${outName}.`));
     const record = (name: string, value: Handle) => keepIfNeeded(base, name, value);
     const run = new Run({ ...common, plans, looksAt, record, keep: () => {} });
     finalNorm(run, pass, runBlocks(run, pass, this.#names));
@@ -787,7 +891,9 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     const context = { weights, cfg, count: (multiplyAdds: number) => run.count(multiplyAdds) };
     if (run.mode(ROOT_NAMES.unembedOut) !== Mode.idle) {
       run.count(hookIn.rows.count * cfg.dModel * cfg.dVocabOut);
-      const out = run.visit(run.map(ROOT_NAMES.unembedOut, [hookIn], (rows) => unembed(weights, cfg, rows)));
+      const out = run.visit(
+        run.map(ROOT_NAMES.unembedOut, [hookIn], (rows) => unembed(weights, cfg, rows)),
+      );
       return tensorOf(core().reshape(run.whole(out), Uint32Array.of(batch, nPos, cfg.dVocabOut)));
     }
     const changed = new Set(run.isResumed ? hookIn.rows.indices : []);
@@ -795,10 +901,17 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     return lazyLogits(context, run.whole(hookIn), [batch, nPos], known);
   }
 
-  #result(logits: Tensor, { tokens, mask, shape }: ResolvedInput, returnType: ReturnType, perToken: boolean): ForwardOutput {
+  #result(
+    logits: Tensor,
+    { tokens, mask, shape }: ResolvedInput,
+    returnType: ReturnType,
+    perToken: boolean,
+  ): ForwardOutput {
     if (returnType === "logits") return logits;
     if (!tokens) {
-      throw new ShapeError("Cannot take the loss of a run that starts at a layer: pass the `tokens` that the residual stream came from.");
+      throw new ShapeError(
+        "Cannot take the loss of a run that starts at a layer: pass the `tokens` that the residual stream came from.",
+      );
     }
     const dims = [shape.batch, shape.nPos];
     const loss = lmCrossEntropyLoss(logits, Tensor.from(tokens, dims), {
@@ -813,25 +926,37 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   #cachedRun(
     input: ModelInput,
     forward: ForwardOptions,
-    { namesFilter, inclBwd, removeBatchDim, posSlice }: Pick<CacheOptions, "namesFilter" | "inclBwd" | "removeBatchDim" | "posSlice">,
+    { namesFilter, inclBwd, removeBatchDim, posSlice }: Pick<
+      CacheOptions,
+      "namesFilter" | "inclBwd" | "removeBatchDim" | "posSlice"
+    >,
     request: RunRequest,
   ): [ForwardOutput, ActivationCache] {
     const cache = new ActivationCache(new Map(), this);
-    const filters = namesFilter === null || namesFilter === undefined ? undefined : [namesFilter].flat() as PointSelector[];
+    const filters = namesFilter === null || namesFilter === undefined
+      ? undefined
+      : [namesFilter].flat() as PointSelector[];
     filters?.forEach((filter) => this.requirePoint(filter));
     const output = this.execute(input, forward, {
       ...request,
-      selectors: [...request.selectors ?? [], ...(filters ?? []).filter((filter) => typeof filter === "string")],
+      selectors: [
+        ...request.selectors ?? [],
+        ...(filters ?? []).filter((filter) => typeof filter === "string"),
+      ],
       cache: {
-        wants: (name, isGated) => filters ? filters.some((filter) => selects(filter, name, isGated)) : !isGated,
+        wants: (name, isGated) =>
+          filters ? filters.some((filter) => selects(filter, name, isGated)) : !isGated,
         gradients: inclBwd ?? false,
       },
-      keep: (name, value) => cache.add(name, posSlice === undefined ? value : atPositions(name, value, posSlice)),
+      keep: (name, value) =>
+        cache.add(name, posSlice === undefined ? value : atPositions(name, value, posSlice)),
     });
     if (inclBwd) {
       if (!(output instanceof Tensor) || output.size !== 1) {
         releaseTapes();
-        throw new ShapeError('Cannot cache gradients with inclBwd: the output isn\'t a scalar, so pass returnType: "loss".');
+        throw new ShapeError(
+          'Cannot cache gradients with inclBwd: the output isn\'t a scalar, so pass returnType: "loss".',
+        );
       }
       output.backward();
     }
@@ -848,9 +973,15 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     const { cfg } = this;
     const [from, to] = [firstStage(start), firstStage(stop)];
     const unreachable = ({ name, stage }: PointInfo): string | undefined => {
-      if (options.startAtLayer !== undefined && stage < from) return `the run starts at layer ${start}`;
-      if (options.stopAtLayer !== undefined && stage >= to) return `the run stops before layer ${stop}`;
-      if (options.returnType === null && name === ROOT_NAMES.unembedOut) return "returnType: null unembeds nothing";
+      if (options.startAtLayer !== undefined && stage < from) {
+        return `the run starts at layer ${start}`;
+      }
+      if (options.stopAtLayer !== undefined && stage >= to) {
+        return `the run stops before layer ${stop}`;
+      }
+      if (options.returnType === null && name === ROOT_NAMES.unembedOut) {
+        return "returnType: null unembeds nothing";
+      }
       return undefined;
     };
     const own = this.#points.map((info): ActivePoint => ({
@@ -878,32 +1009,46 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   /** Flags of the rows whose token a splice leaves alone; `undefined` when there are none. */
-  #excludedFlags(which: boolean | readonly number[], { tokens }: ResolvedInput): Uint8Array | undefined {
+  #excludedFlags(
+    which: boolean | readonly number[],
+    { tokens }: ResolvedInput,
+  ): Uint8Array | undefined {
     if (which === false) return undefined;
-    const ids = which === true ? requireTokenizer(this.tokenizer, "exclude special tokens").specialTokenIds : which;
+    const ids = which === true
+      ? requireTokenizer(this.tokenizer, "exclude special tokens").specialTokenIds
+      : which;
     if (!tokens) {
-      throw new ShapeError("Cannot exclude tokens in a run that starts at a layer: pass the `tokens` that the residual stream came from.");
+      throw new ShapeError(
+        "Cannot exclude tokens in a run that starts at a layer: pass the `tokens` that the residual stream came from.",
+      );
     }
     const excluded = new Set(ids);
     return Uint8Array.from(tokens, (id) => (excluded.has(id) ? 1 : 0));
   }
 
   #stacked(name: string): Tensor {
-    return Tensor.stack(this.#names.map((_, layer) => this.#weights.store.read(`blocks.${layer}.${name}`)));
+    return Tensor.stack(
+      this.#names.map((_, layer) => this.#weights.store.read(`blocks.${layer}.${name}`)),
+    );
   }
 
   #tokenizer(what: string): Tokenizer {
     return requireTokenizer(this.tokenizer, what);
   }
 
-  #textOptions({ prependBos = this.cfg.defaultPrependBos, paddingSide = this.#defaultPaddingSide }: TextOptions) {
+  #textOptions(
+    { prependBos = this.cfg.defaultPrependBos, paddingSide = this.#defaultPaddingSide }:
+      TextOptions,
+  ) {
     return { prependBos, paddingSide };
   }
 }
 
 /** A block's parameters, read when somebody looks. */
 export interface BlockView {
-  readonly attn: Readonly<Record<"W_Q" | "W_K" | "W_V" | "W_O" | "b_Q" | "b_K" | "b_V" | "b_O", Tensor>>;
+  readonly attn: Readonly<
+    Record<"W_Q" | "W_K" | "W_V" | "W_O" | "b_Q" | "b_K" | "b_V" | "b_O", Tensor>
+  >;
   readonly mlp: Readonly<Record<"W_in" | "W_out" | "b_in" | "b_out", Tensor>>;
   readonly ln1: Readonly<Record<"w" | "b", Tensor>>;
   readonly ln2: Readonly<Record<"w" | "b", Tensor>>;
@@ -911,12 +1056,18 @@ export interface BlockView {
 
 function blockView(read: (name: string) => Tensor): BlockView {
   const part = (prefix: string) =>
-    new Proxy({}, { get: (_, name) => (typeof name === "string" ? read(`${prefix}.${name}`) : undefined) });
+    new Proxy({}, {
+      get: (_, name) => (typeof name === "string" ? read(`${prefix}.${name}`) : undefined),
+    });
   return { attn: part("attn"), mlp: part("mlp"), ln1: part("ln1"), ln2: part("ln2") } as BlockView;
 }
 
 /** Puts the points of splices behind the point they sit on. */
-function inFiringOrder(own: readonly ActivePoint[], spliced: readonly ActivePoint[], splices: readonly Splice[]): ActivePoint[] {
+function inFiringOrder(
+  own: readonly ActivePoint[],
+  spliced: readonly ActivePoint[],
+  splices: readonly Splice[],
+): ActivePoint[] {
   const outNames = new Set(splices.map(({ outName }) => outName));
   return own.flatMap((active) => {
     const { name } = active.info;
@@ -932,4 +1083,3 @@ function atPositions(name: string, value: Tensor, posSlice: Index): Tensor {
   const kept = typeof posSlice === "number" ? [posSlice] : posSlice;
   return value.at(...Array<Index>(axis).fill(":"), kept);
 }
-

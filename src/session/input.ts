@@ -12,7 +12,12 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { attentionMask, type PaddingSide, toTokens } from "../tokenizer/tokens.ts";
 
 /** A prompt, several, token ids [pos] or [batch, pos], or a residual stream [batch, pos, dModel] with `startAtLayer`. */
-export type ModelInput = string | readonly string[] | Tensor | readonly number[] | readonly (readonly number[])[];
+export type ModelInput =
+  | string
+  | readonly string[]
+  | Tensor
+  | readonly number[]
+  | readonly (readonly number[])[];
 
 /** How texts become tokens. */
 export interface TextOptions {
@@ -55,7 +60,9 @@ export interface ResolvedInput {
 /** The tokenizer, or an error that says what needed it. */
 export function requireTokenizer(tokenizer: Tokenizer | undefined, what: string): Tokenizer {
   if (tokenizer) return tokenizer;
-  throw new TokenError(`Cannot ${what}: the model has no tokenizer. Load it with one, or pass token ids.`);
+  throw new TokenError(
+    `Cannot ${what}: the model has no tokenizer. Load it with one, or pass token ids.`,
+  );
 }
 
 function isText(input: ModelInput): input is string | readonly string[] {
@@ -64,14 +71,20 @@ function isText(input: ModelInput): input is string | readonly string[] {
 
 /** Token ids as an int32 tensor [batch, pos]. */
 export function tokenTensor(input: Exclude<ModelInput, string | readonly string[]>): Tensor {
-  const tensor = input instanceof Tensor ? input : Tensor.from(input as readonly number[], undefined, "int32");
+  const tensor = input instanceof Tensor
+    ? input
+    : Tensor.from(input as readonly number[], undefined, "int32");
   if (tensor.dtype === "float32" && elementsOf(tensor).some((id) => !Number.isInteger(id))) {
-    throw new ShapeError("Cannot run on a float32 tensor as tokens: expected integers (a residual stream needs startAtLayer).");
+    throw new ShapeError(
+      "Cannot run on a float32 tensor as tokens: expected integers (a residual stream needs startAtLayer).",
+    );
   }
   const ids = castTo(tensor, "int32");
   if (ids.rank === 1) return ids.unsqueeze(0);
   if (ids.rank !== 2) {
-    throw new ShapeError(`Cannot run on tokens of shape [${ids.shape.join(", ")}]: expected [pos] or [batch, pos].`);
+    throw new ShapeError(
+      `Cannot run on tokens of shape [${ids.shape.join(", ")}]: expected [pos] or [batch, pos].`,
+    );
   }
   return ids;
 }
@@ -79,22 +92,32 @@ export function tokenTensor(input: Exclude<ModelInput, string | readonly string[
 function checkTokens(ids: ArrayLike<number>, cfg: HookedTransformerConfig): void {
   for (let i = 0; i < ids.length; i++) {
     if (ids[i] < 0 || ids[i] >= cfg.dVocab) {
-      throw new TokenError(`Cannot embed token ${ids[i]}: the vocabulary has ids from 0 to ${cfg.dVocab - 1}.`);
+      throw new TokenError(
+        `Cannot embed token ${ids[i]}: the vocabulary has ids from 0 to ${cfg.dVocab - 1}.`,
+      );
     }
   }
 }
 
 function checkLength(batch: number, nPos: number, cfg: HookedTransformerConfig): void {
   if (batch === 0 || nPos === 0) {
-    throw new TokenError("Cannot run an empty prompt: it has no tokens. Prepend the BOS token, or give some text.");
+    throw new TokenError(
+      "Cannot run an empty prompt: it has no tokens. Prepend the BOS token, or give some text.",
+    );
   }
   if (nPos > cfg.nCtx) {
-    throw new TokenError(`Cannot run ${nPos} tokens: the context of ${cfg.modelName} holds ${cfg.nCtx}.`);
+    throw new TokenError(
+      `Cannot run ${nPos} tokens: the context of ${cfg.modelName} holds ${cfg.nCtx}.`,
+    );
   }
 }
 
 /** Positions count real tokens only; pads before the first sit at 0. */
-function positionsOf(mask: Uint8Array | undefined, batch: number, nPos: number): Int32Array<ArrayBuffer> {
+function positionsOf(
+  mask: Uint8Array | undefined,
+  batch: number,
+  nPos: number,
+): Int32Array<ArrayBuffer> {
   const positions = new Int32Array(batch * nPos);
   for (let b = 0; b < batch; b++) {
     let seen = 0;
@@ -107,18 +130,27 @@ function positionsOf(mask: Uint8Array | undefined, batch: number, nPos: number):
   return positions;
 }
 
-function givenMask(given: Tensor | readonly (readonly number[])[], batch: number, nPos: number): Uint8Array<ArrayBuffer> {
+function givenMask(
+  given: Tensor | readonly (readonly number[])[],
+  batch: number,
+  nPos: number,
+): Uint8Array<ArrayBuffer> {
   const mask = given instanceof Tensor ? given : Tensor.from(given);
   if (mask.shape.join() !== [batch, nPos].join()) {
     throw new ShapeError(
-      `Cannot use an attentionMask of shape [${mask.shape.join(", ")}]: expected [batch ${batch}, pos ${nPos}].`,
+      `Cannot use an attentionMask of shape [${
+        mask.shape.join(", ")
+      }]: expected [batch ${batch}, pos ${nPos}].`,
     );
   }
   return Uint8Array.from(elementsOf(mask), (flag) => (flag ? 1 : 0));
 }
 
 function rows(ids: ArrayLike<number>, batch: number, nPos: number): number[][] {
-  return Array.from({ length: batch }, (_, b) => Array.from({ length: nPos }, (_, p) => ids[b * nPos + p]));
+  return Array.from(
+    { length: batch },
+    (_, b) => Array.from({ length: nPos }, (_, p) => ids[b * nPos + p]),
+  );
 }
 
 /** The mask of a left-padded batch, which TransformerLens reads off the tokens; none without pads. */
@@ -157,11 +189,18 @@ function finished(
  * @throws {TokenError} If it is empty, longer than the context, or needs a tokenizer that isn't there.
  * @throws {ShapeError} If it has another shape than the options call for.
  */
-export function resolveInput(input: ModelInput, options: InputOptions, context: InputContext): ResolvedInput {
+export function resolveInput(
+  input: ModelInput,
+  options: InputOptions,
+  context: InputContext,
+): ResolvedInput {
   const { cfg, tokenizer, defaultPaddingSide } = context;
   const explicit = options.attentionMask;
   if (options.startAtLayer !== undefined) {
-    if (!(input instanceof Tensor) || input.rank !== 3 || input.shape[2] !== cfg.dModel || input.dtype !== "float32") {
+    if (
+      !(input instanceof Tensor) || input.rank !== 3 || input.shape[2] !== cfg.dModel ||
+      input.dtype !== "float32"
+    ) {
       const got = input instanceof Tensor ? `${input}` : typeof input;
       throw new ShapeError(
         `Cannot start at layer ${options.startAtLayer} from ${got}: expected the residual stream, float32[batch, pos, dModel ${cfg.dModel}].`,
@@ -169,7 +208,8 @@ export function resolveInput(input: ModelInput, options: InputOptions, context: 
     }
     const [batch, nPos] = input.shape;
     checkLength(batch, nPos, cfg);
-    const ids = options.tokens && elementsOf(tokenTensor(options.tokens)) as Int32Array<ArrayBuffer>;
+    const ids = options.tokens &&
+      elementsOf(tokenTensor(options.tokens)) as Int32Array<ArrayBuffer>;
     return finished({ batch, nPos }, ids, explicit && givenMask(explicit, batch, nPos), input);
   }
   if (isText(input)) {
@@ -186,13 +226,20 @@ export function resolveInput(input: ModelInput, options: InputOptions, context: 
     checkTokens(ids, cfg);
     // Right-padded texts run without a mask: no real token sees a pad (TransformerLens).
     const own = paddingSide === "left" ? Uint8Array.from(read.mask.flat()) : undefined;
-    return finished({ batch, nPos }, ids, explicit ? givenMask(explicit, batch, nPos) : own, undefined);
+    return finished(
+      { batch, nPos },
+      ids,
+      explicit ? givenMask(explicit, batch, nPos) : own,
+      undefined,
+    );
   }
   const tensor = tokenTensor(input);
   const [batch, nPos] = tensor.shape;
   checkLength(batch, nPos, cfg);
   const ids = (elementsOf(tensor) as Int32Array<ArrayBuffer>).slice();
   checkTokens(ids, cfg);
-  const mask = explicit ? givenMask(explicit, batch, nPos) : leftPadMask(context, ids, batch, nPos, options);
+  const mask = explicit
+    ? givenMask(explicit, batch, nPos)
+    : leftPadMask(context, ids, batch, nPos, options);
   return finished({ batch, nPos }, ids, mask, undefined);
 }

@@ -6,7 +6,10 @@
 
 import { nearestNames, UnknownPointError } from "../core/errors.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
-import { configFromHuggingFace, stateDictFromHuggingFace } from "../model/architectures/hugging_face.ts";
+import {
+  configFromHuggingFace,
+  stateDictFromHuggingFace,
+} from "../model/architectures/hugging_face.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PaddingSide } from "../tokenizer/tokens.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
@@ -52,7 +55,8 @@ const EMBEDDED: Readonly<Record<string, URL>> = {
 };
 
 function isLocation(name: string): boolean {
-  return /^(file:|[a-z][a-z0-9+.-]+:\/\/|\.{0,2}[\\/]|[a-z]:[\\/])/i.test(name) || /[\\/]/.test(name);
+  return /^(file:|[a-z][a-z0-9+.-]+:\/\/|\.{0,2}[\\/]|[a-z]:[\\/])/i.test(name) ||
+    /[\\/]/.test(name);
 }
 
 function locate(name: string): SourceLocation {
@@ -71,7 +75,9 @@ function asTokenizer(given: NonNullable<ModelFiles["tokenizer"]>): Promise<Token
 
 async function readTokenizer(source: Source): Promise<Tokenizer | undefined> {
   if (!await source.has("tokenizer.json")) return undefined;
-  const optional = async (name: string) => (await source.has(name) ? await source.readText(name) : undefined);
+  const optional = async (
+    name: string,
+  ) => (await source.has(name) ? await source.readText(name) : undefined);
   const [tokenizerJson, tokenizerConfig, specialTokensMap] = await Promise.all([
     source.readText("tokenizer.json"),
     optional("tokenizer_config.json"),
@@ -81,7 +87,9 @@ async function readTokenizer(source: Source): Promise<Tokenizer | undefined> {
 }
 
 function openFiles({ config, weights }: ModelFiles, options: SourceOptions): Source {
-  const files = weights instanceof Uint8Array ? new Map([["model.safetensors", weights]]) : new Map(weights);
+  const files = weights instanceof Uint8Array
+    ? new Map([["model.safetensors", weights]])
+    : new Map(weights);
   files.set("config.json", new TextEncoder().encode(JSON.stringify(config)));
   return openSource(files, options);
 }
@@ -94,13 +102,18 @@ function openFiles({ config, weights }: ModelFiles, options: SourceOptions): Sou
  * @throws {ConfigError} If the configuration is malformed, unknown or contradictory.
  * @throws {WeightFileError} If files or tensors are missing or malformed.
  */
-export async function loadModel(model: string | URL | ModelFiles, options: LoadOptions = {}): Promise<LoadedModel> {
+export async function loadModel(
+  model: string | URL | ModelFiles,
+  options: LoadOptions = {},
+): Promise<LoadedModel> {
   const inMemory = typeof model === "object" && "config" in model ? model : undefined;
   const source = inMemory
     ? openFiles(inMemory, options)
     : openSource(typeof model === "string" ? locate(model) : model as URL, options);
   const { firstNLayers, nCtx, defaultPrependBos, tokenizer } = options;
-  const modelName = typeof model === "string" ? model.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1) : undefined;
+  const modelName = typeof model === "string"
+    ? model.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1)
+    : undefined;
   const [json, given] = await Promise.all([
     source.readJson("config.json"),
     tokenizer ?? (inMemory?.tokenizer ? asTokenizer(inMemory.tokenizer) : readTokenizer(source)),

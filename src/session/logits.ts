@@ -7,7 +7,16 @@
 import { core, type Handle } from "../core/engine.ts";
 import { ConfigError } from "../core/errors.ts";
 import { copyIn, copyOut, scoped } from "../core/scope.ts";
-import { elementsOf, handleOf, type Index, type LazyValue, lazyTensor, ownedTensor, Tensor, tensorOf } from "../core/tensor.ts";
+import {
+  elementsOf,
+  handleOf,
+  type Index,
+  lazyTensor,
+  type LazyValue,
+  ownedTensor,
+  Tensor,
+  tensorOf,
+} from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { unembed } from "../model/forward.ts";
 import type { ModelWeights } from "../model/weights.ts";
@@ -44,12 +53,16 @@ function requireWeights({ weights }: UnembedContext): void {
 
 /** Whether the first two parts of an index choose rows, and nothing in it needs all of them. */
 function choosesRows(index: readonly Index[]): boolean {
-  const isPlain = !index.includes("...") && !index.some((part) => part instanceof Tensor && part.dtype === "bool");
+  const isPlain = !index.includes("...") &&
+    !index.some((part) => part instanceof Tensor && part.dtype === "bool");
   const isLess = index.slice(0, 2).some((part) => part !== ":");
   return isPlain && isLess && index.filter((part) => typeof part === "object").length <= 1;
 }
 
-function rowsThenVocabulary(index: readonly Index[], read: (rows: readonly Index[]) => Tensor): Tensor | undefined {
+function rowsThenVocabulary(
+  index: readonly Index[],
+  read: (rows: readonly Index[]) => Tensor,
+): Tensor | undefined {
   if (!choosesRows(index)) return undefined;
   const rows = read(index.slice(0, 2));
   return index.length > 2 ? rows.at("...", index[2]) : rows;
@@ -79,17 +92,22 @@ function byRow(
   const compute = (rows: readonly number[]): Float32Array => {
     requireWeights(context);
     const input = new Float32Array(rows.length * dModel);
-    rows.forEach((row, i) => input.set(snapshot.subarray(row * dModel, (row + 1) * dModel), i * dModel));
+    rows.forEach((row, i) =>
+      input.set(snapshot.subarray(row * dModel, (row + 1) * dModel), i * dModel)
+    );
     return scoped(() => {
       const out = unembedded(context, copyIn(input, [rows.length, dModel], "float32"));
       return copyOut(out, "float32", rows.length * dVocabOut) as Float32Array;
     });
   };
   const read = (rows: readonly number[], shape: readonly number[]): Tensor => {
-    const isKnown = (row: number) => known !== undefined && !known.differs(row) && known.rows.has(row);
+    const isKnown = (row: number) =>
+      known !== undefined && !known.differs(row) && known.rows.has(row);
     const fresh = rows.filter((row) => !isKnown(row));
     const computed = fresh.length > 0 ? compute(fresh) : new Float32Array();
-    if (fresh.length === rows.length && !known) return ownedTensor(computed as Float32Array<ArrayBuffer>, [...shape, dVocabOut]);
+    if (fresh.length === rows.length && !known) {
+      return ownedTensor(computed as Float32Array<ArrayBuffer>, [...shape, dVocabOut]);
+    }
     const data = new Float32Array(rows.length * dVocabOut);
     let next = 0;
     rows.forEach((row, i) => {
@@ -127,6 +145,11 @@ export function lazyLogits(
   const [batch, nPos] = shape;
   const value = core().node_of(hookIn)
     ? recorded(context, tensorOf(core().reshape(hookIn, Uint32Array.of(batch, nPos, cfg.dModel))))
-    : byRow(context, copyOut(hookIn, "float32", batch * nPos * cfg.dModel) as Float32Array, shape, known);
+    : byRow(
+      context,
+      copyOut(hookIn, "float32", batch * nPos * cfg.dModel) as Float32Array,
+      shape,
+      known,
+    );
   return lazyTensor([batch, nPos, cfg.dVocabOut], value);
 }

@@ -22,10 +22,15 @@ export function lmCrossEntropyLoss(
 ): Tensor {
   if (tokens.rank !== 2 || tokens.shape[1] < 2) {
     throw new ShapeError(
-      `Cannot take the loss over tokens of shape [${tokens.shape.join(", ")}]: expected [batch, pos] with two positions or more.`,
+      `Cannot take the loss over tokens of shape [${
+        tokens.shape.join(", ")
+      }]: expected [batch, pos] with two positions or more.`,
     );
   }
-  const predicted = logits.at(":", ":-1").logSoftmax(-1).gather(-1, tokens.at(":", "1:").unsqueeze(-1));
+  const predicted = logits.at(":", ":-1").logSoftmax(-1).gather(
+    -1,
+    tokens.at(":", "1:").unsqueeze(-1),
+  );
   const losses = predicted.squeeze(-1).neg();
   if (!attentionMask) return perToken ? losses : losses.mean();
   const isReal = attentionMask.gt(0);

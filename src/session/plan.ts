@@ -80,7 +80,9 @@ export function planRun(request: PlanRequest): Map<string, PointPlan> {
       cachedGradient: cached && (request.cache?.gradients ?? false),
       watched: request.watch.some((selector) => selects(selector, name, isGated)),
       splice: request.splices.find((splice) => splice.outName === name),
-      readers: request.splices.filter((splice) => splice.inName === name && splice.outName !== name),
+      readers: request.splices.filter((splice) =>
+        splice.inName === name && splice.outName !== name
+      ),
     };
     const mode = modeOf(parts);
     if (mode !== Mode.idle) plans.set(name, { ...parts, mode });
@@ -101,7 +103,9 @@ export function requireReachable(
     const meant = points.filter(({ info, isGated }) => selects(selector, info.name, isGated));
     if (meant.some(({ unreachable }) => unreachable === undefined)) continue;
     const name = typeof selector === "string" ? `"${selector}"` : "the predicate";
-    const why = meant.length > 0 ? `${meant[0].unreachable}` : "it matches no hook point of this run";
+    const why = meant.length > 0
+      ? `${meant[0].unreachable}`
+      : "it matches no hook point of this run";
     throw new UnknownPointError(`A hook on ${name} can never fire: ${why}.`);
   }
 }

@@ -64,35 +64,49 @@ function ordinal(index: number): string {
 }
 
 /** Calls a hook and checks what it gives back. */
-function callHook(entry: HookEntry, index: number, value: Tensor, point: HookPoint, axes: readonly string[]): Tensor {
+function callHook(
+  entry: HookEntry,
+  index: number,
+  value: Tensor,
+  point: HookPoint,
+  axes: readonly string[],
+): Tensor {
   let result: unknown;
   try {
     result = entry.hook(value, point);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new HookError(`Cannot pass "${point.name}": ${ordinal(index)} threw: ${reason}`, { cause });
+    throw new HookError(`Cannot pass "${point.name}": ${ordinal(index)} threw: ${reason}`, {
+      cause,
+    });
   }
   if (result === undefined || result === null) return value;
   if (isThenable(result)) {
     throw new HookError(
-      `Cannot pass "${point.name}": ${ordinal(index)} returned a Promise; hooks are ordinary functions, not async ones.`,
+      `Cannot pass "${point.name}": ${
+        ordinal(index)
+      } returned a Promise; hooks are ordinary functions, not async ones.`,
     );
   }
   if (!(result instanceof Tensor)) {
     throw new HookError(
-      `Cannot pass "${point.name}": ${ordinal(index)} returned ${typeof result}, expected a Tensor or nothing.`,
+      `Cannot pass "${point.name}": ${
+        ordinal(index)
+      } returned ${typeof result}, expected a Tensor or nothing.`,
     );
   }
   if (result.shape.join() !== value.shape.join()) {
     throw new ShapeError(
-      `Cannot set "${point.name}": ${ordinal(index)} returned [${result.shape.join(", ")}], expected ${
-        describeShape(value.shape, axes)
-      }`,
+      `Cannot set "${point.name}": ${ordinal(index)} returned [${
+        result.shape.join(", ")
+      }], expected ${describeShape(value.shape, axes)}`,
     );
   }
   if (result.dtype !== "float32") {
     throw new ShapeError(
-      `Cannot set "${point.name}": ${ordinal(index)} returned a ${result.dtype} tensor, expected float32`,
+      `Cannot set "${point.name}": ${
+        ordinal(index)
+      } returned a ${result.dtype} tensor, expected float32`,
     );
   }
   return result;
@@ -135,7 +149,11 @@ export class Run implements Tap {
     this.cost.multiplyAdds += multiplyAdds;
   }
 
-  map(name: string, inputs: readonly RowValue[], operation: (...handles: Handle[]) => Handle): RowValue {
+  map(
+    name: string,
+    inputs: readonly RowValue[],
+    operation: (...handles: Handle[]) => Handle,
+  ): RowValue {
     const rows = this.space.union(...inputs.map(({ rows }) => rows));
     if (rows.isEmpty) return { name, rows, handle: 0 };
     return { name, rows, handle: operation(...inputs.map((input) => this.pick(input, rows))) };
@@ -168,8 +186,9 @@ export class Run implements Tap {
     // A transcoder reads what came, whatever hooks here make of it (SAELens).
     if (plan.readers.length > 0) this.#captured.set(name, value);
     let current = plan.fwd.length > 0 ? this.#hooked(plan, value) : value;
-    if (plan.bwd.length > 0 || plan.watched || plan.cachedGradient) current = this.#watched(plan, current);
-    else if (plan.cached) this.#keep(plan, current);
+    if (plan.bwd.length > 0 || plan.watched || plan.cachedGradient) {
+      current = this.#watched(plan, current);
+    } else if (plan.cached) this.#keep(plan, current);
     return plan.splice ? this.#spliced(plan.splice, current) : current;
   }
 
@@ -259,7 +278,11 @@ export class Run implements Tap {
     const { excluded, errorGrad } = this.#options;
     const input = splice.inName === splice.outName ? value : this.#inputOf(splice);
     const tap: Tap = this;
-    const output = splice.run({ tap, excluded: excluded(splice.excludeSpecialTokens), errorGrad }, input, value);
+    const output = splice.run(
+      { tap, excluded: excluded(splice.excludeSpecialTokens), errorGrad },
+      input,
+      value,
+    );
     if (!output.rows.isAll) return output;
     this.#options.record?.(output.name, output.handle);
     return this.isResumed ? this.#differing(output.name, output.handle) : output;

@@ -46,7 +46,11 @@ function pointsOf(module: SpliceableModule, prefix: string, registry: HookRegist
 }
 
 /** Runs a module whose points pass values to a visitor, whatever happens. */
-function withVisitor<R>(module: SpliceableModule, visit: (name: string, value: Tensor) => Tensor, body: () => R): R {
+function withVisitor<R>(
+  module: SpliceableModule,
+  visit: (name: string, value: Tensor) => Tensor,
+  body: () => R,
+): R {
   if (!(module instanceof HookedModule)) return body();
   const points = [...module.hookDict.values()];
   const registry = new HookRegistry();
@@ -60,11 +64,20 @@ function withVisitor<R>(module: SpliceableModule, visit: (name: string, value: T
 
 /** A value with batch and position axes, for modules and hooks of one's own. */
 function toGrid({ space }: Tap, whole: Handle): Handle {
-  return core().reshape(whole, Uint32Array.of(space.batch, space.nPos, ...core().shape_of(whole).subarray(1)));
+  return core().reshape(
+    whole,
+    Uint32Array.of(space.batch, space.nPos, ...core().shape_of(whole).subarray(1)),
+  );
 }
 
 /** Runs a module of one's own on a whole value, checks what comes out, and gives its rows. */
-function runModule(module: SpliceableModule, where: string, tap: Tap, input: RowValue, like: Handle): Handle {
+function runModule(
+  module: SpliceableModule,
+  where: string,
+  tap: Tap,
+  input: RowValue,
+  like: Handle,
+): Handle {
   const scope = currentScope();
   if (!scope) throw new HookError(`Cannot run what is spliced in at "${where}" outside a run.`);
   const x = lentTensor(core().share(toGrid(tap, tap.whole(input))), scope);
@@ -77,15 +90,17 @@ function runModule(module: SpliceableModule, where: string, tap: Tap, input: Row
   }
   if (!(output instanceof Tensor)) {
     const got = output instanceof Promise ? "a Promise" : typeof output;
-    throw new HookError(`Cannot splice at "${where}": forward() returned ${got}, expected a Tensor.`);
+    throw new HookError(
+      `Cannot splice at "${where}": forward() returned ${got}, expected a Tensor.`,
+    );
   }
   const expected = toGrid(tap, like);
   const wanted = Array.from(core().shape_of(expected));
   if (output.shape.join() !== wanted.join()) {
     throw new ShapeError(
-      `Cannot splice at "${where}": forward() returned ${describeShape(output.shape, [])}, expected ${
-        describeShape(wanted, [])
-      }.`,
+      `Cannot splice at "${where}": forward() returned ${
+        describeShape(output.shape, [])
+      }, expected ${describeShape(wanted, [])}.`,
     );
   }
   return core().reshape(handleOf(output), core().shape_of(like));
@@ -113,7 +128,11 @@ function runCustom(
   let output = all(withVisitor(module, visit, () => runModule(module, outName, tap, input, like)));
   if (useErrorTerm) {
     const constant = { ...all(core().detach(tap.whole(input))) };
-    const clean = withVisitor(module, (_, value) => value, () => runModule(module, outName, tap, constant, like));
+    const clean = withVisitor(
+      module,
+      (_, value) => value,
+      () => runModule(module, outName, tap, constant, like),
+    );
     const SUB = 1;
     const error = core().binary(SUB, core().detach(like), clean);
     const row = core().shape_of(like).subarray(1).reduce((n, m) => n * m, 1);
@@ -139,23 +158,38 @@ function identityOf(module: SpliceableModule): number {
  * @param registry The hooks of the model that it is attached to.
  * @throws {ConfigError} If it isn't a module with `cfg.hookName` and `forward`.
  */
-export function attach(module: SpliceableModule, registry: HookRegistry, options: AttachOptions): Splice {
+export function attach(
+  module: SpliceableModule,
+  registry: HookRegistry,
+  options: AttachOptions,
+): Splice {
   if (typeof module?.cfg?.hookName !== "string" || typeof module.forward !== "function") {
-    throw new ConfigError("Cannot splice: expected an SAE, or a module with `cfg.hookName` and `forward(x)`.");
+    throw new ConfigError(
+      "Cannot splice: expected an SAE, or a module with `cfg.hookName` and `forward(x)`.",
+    );
   }
   const { hookName, hookNameOut = hookName } = module.cfg;
   const { excludeSpecialTokens = false } = options;
-  const useErrorTerm = options.useErrorTerm ?? (module instanceof HookedSAE ? module.useErrorTerm : false);
+  const useErrorTerm = options.useErrorTerm ??
+    (module instanceof HookedSAE ? module.useErrorTerm : false);
   const splice: Splice = {
     module,
-    signature: [identityOf(module), hookName, hookNameOut, useErrorTerm, String(excludeSpecialTokens)].join("/"),
+    signature: [
+      identityOf(module),
+      hookName,
+      hookNameOut,
+      useErrorTerm,
+      String(excludeSpecialTokens),
+    ].join("/"),
     inName: hookName,
     outName: hookNameOut,
     useErrorTerm,
     excludeSpecialTokens,
     points: pointsOf(module, hookNameOut, registry),
     run: (context, input, original) => {
-      if (!(module instanceof HookedSAE)) return runCustom(module, splice, context, input, original);
+      if (!(module instanceof HookedSAE)) {
+        return runCustom(module, splice, context, input, original);
+      }
       const { tap, excluded, errorGrad } = context;
       const mode = { useErrorTerm, errorGrad, excluded };
       return module.splice(tap, hookNameOut, input, original, mode);

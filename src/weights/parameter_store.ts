@@ -167,10 +167,14 @@ export class ParameterStore implements Disposable {
     return lazyTensor(shape, {
       all: () => this.read(name),
       at: ([row, ...rest]) => {
-        if (!isPacked || headsFirst || typeof row !== "number" || shape.length !== 2) return undefined;
+        if (!isPacked || headsFirst || typeof row !== "number" || shape.length !== 2) {
+          return undefined;
+        }
         const at = row < 0 ? row + shape[0] : row;
         if (!Number.isInteger(at) || at < 0 || at >= shape[0] || this.#disposed) return undefined;
-        const vector = scoped(() => tensorOf(core().unpack(handle, Uint32Array.of(at)))).reshape(shape[1]);
+        const vector = scoped(() => tensorOf(core().unpack(handle, Uint32Array.of(at)))).reshape(
+          shape[1],
+        );
         return rest.length > 0 ? vector.at(...rest) : vector;
       },
     });

@@ -22,14 +22,22 @@ export const GATED: SaeKind = {
     const bGate = store.plain("b_gate");
     const bMag = store.plain("b_mag");
     const rMag = store.plain("r_mag");
-    const scale = store.derived("exp(r_mag)", scoped(() => ownValue(core().activate(CODE.exp, rMag))));
+    const scale = store.derived(
+      "exp(r_mag)",
+      scoped(() => ownValue(core().activate(CODE.exp, rMag))),
+    );
     const dims = new Uint32Array([cfg.dSae]);
     const zero = () => copyIn(new Float32Array([0]), [], "float32");
     // Both paths share the product: the magnitudes' weights are the gate's, scaled by feature.
     const shared = (x: Handle) => core().linear(x, wEnc, 0, 1, dims, CODE.identity);
-    const magnitude = (product: Handle) => core().binary(CODE.add, core().binary(CODE.mul, product, scale), bMag);
+    const magnitude = (product: Handle) =>
+      core().binary(CODE.add, core().binary(CODE.mul, product, scale), bMag);
     const gated = (product: Handle, pre: Handle) => {
-      const gate = core().compare(CODE.gt, core().binary(CODE.add, core().detach(product), bGate), zero());
+      const gate = core().compare(
+        CODE.gt,
+        core().binary(CODE.add, core().detach(product), bGate),
+        zero(),
+      );
       return core().select_where(gate, core().activate(CODE.relu, pre), zero());
     };
     return {

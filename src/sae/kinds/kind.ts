@@ -33,10 +33,23 @@ export interface SaeKind {
 }
 
 /** The core's codes of what kinds compute with. */
-export const CODE = { add: 0, sub: 1, mul: 2, div: 3, identity: 0, relu: 1, exp: 7, gt: 2 } as const;
+export const CODE = {
+  add: 0,
+  sub: 1,
+  mul: 2,
+  div: 3,
+  identity: 0,
+  relu: 1,
+  exp: 7,
+  gt: 2,
+} as const;
 
 /** `act(x W_enc + b)`. */
-export function encoder(weight: number, bias: Handle, dSae: number): (x: Handle, act?: number) => Handle {
+export function encoder(
+  weight: number,
+  bias: Handle,
+  dSae: number,
+): (x: Handle, act?: number) => Handle {
   const dims = new Uint32Array([dSae]);
   return (x, act = CODE.identity) => core().linear(x, weight, bias, 1, dims, act);
 }

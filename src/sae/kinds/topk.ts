@@ -31,11 +31,15 @@ export const TOPK: SaeKind = {
       : "it would change which codes are the k largest, as rescaleActsByDecoderNorm is false",
   load(store, cfg) {
     const { k } = cfg;
-    if (k === undefined) throw new ConfigError("A topk SAE needs `k`, the number of codes to keep.");
+    if (k === undefined) {
+      throw new ConfigError("A topk SAE needs `k`, the number of codes to keep.");
+    }
     const pre = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
     const wDec = store.packed("W_dec");
     const bDec = store.plain("b_dec");
-    const norms = cfg.rescaleActsByDecoderNorm ? store.derived("W_dec row norms", rowNorms(wDec)) : 0;
+    const norms = cfg.rescaleActsByDecoderNorm
+      ? store.derived("W_dec row norms", rowNorms(wDec))
+      : 0;
     const scaled = (kind: number, x: Handle) => norms ? core().binary(kind, x, norms) : x;
     const post = (pre: Handle) => core().topk_relu(scaled(CODE.mul, pre), k);
     return {
