@@ -15,20 +15,32 @@ export interface MemoryUsage {
   readonly heapBytes: number;
   /** What the parameters of models and SAEs hold. */
   readonly weightBytes: number;
-  /** What runs hold that are kept for later ones to resume from; 0, as every run computes all of its rows. */
+  /** What the base runs hold that later runs stand on. */
   readonly baseBytes: number;
   /** What recordings hold until their backward pass; a value that two of them share counts twice. */
   readonly tapeBytes: number;
 }
 
-/** Values outside every scope with their bytes: the parameters that aren't packed. */
-const owned = new Map<Handle, number>();
+/** What a value outside every scope is for: parameters that aren't packed, or a base run. */
+type Purpose = "weight" | "base";
+
+/** The values outside every scope. */
+const owned = new Map<Handle, { readonly purpose: Purpose; readonly bytes: number }>();
 
 /** Takes a float32 value out of its scope: it lives until {@linkcode freeOwned}. */
-export function ownValue(handle: Handle): Handle {
+export function ownValue(handle: Handle, purpose: Purpose): Handle {
   const kept = core().own(handle);
-  owned.set(kept, core().shape_of(kept).reduce((bytes, n) => bytes * n, 4));
+  owned.set(kept, { purpose, bytes: core().shape_of(kept).reduce((bytes, n) => bytes * n, 4) });
   return kept;
+}
+
+/** Bytes of the values for a purpose; values that share a buffer count once. */
+function ownedBytes(wanted: Purpose): number {
+  const buffers = new Map<number, number>();
+  for (const [handle, { purpose, bytes }] of owned) {
+    if (purpose === wanted && bytes > 0) buffers.set(core().data_pointer(handle), bytes);
+  }
+  return [...buffers.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** Frees a value that {@linkcode ownValue} took. */
@@ -40,18 +52,17 @@ export function freeOwned(handle: Handle): void {
 /**
  * Tells what the core's memory holds. All is 0 before anything has used the core.
  *
- * @returns Bytes in all, of the WASM memory, of weights, of kept runs and of recordings.
+ * @returns Bytes in all, of the WASM memory, of weights, of base runs and of recordings.
  */
 export function memoryUsage(): MemoryUsage {
   if (!isStarted()) {
     return { liveBytes: 0, heapBytes: 0, weightBytes: 0, baseBytes: 0, tapeBytes: 0 };
   }
-  const plainBytes = [...owned.values()].reduce((sum, bytes) => sum + bytes, 0);
   return {
     liveBytes: core().live_bytes(),
     heapBytes: coreMemory().buffer.byteLength,
-    weightBytes: core().packed_bytes() + plainBytes,
-    baseBytes: 0,
+    weightBytes: core().packed_bytes() + ownedBytes("weight"),
+    baseBytes: ownedBytes("base"),
     tapeBytes: core().tape_bytes(),
   };
 }

@@ -272,7 +272,7 @@ export class HookedSAE extends HookedModule implements Disposable {
   ): RowValue {
     if (!input.rows.isEmpty) this.#leading(Array.from(core().shape_of(input.handle)), prefix);
     return splicedOutput(
-      { cfg: this.cfg, ops: this.#weights.ops, names: saeNames(prefix), tap },
+      { cfg: this.cfg, ops: this.#ops(), names: saeNames(prefix), tap },
       input,
       original,
       mode,
@@ -353,11 +353,18 @@ export class HookedSAE extends HookedModule implements Disposable {
     this.#weights = loaded(this.cfg, new Map(arrays));
   }
 
+  /** The arithmetic over the weights, while they are there. */
+  #ops(): KindOps {
+    const { store, ops } = this.#weights;
+    if (store.disposed) throw new ConfigError(`Cannot use ${this}: the SAE was disposed.`);
+    return ops;
+  }
+
   /** The SAE by itself: its own hooks fire. */
   #standalone(lead: readonly number[]): AutoencodeContext {
     return {
       cfg: this.cfg,
-      ops: this.#weights.ops,
+      ops: this.#ops(),
       names: OWN_NAMES,
       tap: standaloneTap(this.hookDict, lead),
     };

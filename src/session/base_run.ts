@@ -4,11 +4,20 @@
  * @module
  */
 
-import { core, type Handle } from "../core/engine.ts";
+import type { Handle } from "../core/engine.ts";
+import { freeOwned, ownValue } from "../core/memory.ts";
 import { shapeOf, sizeOf } from "../core/scope.ts";
 
-/** Computes a value that the base run doesn't hold; gives it, and whatever else it likes, to `keep`. */
-export type Recompute = (name: string, keep: (name: string, value: Handle) => void) => void;
+/** Computes a value that the base run doesn't hold, and lets it keep it. */
+export type Recompute = (base: BaseRun, name: string) => void;
+
+function freeAll(values: Map<string, Handle>): void {
+  for (const handle of values.values()) freeOwned(handle);
+  values.clear();
+}
+
+/** Gives memory back when a model with its base run was collected. */
+const collected = new FinalizationRegistry(freeAll);
 
 /**
  * A run without hooks whose values are kept in the core's memory: the residual stream, queries, keys, values and their mix of each
@@ -30,6 +39,7 @@ export class BaseRun implements Disposable {
   constructor(key: string, recompute: Recompute) {
     this.key = key;
     this.#recompute = recompute;
+    collected.register(this, this.#values, this);
   }
 
   /** Whether a value is held already. */
@@ -40,7 +50,7 @@ export class BaseRun implements Disposable {
   /** Keeps a value of all rows, [batch * pos, ...]. */
   keep(name: string, value: Handle): void {
     if (this.#values.has(name) || this.#disposed) return;
-    this.#values.set(name, core().own(value));
+    this.#values.set(name, ownValue(value, "base"));
     this.bytes += sizeOf(shapeOf(value)) * Float32Array.BYTES_PER_ELEMENT;
   }
 
@@ -48,7 +58,7 @@ export class BaseRun implements Disposable {
   value(name: string): Handle {
     const held = this.#values.get(name);
     if (held !== undefined) return held;
-    this.#recompute(name, (found, value) => this.keep(found, value));
+    this.#recompute(this, name);
     const value = this.#values.get(name);
     if (value === undefined) throw new Error(`The base run never passes "${name}".`);
     return value;
@@ -57,8 +67,8 @@ export class BaseRun implements Disposable {
   /** Gives the memory back. */
   [Symbol.dispose](): void {
     this.#disposed = true;
-    for (const handle of this.#values.values()) core().free(handle);
-    this.#values.clear();
+    collected.unregister(this);
+    freeAll(this.#values);
     this.bytes = 0;
   }
 }

@@ -16,7 +16,7 @@ import { describeShape, Mode, type PointInfo } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { PointPlan } from "./plan.ts";
 import type { BaseRun } from "./base_run.ts";
-import type { ErrorGrad, Splice } from "./splice.ts";
+import type { Splice } from "./splice.ts";
 
 /** What a run cost. */
 export interface RunCost {
@@ -43,7 +43,6 @@ export interface RunOptions {
   readonly keep: KeepValue;
   /** Flags of the rows whose token a splice leaves alone. */
   readonly excluded: (tokens: boolean | readonly number[]) => Uint8Array | undefined;
-  readonly errorGrad: ErrorGrad;
   /** The run whose values stand for the rows that don't differ. */
   readonly base?: BaseRun;
   /** Sees every value that passes, all rows of it; for a run that becomes a base. */
@@ -275,11 +274,10 @@ export class Run implements Tap {
   }
 
   #spliced(splice: Splice, value: RowValue): RowValue {
-    const { excluded, errorGrad } = this.#options;
+    const { excluded } = this.#options;
     const input = splice.inName === splice.outName ? value : this.#inputOf(splice);
-    const tap: Tap = this;
     const output = splice.run(
-      { tap, excluded: excluded(splice.excludeSpecialTokens), errorGrad },
+      { tap: this, excluded: excluded(splice.excludeSpecialTokens) },
       input,
       value,
     );

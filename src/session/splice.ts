@@ -16,7 +16,6 @@ export interface SpliceContext {
   readonly tap: Tap;
   /** Rows that pass unchanged, one flag each, [batch * pos]; `undefined` for none. */
   readonly excluded: Uint8Array | undefined;
-  readonly errorGrad: ErrorGrad;
 }
 
 /** A module attached to a model: anything that turns the value at a point into another of its shape. */

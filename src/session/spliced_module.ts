@@ -15,7 +15,7 @@ import { describeShape, type PointInfo } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import { atExcluded } from "../sae/autoencode.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
-import type { Splice, SpliceContext } from "./splice.ts";
+import type { ErrorGrad, Splice, SpliceContext } from "./splice.ts";
 
 /** Anything that can be spliced in: it says where, and turns a value into another of its shape. */
 export interface SpliceableModule {
@@ -29,6 +29,8 @@ export interface AttachOptions {
   useErrorTerm?: boolean;
   /** Tokens at which the value passes unchanged: the tokenizer's special ones, or these ids. */
   excludeSpecialTokens?: boolean | readonly number[];
+  /** Whether the error term lets gradients through to the value it replaces (`"detach"`: no, as in SAELens). */
+  errorGrad?: ErrorGrad;
 }
 
 interface SplicePoint {
@@ -169,7 +171,7 @@ export function attach(
     );
   }
   const { hookName, hookNameOut = hookName } = module.cfg;
-  const { excludeSpecialTokens = false } = options;
+  const { excludeSpecialTokens = false, errorGrad = "detach" } = options;
   const useErrorTerm = options.useErrorTerm ??
     (module instanceof HookedSAE ? module.useErrorTerm : false);
   const splice: Splice = {
@@ -180,6 +182,7 @@ export function attach(
       hookNameOut,
       useErrorTerm,
       String(excludeSpecialTokens),
+      errorGrad,
     ].join("/"),
     inName: hookName,
     outName: hookNameOut,
@@ -190,7 +193,7 @@ export function attach(
       if (!(module instanceof HookedSAE)) {
         return runCustom(module, splice, context, input, original);
       }
-      const { tap, excluded, errorGrad } = context;
+      const { tap, excluded } = context;
       const mode = { useErrorTerm, errorGrad, excluded };
       return module.splice(tap, hookNameOut, input, original, mode);
     },

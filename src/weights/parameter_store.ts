@@ -104,7 +104,7 @@ export class ParameterStore implements Disposable {
   plain(name: string): Handle {
     const { shape, data } = this.#entry(name);
     const handle = scoped(() =>
-      ownValue(copyIn(data as Float32Array<ArrayBuffer>, shape, "float32"))
+      ownValue(copyIn(data as Float32Array<ArrayBuffer>, shape, "float32"), "weight")
     );
     this.#held.set(name, { shape, handle, isPacked: false, headsFirst: false });
     return handle;

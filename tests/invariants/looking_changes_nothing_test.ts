@@ -1,37 +1,127 @@
-/**
- * Caching or observing a point leaves the logits' bits as they are; an edit that changes nothing does too; every point fires,
- * and an edit there moves the logits.
- */
+// Invariant 1: whoever looks at a point changes no bit of the logits, nor does an edit that gives back what came; every listed point
+// fires, and an edit there moves the logits.
 
 import { assert, assertEquals } from "@std/assert";
-import { type HookPoint, type HookedSAETransformer, Tensor } from "../../mod.ts";
+import { type HookedSAETransformer, Tensor } from "../../mod.ts";
 import { assertSameBits, differs, tinyModel, tinySae, TOKENS } from "../session/_models.ts";
-
-type Saes = { saes: ReturnType<typeof tinySae>[]; useErrorTerm: boolean };
-
-/** How a model is looked at: alone, with SAEs on it, with SAEs and their error terms, with its switches on. */
-const SETTINGS: Record<string, (model: HookedSAETransformer) => void> = {
-  "a plain model": () => {},
-  "a model with SAEs": (model) => attach(model, false),
-  "a model with SAEs and error terms": (model) => attach(model, true),
-  "a model with all switches": (model) => {
-    model.setUseAttnResult(true);
-    model.setUseSplitQkvInput(true);
-    model.setUseAttnIn(true);
-    model.setUseHookMlpIn(true);
-  },
-};
 
 function attach(model: HookedSAETransformer, useErrorTerm: boolean): void {
   const points = ["blocks.0.attn.hook_z", "blocks.1.hook_resid_pre", "blocks.1.hook_mlp_out"];
   for (const point of points) model.addSae(tinySae(point), { useErrorTerm });
 }
 
-/** A point that never fires, with the reason. */
-function neverFires(model: HookedSAETransformer, name: string): string | undefined {
-  const hasErrorTerm = model.hookDict.has(name) && [...model.actsToSaes.values()].length > 0 && ERRORS.has(model);
-  if (name.endsWith(".hook_sae_error") && !hasErrorTerm) return "there is no error term";
-  // TransformerLens: with the split, the inputs of queries, keys and values come from the stream itself.
-  if (name.endsWith(".hook_attn_in") && model.cfg.useSplitQkvInput) return "the split inputs take its place";
+function switchAllOn(model: HookedSAETransformer): void {
+  model.setUseAttnResult(true);
+  model.setUseSplitQkvInput(true);
+  model.setUseAttnIn(true);
+  model.setUseHookMlpIn(true);
+}
+
+/** How a model is looked at: alone, with SAEs on it, with their error terms, with its switches on. */
+const SETTINGS: readonly [string, (model: HookedSAETransformer) => void][] = [
+  ["a plain model", () => {}],
+  ["a model with SAEs", (model) => attach(model, false)],
+  ["a model with SAEs and error terms", (model) => attach(model, true)],
+  ["a model with all switches on", switchAllOn],
+];
+
+/** The points whose edits can't move the logits, and why. */
+function whyIdle(model: HookedSAETransformer, name: string): string | undefined {
+  if (name.endsWith(".hook_attn_in") && model.cfg.useSplitQkvInput) {
+    return "TransformerLens: the split inputs are copies of the residual stream itself";
+  }
   return undefined;
+}
+
+/** The points of a run: an SAE's error node is one only with the error term. */
+function firingPoints(model: HookedSAETransformer, hasErrorTerm: boolean): string[] {
+  return [...model.hookDict.keys()].filter((name) =>
+    hasErrorTerm || !name.endsWith(".hook_sae_error")
+  );
+}
+
+/** Noise of a fixed seed on every element; masked scores stay masked, and a softmax doesn't cancel it. */
+const withNoise = (act: Tensor) => act.add(Tensor.randn(act.shape, { seed: 5 }).mul(0.1));
+
+for (const keepBase of [false, true]) {
+  for (const [setting, prepare] of SETTINGS) {
+    const where = `${setting}, ${keepBase ? "on a base run" : "in full"}`;
+    const hasErrorTerm = setting.endsWith("error terms");
+
+    const setUp = () => {
+      const model = tinyModel();
+      prepare(model);
+      model.keepBase = keepBase;
+      return { model, clean: model.forward(TOKENS).clone(), names: firingPoints(model, hasErrorTerm) };
+    };
+
+    Deno.test(`looking at any point of ${where} leaves the logits' bits`, () => {
+      const { model, clean, names } = setUp();
+      using _model = model;
+      for (const name of names) {
+        const [cached] = model.runWithCache(TOKENS, { namesFilter: name });
+        assertSameBits(cached, clean, `caching ${name}`);
+        let seen = 0;
+        const look = (act: Tensor) => {
+          seen += act.size;
+        };
+        const observed = model.runWithHooks(TOKENS, { fwdHooks: [[name, look]] });
+        assertSameBits(observed, clean, `observing ${name}`);
+        assert(seen > 0, `${name} didn't fire`);
+        const watched = model.forward(TOKENS, { watch: [name] });
+        assertSameBits(watched, clean, `watching ${name}`);
+        model.releaseTapes();
+      }
+      const [all, cache] = model.runWithCache(TOKENS);
+      assertSameBits(all, clean, "caching all");
+      const reached = names.filter((name) => cache.has(name));
+      const watchedAll = model.forward(TOKENS, { watch: [() => true] });
+      assertSameBits(watchedAll, clean, "watching all");
+      model.releaseTapes();
+      assert(reached.length > 30);
+    });
+
+    Deno.test(`an identity edit at any point of ${where} is a bit-exact no-op`, () => {
+      const { model, clean, names } = setUp();
+      using _model = model;
+      const inPlace = (act: Tensor) => act.set([], act.clone());
+      for (const name of names) {
+        for (const edit of [(act: Tensor) => act.clone(), inPlace]) {
+          const logits = model.runWithHooks(TOKENS, { fwdHooks: [[name, edit]] });
+          assertSameBits(logits, clean, name);
+        }
+        const watched = model.runWithHooks(TOKENS, {
+          fwdHooks: [[name, (act) => act.clone()]],
+          watch: [name],
+        });
+        assertSameBits(watched, clean, `${name}, watched`);
+        model.releaseTapes();
+      }
+    });
+
+    Deno.test(`an edit at any point of ${where} moves the logits`, () => {
+      const { model, clean, names } = setUp();
+      using _model = model;
+      for (const name of names) {
+        const logits = model.runWithHooks(TOKENS, { fwdHooks: [[name, withNoise]] });
+        const why = whyIdle(model, name);
+        assertEquals(differs(logits, clean), why === undefined, `${name}: ${why}`);
+      }
+    });
+
+    Deno.test(`every point of ${where} gives its value to cache and hook alike`, () => {
+      const { model, names } = setUp();
+      using _model = model;
+      for (const name of names) {
+        const values: Tensor[] = [];
+        const keep = (act: Tensor) => {
+          values.push(act.clone());
+        };
+        const [, cache] = model.runWithCache(TOKENS, { namesFilter: name });
+        model.runWithHooks(TOKENS, { fwdHooks: [[name, keep]] });
+        // With the split switch the norm fires for queries, keys and values in turn; the cache keeps the last.
+        assertSameBits(values[values.length - 1], cache.get(name), name);
+      }
+    });
+  }
 }

@@ -7,7 +7,7 @@ import {
   Tensor,
 } from "../../mod.ts";
 import type { HookSpec } from "../../src/hooks/hook_registry.ts";
-import type { ForwardOptions } from "../../src/session/hooked_transformer.ts";
+import type { ForwardOptions } from "../../src/session/options.ts";
 import type { SaeOptions } from "../../src/session/hooked_sae_transformer.ts";
 import type { TokenPairs } from "../_fixtures.ts";
 import type { ToleranceRule } from "./_compare.ts";

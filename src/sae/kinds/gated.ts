@@ -24,7 +24,7 @@ export const GATED: SaeKind = {
     const rMag = store.plain("r_mag");
     const scale = store.derived(
       "exp(r_mag)",
-      scoped(() => ownValue(core().activate(CODE.exp, rMag))),
+      scoped(() => ownValue(core().activate(CODE.exp, rMag), "weight")),
     );
     const dims = new Uint32Array([cfg.dSae]);
     const zero = () => copyIn(new Float32Array([0]), [], "float32");

@@ -15,7 +15,7 @@ function rowNorms(weight: number): Handle {
   return scoped(() => {
     const rows = core().unpack(weight, new Uint32Array());
     const squares = core().sum(core().binary(CODE.mul, rows, rows), new Uint32Array([1]), false);
-    return ownValue(core().unary(2, squares));
+    return ownValue(core().unary(2, squares), "weight");
   });
 }
 

@@ -1,0 +1,59 @@
+/**
+ * What is attached to a model, and which hooks its points have.
+ *
+ * @module
+ */
+
+import type { HookEntry, HookRegistry } from "../hooks/hook_registry.ts";
+import { HookedModule } from "../hooks/hooked_root.ts";
+import type { ActivePoint } from "./plan.ts";
+import type { Splice } from "./splice.ts";
+
+/** The splices of a model, the last added on top. */
+export class Attachments {
+  readonly #registry: HookRegistry;
+  #attached: readonly Splice[] = [];
+
+  /** Starts with none. @param registry The model's hooks. */
+  constructor(registry: HookRegistry) {
+    this.#registry = registry;
+  }
+
+  /** The splices in effect: of several at one point, the last added. */
+  get splices(): readonly Splice[] {
+    const attached = this.#attached;
+    return attached.filter((splice, i) =>
+      attached.findLastIndex(({ outName }) => outName === splice.outName) === i
+    );
+  }
+
+  /** All of them, those that another one covers included. */
+  get all(): readonly Splice[] {
+    return this.#attached;
+  }
+
+  /** Adds splices on top. */
+  add(splices: readonly Splice[]): void {
+    this.#attached = [...this.#attached, ...splices];
+  }
+
+  /** Removes splices; hooks that name their points go with them. */
+  remove(splices: readonly Splice[]): void {
+    const leaving = new Set(splices);
+    this.#attached = this.#attached.filter((splice) => !leaving.has(splice));
+    const names = (of: readonly Splice[]) =>
+      of.flatMap(({ points }) => points.map(({ info }) => info.name));
+    const remaining = new Set(names(this.splices));
+    this.#registry.removeAt(new Set(names(splices).filter((name) => !remaining.has(name))));
+  }
+
+  /** The hooks at a point in the order in which they run: a spliced module's own, then the model's. */
+  hooksAt({ info, isGated }: ActivePoint, direction: "fwd" | "bwd"): readonly HookEntry[] {
+    const { name } = info;
+    const onModel = this.#registry.at(name, direction, isGated);
+    const splice = this.splices.find(({ points }) => points.some(({ info }) => info.name === name));
+    if (!splice || !(splice.module instanceof HookedModule)) return onModel;
+    const point = splice.module.hookDict.get(name.slice(splice.outName.length + 1));
+    return [...(direction === "fwd" ? point?.fwdHooks : point?.bwdHooks) ?? [], ...onModel];
+  }
+}

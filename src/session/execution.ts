@@ -1,0 +1,271 @@
+/**
+ * Execution: from a call's options to a run and its output.
+ *
+ * @module
+ */
+
+import { core } from "../core/engine.ts";
+import { ConfigError, ShapeError } from "../core/errors.ts";
+import { recordedRun } from "../core/gradients.ts";
+import { RowSpace } from "../core/rows.ts";
+import { type Scope, scoped } from "../core/scope.ts";
+import { handleOf, Tensor, tensorOf } from "../core/tensor.ts";
+import type { HookRegistry, PointSelector } from "../hooks/hook_registry.ts";
+import { Mode } from "../hooks/points.ts";
+import type { RowValue } from "../hooks/tap.ts";
+import type { HookedTransformerConfig } from "../model/config.ts";
+import { allBlockNames, finalNorm, type Pass, runBlocks, unembed } from "../model/forward.ts";
+import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
+import { type ModelWeights, modelWeights } from "../model/weights.ts";
+import type { StateDict } from "../weights/state_dict.ts";
+import { Attachments } from "./attachments.ts";
+import type { BaseRun } from "./base_run.ts";
+import {
+  type InputContext,
+  type ModelInput,
+  requireTokenizer,
+  type ResolvedInput,
+  resolveInput,
+} from "./input.ts";
+import { lazyLogits } from "./logits.ts";
+import { lmCrossEntropyLoss } from "./loss.ts";
+import { ModelPoints, type RunSpan } from "./model_points.ts";
+import type { ForwardOptions, ForwardOutput } from "./options.ts";
+import { type CacheRequest, planRun, type PointPlan, requireReachable } from "./plan.ts";
+import { Resume } from "./resume.ts";
+import { type KeepValue, Run, type RunCost } from "./run.ts";
+
+/** What a model tells its execution: its configuration and tokenizer as they are now. */
+export type ModelHost = InputContext;
+
+/** What a run is asked beside the options of a forward pass. */
+export interface RunRequest {
+  readonly cache?: CacheRequest;
+  readonly keep?: KeepValue;
+  /** Selectors of the run's own hooks, which must reach a point. */
+  readonly selectors?: readonly PointSelector[];
+}
+
+/** A run, ready to go. */
+interface PreparedRun {
+  readonly resolved: ResolvedInput;
+  readonly plans: ReadonlyMap<string, PointPlan>;
+  readonly span: RunSpan;
+  readonly options: ForwardOptions;
+  readonly request: RunRequest;
+}
+
+const NO_COST: RunCost = { stages: [], rows: 0, multiplyAdds: 0, ms: 0, resumedFrom: null };
+
+/** Resolves a layer bound as a Python slice does. */
+function layerBound(layer: number | undefined, nLayers: number): number | undefined {
+  if (layer === undefined) return undefined;
+  return Math.min(Math.max(layer < 0 ? layer + nLayers : layer, 0), nLayers);
+}
+
+/** Runs a model: its weights, its points, what is attached, and the base run. */
+export class Execution implements Disposable {
+  /** What is spliced in. */
+  readonly attachments: Attachments;
+  /** The hook points. */
+  readonly points: ModelPoints;
+  /** The kept values of the last input. */
+  readonly resume = new Resume();
+  /** What the last run cost. */
+  ran: RunCost = NO_COST;
+  readonly #host: ModelHost;
+  readonly #names: readonly BlockNames[];
+  #weights: ModelWeights;
+  #weightsVersion = 0;
+
+  /**
+   * Moves a model's weights into the core.
+   *
+   * @param host The model.
+   * @param registry The model's hooks.
+   */
+  constructor(
+    host: ModelHost,
+    stateDict: StateDict,
+    registry: HookRegistry,
+    hasMlpHookIn: boolean,
+  ) {
+    const { cfg } = host;
+    this.#host = host;
+    this.#weights = modelWeights(cfg, stateDict);
+    this.#names = allBlockNames(cfg.nLayers);
+    this.points = new ModelPoints(cfg, hasMlpHookIn, registry);
+    this.attachments = new Attachments(registry);
+  }
+
+  /** The parameters. */
+  get store(): ModelWeights["store"] {
+    return this.#weights.store;
+  }
+
+  /** Replaces the parameters. Values that were begun with the old ones keep them. */
+  replaceWeights(cfg: HookedTransformerConfig, stateDict: StateDict): void {
+    this.#weights = modelWeights(cfg, stateDict);
+    this.#weightsVersion++;
+    this.resume[Symbol.dispose]();
+  }
+
+  /** Runs the model: everything that runs comes through here. */
+  execute(input: ModelInput, options: ForwardOptions, request: RunRequest): ForwardOutput {
+    const { cfg } = this.#host;
+    if (this.store.disposed) {
+      throw new ConfigError(`Cannot run ${cfg.modelName}: the model was disposed.`);
+    }
+    const started = performance.now();
+    const prepared = this.#prepare(input, options, request);
+    const { batch, nPos } = prepared.resolved.shape;
+    const output = recordedRun(
+      `a run of [${batch}, ${nPos}] tokens`,
+      () => scoped((scope) => this.#run(prepared, scope)),
+    );
+    const isStream = options.stopAtLayer !== undefined || output === null;
+    const result = isStream ? output : withLoss(output, prepared.resolved, options);
+    this.ran.ms = performance.now() - started;
+    return result;
+  }
+
+  /** Gives the memory back. */
+  [Symbol.dispose](): void {
+    this.resume[Symbol.dispose]();
+    this.store[Symbol.dispose]();
+  }
+
+  #prepare(input: ModelInput, options: ForwardOptions, request: RunRequest): PreparedRun {
+    const { cfg } = this.#host;
+    const resolved = resolveInput(input, options, this.#host);
+    const { splices } = this.attachments;
+    const span = {
+      startAtLayer: layerBound(options.startAtLayer, cfg.nLayers),
+      stopAtLayer: layerBound(options.stopAtLayer, cfg.nLayers),
+      returnType: options.returnType,
+    };
+    const points = this.points.active(cfg, splices, span);
+    const { watch = [] } = options;
+    const exactNames = watch.filter((selector) => typeof selector === "string");
+    requireReachable([...request.selectors ?? [], ...exactNames], points);
+    const plans = planRun({
+      points,
+      hooksAt: (active, direction) => this.attachments.hooksAt(active, direction),
+      splices,
+      cache: request.cache,
+      watch,
+    });
+    return { resolved, plans, span, options, request };
+  }
+
+  /** Runs the pass, on the base run where there is one for this input. */
+  #run({ resolved, plans, span, options, request }: PreparedRun, scope: Scope): Tensor | null {
+    const { cfg } = this.#host;
+    const { splices } = this.attachments;
+    const { batch, nPos } = resolved.shape;
+    const pass = this.#passOf(resolved, span);
+    const common = {
+      scope,
+      space: new RowSpace(batch, nPos),
+      excluded: (which: boolean | readonly number[]) => this.#excludedFlags(which, resolved),
+    };
+    const standing = this.resume.standing({
+      pass,
+      isWhole: span.startAtLayer === undefined && span.stopAtLayer === undefined,
+      names: this.#names,
+      splices,
+      plans,
+      common,
+      points: () => this.points.active(cfg, splices, {}),
+      weightsVersion: this.#weightsVersion,
+    });
+    const run = new Run({ ...common, ...standing, plans, keep: request.keep ?? (() => {}) });
+    this.ran = run.cost;
+    const last = this.resume.taking(standing, () => {
+      const resid = runBlocks(run, pass, this.#names);
+      return span.stopAtLayer === undefined ? finalNorm(run, pass, resid) : resid;
+    });
+    if (span.stopAtLayer !== undefined) {
+      return tensorOf(core().reshape(run.whole(last), Uint32Array.of(batch, nPos, cfg.dModel)));
+    }
+    if (options.returnType === null) return null;
+    const logits = this.#logits(run, pass.weights, last, standing.base ?? standing.made);
+    const { logitsAt = "all" } = options;
+    return logitsAt === "all" ? logits : logits.at(":", [logitsAt].flat());
+  }
+
+  #passOf({ tokens, positions, resid, mask, shape }: ResolvedInput, span: RunSpan): Pass {
+    const { cfg } = this.#host;
+    const { batch, nPos } = shape;
+    const { startAtLayer = 0, stopAtLayer = cfg.nLayers } = span;
+    const rows = Uint32Array.of(batch * nPos, cfg.dModel);
+    return {
+      cfg,
+      weights: this.#weights,
+      shape,
+      startAtLayer,
+      stopAtLayer,
+      input: resid ? { kind: "resid", resid: core().reshape(handleOf(resid), rows) } : {
+        kind: "tokens",
+        tokens: tokens ?? new Int32Array(),
+        positions,
+        realTokens: mask?.includes(0) ? mask : undefined,
+      },
+    };
+  }
+
+  /** Logits: computed in the run where somebody asks for `unembed.hook_out`, else when they are read. */
+  #logits(run: Run, weights: ModelWeights, hookIn: RowValue, base: BaseRun | undefined): Tensor {
+    const { cfg } = this.#host;
+    const { batch, nPos } = run.space;
+    if (run.mode(ROOT_NAMES.unembedOut) !== Mode.idle) {
+      run.count(hookIn.rows.count * cfg.dModel * cfg.dVocabOut);
+      const out = run.visit(
+        run.map(ROOT_NAMES.unembedOut, [hookIn], (rows) => unembed(weights, cfg, rows)),
+      );
+      return tensorOf(core().reshape(run.whole(out), Uint32Array.of(batch, nPos, cfg.dVocabOut)));
+    }
+    const changed = new Set(run.isResumed ? hookIn.rows.indices : []);
+    const known = base && { rows: base.logits, differs: (row: number) => changed.has(row) };
+    const context = { weights, cfg, count: (multiplyAdds: number) => run.count(multiplyAdds) };
+    return lazyLogits(context, run.whole(hookIn), [batch, nPos], known);
+  }
+
+  /** Flags of the rows whose token a splice leaves alone; `undefined` when there are none. */
+  #excludedFlags(
+    which: boolean | readonly number[],
+    { tokens }: ResolvedInput,
+  ): Uint8Array | undefined {
+    if (which === false) return undefined;
+    const ids = which === true
+      ? requireTokenizer(this.#host.tokenizer, "exclude special tokens").specialTokenIds
+      : which;
+    if (!tokens) throw tokensNeeded("exclude tokens in");
+    const excluded = new Set(ids);
+    return Uint8Array.from(tokens, (id) => (excluded.has(id) ? 1 : 0));
+  }
+}
+
+function tokensNeeded(what: string): ShapeError {
+  return new ShapeError(
+    `Cannot ${what} a run that starts at a layer: pass the \`tokens\` that the residual stream came from.`,
+  );
+}
+
+/** The output that was asked for. */
+function withLoss(
+  logits: Tensor,
+  { tokens, mask, shape }: ResolvedInput,
+  { returnType = "logits", lossPerToken: perToken = false }: ForwardOptions,
+): ForwardOutput {
+  if (returnType === "logits") return logits;
+  if (!tokens) throw tokensNeeded("take the loss of");
+  const dims = [shape.batch, shape.nPos];
+  const loss = lmCrossEntropyLoss(logits, Tensor.from(tokens, dims), {
+    perToken,
+    attentionMask: mask && Tensor.from(Int32Array.from(mask), dims),
+  });
+  if (returnType === "loss") return loss;
+  const pair: [Tensor, Tensor] = [logits, loss];
+  return Object.assign(pair, { logits, loss });
+}

@@ -1,0 +1,51 @@
+/**
+ * The options and results of running a model.
+ *
+ * @module
+ */
+
+import type { Index, Tensor } from "../core/tensor.ts";
+import type { PointSelector } from "../hooks/hook_registry.ts";
+import type { HookScopeOptions } from "../hooks/hooked_root.ts";
+import type { InputOptions } from "./input.ts";
+
+/** What a forward pass gives: logits, a loss, both, or nothing. */
+export type ReturnType = "logits" | "loss" | "both" | null;
+
+/** Options of a forward pass. */
+export interface ForwardOptions extends InputOptions {
+  /** What to give back; logits unless said. */
+  returnType?: ReturnType;
+  /** Gives the loss of each token [batch, pos - 1] instead of the mean. */
+  lossPerToken?: boolean;
+  /** The block to stop before; gives the residual stream there. Negative counts from the end. */
+  stopAtLayer?: number;
+  /** Positions to unembed, `"all"` unless said; the logits keep their rank. */
+  logitsAt?: "all" | number | readonly number[];
+  /** Points from which gradients are recorded. */
+  watch?: readonly PointSelector[];
+}
+
+/** What to cache: everything, names, or those that a predicate chooses. */
+export type NamesFilter = PointSelector | readonly string[] | null;
+
+/** Options of `runWithCache`. */
+export interface CacheOptions extends ForwardOptions {
+  /** What to cache; everything unless said. */
+  namesFilter?: NamesFilter;
+  /** Runs `backward()` on the output, which must be a loss, and caches gradients as `name_grad`. */
+  inclBwd?: boolean;
+  /** Drops the batch axis of a single text. */
+  removeBatchDim?: boolean;
+  /** Caches these positions alone; the axis stays. */
+  posSlice?: Index;
+}
+
+/** Options of `runWithHooks`. */
+export type RunWithHooksOptions = ForwardOptions & HookScopeOptions;
+
+/** A forward pass' result by return type: logits, a loss, both as a pair, or nothing. */
+export type ForwardOutput = Tensor | LogitsAndLoss | null;
+
+/** Logits and loss, as a pair and by name. */
+export type LogitsAndLoss = [logits: Tensor, loss: Tensor] & { logits: Tensor; loss: Tensor };

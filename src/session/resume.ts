@@ -1,0 +1,214 @@
+/**
+ * Resuming: which run stands on which, and how a base run is made.
+ *
+ * @module
+ */
+
+import type { Handle } from "../core/engine.ts";
+import { noGrad } from "../core/gradients.ts";
+import { scoped } from "../core/scope.ts";
+import { Mode } from "../hooks/points.ts";
+import { embed, finalNorm, type Pass, runBlock, runBlocks, unembed } from "../model/forward.ts";
+import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
+import { Geometries } from "../model/rows.ts";
+import { BaseRun, type Recompute } from "./base_run.ts";
+import { type ActivePoint, planRun, type PointPlan } from "./plan.ts";
+import { Run, type RunOptions } from "./run.ts";
+import type { Splice } from "./splice.ts";
+
+/** A base run larger than this isn't kept. */
+const MAX_BASE_BYTES = 2 ** 29;
+
+/** When more values than this would have to be computed again for a cache, a full run is cheaper. */
+const MAX_RECOMPUTED = 4;
+
+/** The values that a base run keeps; the others are computed from these. */
+const KEPT =
+  /(hook_resid_(pre|mid|post)|attn\.hook_[qkvz]|unembed\.hook_in|\.hook_sae_\w+( \(reconstruction\))?| \(spliced\))$/;
+
+/** What a run brings along. */
+export interface Standing {
+  /** The base run that it stands on. */
+  readonly base?: BaseRun;
+  /** The base run that it becomes, once it is through. */
+  readonly made?: BaseRun;
+  readonly record?: RunOptions["record"];
+}
+
+/** A run that may stand on another. */
+export interface ResumeRequest {
+  readonly pass: Pass;
+  /** From tokens to logits. */
+  readonly isWhole: boolean;
+  readonly names: readonly BlockNames[];
+  readonly splices: readonly Splice[];
+  readonly plans: ReadonlyMap<string, PointPlan>;
+  /** The points of a whole run. */
+  readonly points: () => readonly ActivePoint[];
+  readonly common: Pick<RunOptions, "space" | "scope" | "excluded">;
+  /** Changes when the model's weights do. */
+  readonly weightsVersion: number;
+}
+
+/** Bytes that the base run of a pass keeps, codes aside. */
+function baseBytes({ shape, cfg }: Pass): number {
+  const perRow = cfg.nLayers * (3 * cfg.dModel + 4 * cfg.nHeads * cfg.dHead);
+  return shape.batch * shape.nPos * perRow * Float32Array.BYTES_PER_ELEMENT;
+}
+
+/** Whether a name is one of a splice's own. */
+function isOf({ outName }: Splice, name: string): boolean {
+  return name.startsWith(`${outName}.`);
+}
+
+/** What makes runs stand on the same base: tokens, mask, weights, splices, and the axes that points have. */
+function keyOf({ pass, splices, plans, weightsVersion }: ResumeRequest): string {
+  const { input, shape, cfg } = pass;
+  const [tokens, pads] = input.kind === "tokens"
+    ? [input.tokens, input.realTokens ?? ""]
+    : ["", ""];
+  const hasHeadNorms = cfg.useSplitQkvInput &&
+    [...plans.keys()].some((name) => name.includes(".ln1."));
+  const signatures = splices.map(({ signature }) => signature);
+  return [weightsVersion, shape.batch, shape.nPos, tokens, pads, signatures, hasHeadNorms].join(
+    "|",
+  );
+}
+
+/** The values of the last input, for the runs that come after. */
+export class Resume implements Disposable {
+  #base: BaseRun | undefined;
+  /** The key of the last run, whether or not it has a base. */
+  #lastKey: string | undefined;
+  #isOn = true;
+
+  /** Whether base runs are kept. */
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  set isOn(on: boolean) {
+    this.#isOn = on;
+    if (!on) this[Symbol.dispose]();
+  }
+
+  /** Bytes of the base run. */
+  get bytes(): number {
+    return this.#base?.bytes ?? 0;
+  }
+
+  /**
+   * What a run stands on: the base run of the same input; or that this run's values become one, when nobody edits them. A run with
+   * edits makes the base run first, unless the last one that was made so was never used again.
+   */
+  standing(request: ResumeRequest): Standing {
+    const { pass, plans } = request;
+    if (!this.#isOn || !request.isWhole || baseBytes(pass) > MAX_BASE_BYTES) return {};
+    const key = keyOf(request);
+    const found = this.#base?.key === key ? this.#base : undefined;
+    const isMissing = ({ active, mode }: PointPlan) =>
+      mode === Mode.emit && !found?.has(active.info.name);
+    if (found && [...plans.values()].filter(isMissing).length <= MAX_RECOMPUTED) {
+      found.uses++;
+      return { base: found };
+    }
+    const isEdited = [...plans.values()].some(({ fwd }) => fwd.length > 0);
+    const isWasted = this.#base !== undefined && this.#base.uses === 0 && this.#lastKey !== key;
+    this.#lastKey = key;
+    if (isEdited && isWasted) return {};
+    this[Symbol.dispose]();
+    const base = new BaseRun(key, recomputing(request));
+    const record = (name: string, value: Handle) => {
+      if (KEPT.test(name)) base.keep(name, value);
+    };
+    if (!isEdited) return { made: base, record };
+    try {
+      noGrad(() => fill(request, record));
+    } catch (error) {
+      base[Symbol.dispose]();
+      throw error;
+    }
+    base.uses++;
+    this.#base = base;
+    return { base };
+  }
+
+  /** Runs what may become the base run: if it fails, nothing of it stays. */
+  taking<R>({ made }: Standing, body: () => R): R {
+    if (!made) return body();
+    try {
+      const result = body();
+      this.#base = made;
+      return result;
+    } catch (error) {
+      made[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Drops the base run. */
+  [Symbol.dispose](): void {
+    this.#base?.[Symbol.dispose]();
+    this.#base = undefined;
+  }
+}
+
+/** A run without hooks, all rows of it. */
+function bareRun(
+  { common, splices, points }: ResumeRequest,
+  options: Pick<RunOptions, "looksAt" | "record" | "elsewhere" | "scope">,
+): Run {
+  const plans = planRun({
+    points: points(),
+    hooksAt: () => [],
+    splices,
+    cache: undefined,
+    watch: [],
+  });
+  return new Run({ ...common, ...options, plans, keep: () => {} });
+}
+
+/** Runs without hooks for the base run's sake. */
+function fill(request: ResumeRequest, record: RunOptions["record"]): void {
+  const { pass, names, splices, common } = request;
+  const looksAt = (name: string) => splices.some((splice) => isOf(splice, name));
+  const run = bareRun(request, { looksAt, record, scope: common.scope });
+  finalNorm(run, pass, runBlocks(run, pass, names));
+}
+
+/** Computes values that the base run doesn't hold: by the block that they are in, from the residual stream before it. */
+function recomputing(request: ResumeRequest): Recompute {
+  const { names, splices, common, plans } = request;
+  const hasHeadNorms = request.pass.cfg.useSplitQkvInput &&
+    [...plans.keys()].some((name) => name.includes(".ln1."));
+  // The switch adds a head axis to ln1's points: runs for which it matters have base runs of their own.
+  const pass = { ...request.pass, cfg: { ...request.pass.cfg, useSplitQkvInput: hasHeadNorms } };
+  const compute = (base: BaseRun, wanted: string) => {
+    const all = (name: string) => ({ name, rows: common.space.all, handle: base.value(name) });
+    const run = (scope: RunOptions["scope"]) =>
+      bareRun(request, {
+        scope,
+        looksAt: (name) =>
+          name === wanted || splices.some((splice) => isOf(splice, name) && isOf(splice, wanted)),
+        record: (name, value) => name === wanted && base.keep(name, value),
+        elsewhere: (name) => base.value(name),
+      });
+    scoped((scope) => {
+      const layer = /^blocks\.(\d+)\./.exec(wanted)?.[1];
+      if (layer !== undefined) {
+        using geometries = new Geometries(pass.shape, pass.cfg.nHeads, pass.cfg.dHead);
+        const block = names[Number(layer)];
+        runBlock(run(scope), pass, block, Number(layer), all(block.residPre), geometries);
+      } else if (wanted === ROOT_NAMES.embed || wanted === ROOT_NAMES.posEmbed) {
+        embed(run(scope), pass);
+      } else {
+        const last = run(scope);
+        const hookIn = finalNorm(last, pass, last.visit(all(names[names.length - 1].residPost)));
+        if (wanted === ROOT_NAMES.unembedOut) {
+          base.keep(wanted, unembed(pass.weights, pass.cfg, hookIn.handle));
+        }
+      }
+    });
+  };
+  return (base, wanted) => noGrad(() => compute(base, wanted));
+}

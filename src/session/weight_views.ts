@@ -1,0 +1,37 @@
+/**
+ * Weights as TransformerLens shows them: by block, and stacked over layers.
+ *
+ * @module
+ */
+
+import { Tensor } from "../core/tensor.ts";
+import type { ParameterStore } from "../weights/parameter_store.ts";
+
+/** A block's parameters, read when somebody looks. */
+export interface BlockView {
+  readonly attn: Readonly<
+    Record<"W_Q" | "W_K" | "W_V" | "W_O" | "b_Q" | "b_K" | "b_V" | "b_O", Tensor>
+  >;
+  readonly mlp: Readonly<Record<"W_in" | "W_out" | "b_in" | "b_out", Tensor>>;
+  readonly ln1: Readonly<Record<"w" | "b", Tensor>>;
+  readonly ln2: Readonly<Record<"w" | "b", Tensor>>;
+}
+
+/** A view of a block's parameters. */
+export function blockView(store: ParameterStore, layer: number): BlockView {
+  const part = (name: string) =>
+    new Proxy({}, {
+      get: (_, parameter) =>
+        typeof parameter === "string"
+          ? store.view(`blocks.${layer}.${name}.${parameter}`)
+          : undefined,
+    });
+  return { attn: part("attn"), mlp: part("mlp"), ln1: part("ln1"), ln2: part("ln2") } as BlockView;
+}
+
+/** A parameter of every block, stacked: [layer, ...]. */
+export function stackedWeights(store: ParameterStore, nLayers: number, name: string): Tensor {
+  return Tensor.stack(
+    Array.from({ length: nLayers }, (_, layer) => store.read(`blocks.${layer}.${name}`)),
+  );
+}
