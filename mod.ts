@@ -20,17 +20,87 @@
 
 export * from "./src/core/errors.ts";
 export type { Dtype, TypedArray } from "./src/core/dtype.ts";
-export { noGrad } from "./src/core/gradients.ts";
+export { type BackwardOptions, noGrad } from "./src/core/gradients.ts";
 export { type MemoryUsage, memoryUsage, setMemoryLimit } from "./src/core/memory.ts";
-export { Tensor } from "./src/core/tensor.ts";
-export { HookPoint } from "./src/hooks/hook_point.ts";
-export type { HookFunction, HookSpec, PointSelector } from "./src/hooks/hook_registry.ts";
-export { HookedModule } from "./src/hooks/hooked_root.ts";
-export { ActivationCache } from "./src/hooks/activation_cache.ts";
-export { HookedTransformer } from "./src/session/hooked_transformer.ts";
-export { HookedSAETransformer } from "./src/session/hooked_sae_transformer.ts";
-export { HookedSAE, HookedSAE as SAE } from "./src/sae/hooked_sae.ts";
+export {
+  type Index,
+  type Nested,
+  type Operand,
+  type ReduceOptions,
+  Tensor,
+} from "./src/core/tensor.ts";
+
+export { type AddHookOptions, HookPoint } from "./src/hooks/hook_point.ts";
+export type {
+  Direction,
+  HookEntry,
+  HookFunction,
+  HookSpec,
+  PointSelector,
+  RemovalOptions,
+} from "./src/hooks/hook_registry.ts";
+export {
+  HookedModule,
+  HookedRoot,
+  type HookScopeOptions,
+  type ResetOptions,
+} from "./src/hooks/hooked_root.ts";
+export type { NameDict } from "./src/hooks/name_dict.ts";
+export {
+  type AccumulatedResidOptions,
+  ActivationCache,
+  type CachedModel,
+  type LnOptions,
+} from "./src/hooks/activation_cache.ts";
+
+export type {
+  ActivationName,
+  ConfigInput,
+  HookedTransformerConfig,
+  NormalizationType,
+} from "./src/model/config.ts";
+export type { DecodeOptions, Tokenizer } from "./src/tokenizer/tokenizer.ts";
+export type { PaddingSide } from "./src/tokenizer/tokens.ts";
+export type { SourceLocation } from "./src/weights/open_source.ts";
+export type { ProcessingOptions } from "./src/weights/process.ts";
+export type { ReadProgress, SourceOptions } from "./src/weights/source.ts";
+export type { StateDict, WeightArray } from "./src/weights/state_dict.ts";
+
+export { HookedTransformer, type ModelParts } from "./src/session/hooked_transformer.ts";
+export {
+  HookedSAETransformer,
+  type SaeOptions,
+  type Saes,
+} from "./src/session/hooked_sae_transformer.ts";
+export type { InputOptions, ModelInput, TextOptions } from "./src/session/input.ts";
+export type { LoadOptions, ModelFiles } from "./src/session/load.ts";
+export type {
+  CacheOptions,
+  ForwardOptions,
+  ForwardOutput,
+  LogitsAndLoss,
+  NamesFilter,
+  OutputOf,
+  OutputOfType,
+  ReturnType,
+  RunWithHooksOptions,
+} from "./src/session/options.ts";
+export type { RunCost } from "./src/session/run.ts";
+export type { ErrorGrad } from "./src/session/splice.ts";
+export type { AttachOptions, SpliceableModule } from "./src/session/spliced_module.ts";
+export type { BlockView } from "./src/session/weight_views.ts";
 export * as utils from "./src/session/utils.ts";
+
+export { HookedSAE, HookedSAE as SAE, type HookedSaeOptions } from "./src/sae/hooked_sae.ts";
+export type {
+  SaeArchitecture,
+  SaeConfig,
+  SaeConfigOptions,
+  SaeMetadata,
+  SaeNormalization,
+  SaeReshape,
+} from "./src/sae/config.ts";
+
 export * from "./src/plot/express.ts";
 export { htmlPage, type PageOptions, type PageSection, type PageTable } from "./src/plot/html.ts";
-export { progress, type ProgressOptions } from "./src/plot/progress.ts";
+export { progress, type ProgressOptions, type Screen } from "./src/plot/progress.ts";

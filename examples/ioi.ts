@@ -255,8 +255,9 @@ async function countFeatures({ model, report, tokens, byLayer, s2Pos }: Study) {
   await report.add({
     heading: "How many features are active",
     text:
-      "Means over the prompts, each SAE spliced in by itself. The first column leaves the BOS token out.",
-    table: { columns: ["SAE of", "features", "active", "active at S2", "at the last token"], rows },
+      "How many features are active at a token, on average over the prompts, each SAE spliced in by itself; over all " +
+      "tokens but the BOS token, at S2, and at the last.",
+    table: { columns: ["SAE of", "features", "at all tokens", "at S2", "at the last"], rows },
   });
 }
 

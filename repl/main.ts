@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { Recoverable, type REPLEval, type REPLServer, start } from "node:repl";
+import { exit, stdin, stdout } from "node:process";
+import { Recoverable, type REPLEval, start } from "node:repl";
 import * as splicer from "../mod.ts";
 import { Evaluator, UnfinishedError } from "./evaluator.ts";
+import { pacedInput, takeTurns } from "./turns.ts";
 
 const GREETING =
   `Splicer: model is ioi-tiny, saes are those of its attention layers, and all exports are in scope.
 Try  model.toStrTokens("When John and Mary")  or  model.runWithSaes("When John", { saes: saes[1] }).shape`;
-
-const isTerminal = Deno.stdout.isTerminal();
 
 /** What lines can name: everything public, a model, and its SAEs by layer. */
 async function namesInScope(): Promise<Record<string, unknown>> {
@@ -36,22 +36,9 @@ class Evaluation {
   };
 }
 
-/** Lets each line wait for the one before: Node's REPL hands over pasted and piped lines all at once. */
-function takeTurns(server: REPLServer, evaluation: Evaluation): void {
-  const [read] = server.rawListeners("line");
-  server.off("line", read as (line: string) => void);
-  let turn = Promise.resolve();
-  server.on("line", (line) => {
-    turn = turn.then(async () => {
-      read.call(server, line);
-      await evaluation.done;
-    });
-  });
-}
-
 /** Shows a value as Deno's own console does. */
 function shown(value: unknown): string {
-  return Deno.inspect(value, { colors: isTerminal && !Deno.noColor });
+  return Deno.inspect(value, { colors: stdout.isTTY && !Deno.noColor });
 }
 
 async function main(): Promise<void> {
@@ -66,10 +53,14 @@ async function main(): Promise<void> {
   }
   console.log(GREETING);
   const evaluation = new Evaluation();
-  takeTurns(
-    start({ prompt: "splicer> ", eval: evaluation.run, writer: shown, useGlobal: true }),
-    evaluation,
-  );
+  const pending = () => evaluation.done;
+  const common = { prompt: "splicer> ", eval: evaluation.run, writer: shown, useGlobal: true };
+  const server = stdin.isTTY
+    ? start(common)
+    : start({ ...common, input: pacedInput(stdin, pending), output: stdout, terminal: false });
+  if (stdin.isTTY) takeTurns(server, pending);
+  // A closed REPL would still hand over the line after `.exit`.
+  server.on("exit", () => exit(0));
 }
 
 await main();

@@ -6,46 +6,55 @@
 
 /** Thrown when shapes or dtypes don't fit together. */
 export class ShapeError extends TypeError {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "ShapeError";
 }
 
 /** Thrown when a name matches no hook point, SAE or splice; the message gives the nearest valid names. */
 export class UnknownPointError extends RangeError {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "UnknownPointError";
 }
 
 /** Thrown when the memory budget would be exceeded, before anything is allocated. */
 export class MemoryBudgetError extends RangeError {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "MemoryBudgetError";
 }
 
 /** Thrown when a file of weights is malformed, incomplete or of an unsupported kind. */
 export class WeightFileError extends SyntaxError {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "WeightFileError";
 }
 
 /** Thrown when a configuration holds something unknown, missing or contradictory. */
 export class ConfigError extends SyntaxError {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "ConfigError";
 }
 
 /** Thrown when text can't be turned into the tokens asked for, or tokens into text. */
 export class TokenError extends RangeError {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "TokenError";
 }
 
 /** Thrown when a hook fails; `cause` is what the hook threw. */
 export class HookError extends Error {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "HookError";
 }
 
 /** Thrown when a tensor lent to a hook is used after its run. */
 export class BorrowedTensorError extends ReferenceError {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "BorrowedTensorError";
 }
 
 /** Thrown when a gradient is asked for that can't be had. */
 export class GradientError extends Error {
+  /** The class, for messages and for telling errors apart across realms. */
   override name = "GradientError";
 }
 

@@ -629,6 +629,7 @@ export class Tensor {
 
   /** The largest element; along an axis `[values, indices]`. */
   max(): Tensor;
+  /** The largest elements along an axis, and where they are. */
   max(dim: number, options?: ReduceOptions): [Tensor, Tensor];
   max(dim?: number, options: ReduceOptions = {}): Tensor | [Tensor, Tensor] {
     return extreme(this, dim, true, options);
@@ -636,6 +637,7 @@ export class Tensor {
 
   /** The smallest element; along an axis `[values, indices]`. */
   min(): Tensor;
+  /** The smallest elements along an axis, and where they are. */
   min(dim: number, options?: ReduceOptions): [Tensor, Tensor];
   min(dim?: number, options: ReduceOptions = {}): Tensor | [Tensor, Tensor] {
     return extreme(this, dim, false, options);

@@ -10,6 +10,7 @@ import { getActName } from "./act_name.ts";
 
 /** What a cache asks of the model that filled it. */
 export interface CachedModel {
+  /** Its configuration. */
   readonly cfg: {
     readonly nLayers: number;
     readonly nHeads: number;
@@ -158,6 +159,7 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
     layer: number | undefined,
     options: AccumulatedResidOptions & { returnLabels: true },
   ): [Tensor, string[]];
+  /** Stacks the residual stream before each layer up to `layer`: [component, batch, pos, dModel]. */
   accumulatedResid(layer?: number, options?: AccumulatedResidOptions): Tensor;
   accumulatedResid(
     layer?: number,

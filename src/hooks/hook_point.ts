@@ -26,6 +26,9 @@ export interface AddHookOptions {
 /** Passes a value through a point during a run: its hooks, its cache, what is spliced there. */
 export type Visitor = (point: HookPoint, value: Tensor) => Tensor;
 
+/** Hands a point to a registry and, during a run, to a visitor; for roots, and for the session that splices a module. */
+export let bindPoint: (point: HookPoint, registry: HookRegistry, visitor?: Visitor) => void;
+
 /**
  * A place in a model, known by its name. In TransformerLens this is a module that does nothing but carry hooks; here it is the
  * name, the hooks of its root that match it, and a scratch space for them.
@@ -108,10 +111,11 @@ export class HookPoint {
     });
   }
 
-  /** Hands the point to a registry and a run; for the session that splices the point's module. */
-  bind(registry: HookRegistry, visitor: Visitor | undefined): void {
-    this.#registry = registry;
-    this.#visitor = visitor;
+  static {
+    bindPoint = (point, registry, visitor) => {
+      point.#registry = registry;
+      point.#visitor = visitor;
+    };
   }
 }
 

@@ -24,8 +24,11 @@ export type HookSpec = readonly [PointSelector, HookFunction];
 
 /** One hook as it is kept. */
 export interface HookEntry {
+  /** Where it runs. */
   readonly selector: PointSelector;
+  /** What runs. */
   readonly hook: HookFunction;
+  /** On activations, or on gradients. */
   readonly direction: Direction;
   /** Stays through `resetHooks()` unless permanent hooks are included. */
   readonly isPermanent: boolean;
@@ -35,6 +38,7 @@ export interface HookEntry {
 
 /** Which hooks to remove. */
 export interface RemovalOptions {
+  /** Only hooks of this direction; both unless said. */
   direction?: Direction | "both";
   /** Removes permanent hooks too, and then ignores `level`, as TransformerLens does. */
   includingPermanent?: boolean;

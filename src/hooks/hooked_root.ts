@@ -5,7 +5,7 @@
  */
 
 import { nearestNames, UnknownPointError } from "../core/errors.ts";
-import { HookPoint } from "./hook_point.ts";
+import { bindPoint, HookPoint } from "./hook_point.ts";
 import {
   type Direction,
   type HookFunction,
@@ -157,7 +157,7 @@ export abstract class HookedModule extends HookedRoot {
 
   /** Gives the points back to the module after a run had them. */
   rebindPoints(): void {
-    for (const point of this.hookDict.values()) point.bind(this.registry, undefined);
+    for (const point of this.hookDict.values()) bindPoint(point, this.registry);
   }
 
   /** Where the module goes. */
@@ -169,7 +169,7 @@ export abstract class HookedModule extends HookedRoot {
       this.#points = new NameDict();
       for (const value of Object.values(this)) {
         if (value instanceof HookPoint) {
-          value.bind(this.registry, undefined);
+          bindPoint(value, this.registry);
           this.#points.set(value.name, value);
         }
       }

@@ -52,8 +52,9 @@ function looksAtNorm(tap: Tap, names: BlockNames): boolean {
 }
 
 /**
- * Gives each of q, k, v its input per head, or `undefined` where it shares the block's: `hook_q_input` and its kin have their own
- * copies of the residual stream, `hook_attn_in` one copy for all three (TransformerLens' `use_split_qkv_input`, `use_attn_in`).
+ * Gives each of q, k, v its input per head, or `undefined` where it shares the block's: `hook_attn_in` is one copy of the residual
+ * stream for all three, `hook_q_input` and its kin have copies of their own (TransformerLens' `use_attn_in`, `use_split_qkv_input`).
+ * With both, the three are copies of the one, so that edits of it count; in TransformerLens they have no effect then.
  */
 function headInputs(
   tap: Tap,
@@ -66,7 +67,9 @@ function headInputs(
     : tap.visit(perHead(tap, names.attnIn, resid, cfg));
   return LETTERS.map((letter) => {
     const name = names.input[letter];
-    if (tap.mode(name) !== Mode.idle) return tap.visit(perHead(tap, name, resid, cfg));
+    if (tap.mode(name) !== Mode.idle) {
+      return tap.visit(attnIn ? { ...attnIn, name } : perHead(tap, name, resid, cfg));
+    }
     return attnIn ??
       (cfg.useSplitQkvInput && looksAtNorm(tap, names)
         ? perHead(tap, name, resid, cfg)

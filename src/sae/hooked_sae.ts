@@ -83,6 +83,19 @@ function randomWeights(cfg: SaeConfig, seed: number): Map<string, WeightArray> {
   return weights;
 }
 
+/** Identifies an SAE's weights: SAEs that share them compute the same. */
+export let weightsOf: (sae: HookedSAE) => object;
+
+/** Computes what takes an activation's place during a run, with the SAE's points under a prefix. */
+export let spliceSae: (
+  sae: HookedSAE,
+  tap: Tap,
+  prefix: string,
+  input: RowValue,
+  original: RowValue,
+  mode: SpliceMode,
+) => RowValue;
+
 /**
  * A sparse autoencoder, or a transcoder, with hook points on everything inside (SAELens' `SAE`).
  *
@@ -262,28 +275,6 @@ export class HookedSAE extends HookedModule implements Disposable {
     });
   }
 
-  /** Computes what takes an activation's place during a run; for the session that splices this SAE. */
-  splice(
-    tap: Tap,
-    prefix: string,
-    input: RowValue,
-    original: RowValue,
-    mode: SpliceMode,
-  ): RowValue {
-    if (!input.rows.isEmpty) this.#leading(Array.from(core().shape_of(input.handle)), prefix);
-    return splicedOutput(
-      { cfg: this.cfg, ops: this.#ops(), names: saeNames(prefix), tap },
-      input,
-      original,
-      mode,
-    );
-  }
-
-  /** Identifies the weights: SAEs that share them compute the same. */
-  get weightsIdentity(): object {
-    return this.#weights;
-  }
-
   /**
    * Scales the decoder's rows to length 1 and the encoder to make up for it. The reconstruction stays.
    *
@@ -389,5 +380,16 @@ export class HookedSAE extends HookedModule implements Disposable {
         byHead ? `head × dHead = ${dIn}` : `dIn ${dIn}`
       }].`,
     );
+  }
+
+  /** Lets the session reach what users don't. */
+  static {
+    weightsOf = (sae) => sae.#weights;
+    spliceSae = (sae, tap, prefix, input, original, mode) => {
+      const { cfg } = sae;
+      if (!input.rows.isEmpty) sae.#leading(Array.from(core().shape_of(input.handle)), prefix);
+      const context = { cfg, ops: sae.#weights.ops, names: saeNames(prefix), tap };
+      return splicedOutput(context, input, original, mode);
+    };
   }
 }

@@ -181,15 +181,26 @@ export class Execution implements Disposable {
     });
     const run = new Run({ ...common, ...standing, plans, keep: request.keep ?? (() => {}) });
     this.ran = run.cost;
-    const last = this.resume.taking(standing, () => {
-      const resid = runBlocks(run, pass, this.#names);
-      return span.stopAtLayer === undefined ? finalNorm(run, pass, resid) : resid;
-    });
-    if (span.stopAtLayer !== undefined) {
-      return tensorOf(core().reshape(run.whole(last), Uint32Array.of(batch, nPos, cfg.dModel)));
+    const base = standing.base ?? standing.made;
+    return this.resume.taking(standing, () => this.#passed(run, pass, options, base));
+  }
+
+  /** What a run gives: logits, a residual stream, or nothing. */
+  #passed(
+    run: Run,
+    pass: Pass,
+    options: ForwardOptions,
+    base: BaseRun | undefined,
+  ): Tensor | null {
+    const resid = runBlocks(run, pass, this.#names);
+    if (options.stopAtLayer !== undefined) {
+      const { batch, nPos } = run.space;
+      const shape = Uint32Array.of(batch, nPos, pass.cfg.dModel);
+      return tensorOf(core().reshape(run.whole(resid), shape));
     }
+    const hookIn = finalNorm(run, pass, resid);
     if (options.returnType === null) return null;
-    const logits = this.#logits(run, pass.weights, last, standing.base ?? standing.made);
+    const logits = this.#logits(run, pass.weights, hookIn, base);
     const { logitsAt = "all" } = options;
     return logitsAt === "all" ? logits : logits.at(":", [logitsAt].flat());
   }

@@ -5,18 +5,12 @@
  */
 
 import { nearestNames, UnknownPointError } from "../core/errors.ts";
-import type { Tensor } from "../core/tensor.ts";
 import type { ActivationCache } from "../hooks/activation_cache.ts";
 import { NameDict } from "../hooks/name_dict.ts";
 import type { Attachments } from "./attachments.ts";
 import { executionOf, HookedTransformer } from "./hooked_transformer.ts";
 import type { ModelInput } from "./input.ts";
-import type {
-  CacheOptions,
-  ForwardOptions,
-  ForwardOutput,
-  RunWithHooksOptions,
-} from "./options.ts";
+import type { CacheOptions, ForwardOptions, OutputOf, RunWithHooksOptions } from "./options.ts";
 import type { Splice } from "./splice.ts";
 import { attach, type AttachOptions, type SpliceableModule } from "./spliced_module.ts";
 
@@ -108,44 +102,28 @@ export class HookedSAETransformer extends HookedTransformer {
    *
    * @throws {UnknownPointError} If the model has no point of an SAE's hook name.
    */
-  runWithSaes(
-    input: ModelInput,
-    options: ForwardOptions & SaeOptions & { returnType?: "logits" | "loss" },
-  ): Tensor;
-  runWithSaes(input: ModelInput, options: ForwardOptions & SaeOptions): ForwardOutput;
-  runWithSaes(input: ModelInput, options: ForwardOptions & SaeOptions): ForwardOutput {
-    return this.#withSaes(options, (forward) => this.forward(input, forward));
+  runWithSaes<O extends ForwardOptions & SaeOptions>(input: ModelInput, options: O): OutputOf<O> {
+    return this.#withSaes(options, (rest) => this.forward(input, rest)) as OutputOf<O>;
   }
 
   /** Runs with SAEs spliced in for this run, and caches activations, theirs included. */
-  runWithCacheWithSaes(
+  runWithCacheWithSaes<O extends CacheOptions & SaeOptions>(
     input: ModelInput,
-    options: CacheOptions & SaeOptions & { returnType?: "logits" | "loss" },
-  ): [Tensor, ActivationCache];
-  runWithCacheWithSaes(
-    input: ModelInput,
-    options: CacheOptions & SaeOptions,
-  ): [ForwardOutput, ActivationCache];
-  runWithCacheWithSaes(
-    input: ModelInput,
-    options: CacheOptions & SaeOptions,
-  ): [ForwardOutput, ActivationCache] {
-    return this.#withSaes(options, (rest) => this.runWithCache(input, rest));
+    options: O,
+  ): [OutputOf<O>, ActivationCache] {
+    const run = (rest: CacheOptions) => this.runWithCache(input, rest);
+    return this.#withSaes(options, run) as [OutputOf<O>, ActivationCache];
   }
 
   /** Runs with SAEs spliced in and hooks added, both for this run. */
-  runWithHooksWithSaes(
+  runWithHooksWithSaes<O extends RunWithHooksOptions & SaeOptions>(
     input: ModelInput,
-    options: RunWithHooksOptions & SaeOptions & { returnType?: "logits" | "loss" },
-  ): Tensor;
-  runWithHooksWithSaes(input: ModelInput, options: RunWithHooksOptions & SaeOptions): ForwardOutput;
-  runWithHooksWithSaes(
-    input: ModelInput,
-    options: RunWithHooksOptions & SaeOptions,
-  ): ForwardOutput {
-    return this.#withSaes(options, (rest) => this.runWithHooks(input, rest));
+    options: O,
+  ): OutputOf<O> {
+    return this.#withSaes(options, (rest) => this.runWithHooks(input, rest)) as OutputOf<O>;
   }
 
+  /** SAELens' transformer has `mlp.hook_in`, for transcoders. */
   protected override get hasMlpHookIn(): boolean {
     return true;
   }

@@ -25,7 +25,7 @@ import type {
   CacheOptions,
   ForwardOptions,
   ForwardOutput,
-  LogitsAndLoss,
+  OutputOf,
   RunWithHooksOptions,
 } from "./options.ts";
 import { selects } from "./plan.ts";
@@ -36,7 +36,9 @@ import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
 export interface ModelParts {
   /** Parameters by TransformerLens' names; random ones unless given. */
   stateDict?: StateDict;
+  /** Turns text into tokens. */
   tokenizer?: Tokenizer;
+  /** The side on which shorter prompts are padded; right unless said. */
   defaultPaddingSide?: tokens.PaddingSide;
 }
 
@@ -188,7 +190,9 @@ export class HookedTransformer extends HookedRoot implements Disposable {
 
   /** Splits text, or token ids, into the text of each token; several prompts give a list of lists. */
   toStrTokens(input: string, options?: TextOptions): string[];
+  /** Splits several texts into the text of each token. */
   toStrTokens(input: readonly string[], options?: TextOptions): string[][];
+  /** Gives the text of each token id. */
   toStrTokens(input: Tensor | readonly number[], options?: TextOptions): string[];
   toStrTokens(
     input: string | readonly string[] | Tensor | readonly number[],
@@ -254,16 +258,11 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    * @throws {HookError} If a hook throws or returns a Promise.
    * @throws {ShapeError} If a hook returns another shape.
    */
-  forward(input: ModelInput, options: ForwardOptions & { returnType?: "logits" | "loss" }): Tensor;
-  forward(input: ModelInput, options: ForwardOptions & { returnType: "both" }): LogitsAndLoss;
-  forward(
+  forward<O extends ForwardOptions = Record<never, never>>(
     input: ModelInput,
-    options: ForwardOptions & { returnType: null; stopAtLayer?: undefined },
-  ): null;
-  forward(input: ModelInput): Tensor;
-  forward(input: ModelInput, options: ForwardOptions): ForwardOutput;
-  forward(input: ModelInput, options: ForwardOptions = {}): ForwardOutput {
-    return this.#execution.execute(input, options, {});
+    options?: O,
+  ): OutputOf<O> {
+    return this.#execution.execute(input, options ?? {}, {}) as OutputOf<O>;
   }
 
   /**
@@ -272,18 +271,12 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    * @returns The output and the cache. User hooks run before the cache looks.
    * @throws {UnknownPointError} If `namesFilter` names a point that isn't there or that the run doesn't reach.
    */
-  runWithCache(
+  runWithCache<O extends CacheOptions = Record<never, never>>(
     input: ModelInput,
-    options: CacheOptions & { returnType?: "logits" | "loss" },
-  ): [Tensor, ActivationCache];
-  runWithCache(input: ModelInput): [Tensor, ActivationCache];
-  runWithCache(input: ModelInput, options: CacheOptions): [ForwardOutput, ActivationCache];
-  runWithCache(
-    input: ModelInput,
-    options: CacheOptions = {},
-  ): [ForwardOutput, ActivationCache] {
+    options?: O,
+  ): [OutputOf<O>, ActivationCache] {
     const { namesFilter = null, inclBwd = false, removeBatchDim = false, posSlice, ...forward } =
-      options;
+      options ?? {} as CacheOptions;
     const cache = new ActivationCache(new Map(), this);
     const filters = namesFilter === null ? undefined : [namesFilter].flat() as PointSelector[];
     filters?.forEach((filter) => this.requirePoint(filter));
@@ -298,7 +291,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
         cache.add(name, posSlice === undefined ? value : atPositions(name, value, posSlice)),
     });
     if (inclBwd) backwardFrom(output);
-    return [output, removeBatchDim ? cache.toBatchless() : cache];
+    return [output as OutputOf<O>, removeBatchDim ? cache.toBatchless() : cache];
   }
 
   /**
@@ -306,16 +299,11 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    *
    * @throws {UnknownPointError} If a hook can never fire, with the reason.
    */
-  runWithHooks(
-    input: ModelInput,
-    options: RunWithHooksOptions & { returnType?: "logits" | "loss" },
-  ): Tensor;
-  runWithHooks(input: ModelInput, options: RunWithHooksOptions): ForwardOutput;
-  runWithHooks(input: ModelInput, options: RunWithHooksOptions): ForwardOutput {
+  runWithHooks<O extends RunWithHooksOptions>(input: ModelInput, options: O): OutputOf<O> {
     const { fwdHooks = [], bwdHooks = [], resetHooksEnd, clearContexts, ...forward } = options;
     using _hooks = this.hooks({ fwdHooks, bwdHooks, resetHooksEnd, clearContexts });
     const selectors = [...fwdHooks, ...bwdHooks].map(([selector]) => selector);
-    return this.#execution.execute(input, forward, { selectors });
+    return this.#execution.execute(input, forward, { selectors }) as OutputOf<O>;
   }
 
   /** Drops every recorded run that waits for a backward pass. */

@@ -49,3 +49,14 @@ export type ForwardOutput = Tensor | LogitsAndLoss | null;
 
 /** Logits and loss, as a pair and by name. */
 export type LogitsAndLoss = [logits: Tensor, loss: Tensor] & { logits: Tensor; loss: Tensor };
+
+/** What a return type stands for. */
+export type OutputOfType<R> = [R] extends ["logits" | "loss" | undefined] ? Tensor
+  : [R] extends [null] ? null
+  : [R] extends ["both"] ? LogitsAndLoss
+  : ForwardOutput;
+
+/** What a forward pass gives under these options: a tensor unless `returnType` says otherwise. */
+export type OutputOf<O> = O extends { stopAtLayer: number } ? Tensor
+  : O extends { returnType?: infer R } ? OutputOfType<"returnType" extends keyof O ? R : "logits">
+  : Tensor;

@@ -30,6 +30,8 @@ const KEPT =
 export interface Standing {
   /** The base run that it stands on. */
   readonly base?: BaseRun;
+  /** Whether the base run was made for this run's sake. */
+  readonly isFresh?: boolean;
   /** The base run that it becomes, once it is through. */
   readonly made?: BaseRun;
   readonly record?: RunOptions["record"];
@@ -130,18 +132,18 @@ export class Resume implements Disposable {
     }
     base.uses++;
     this.#base = base;
-    return { base };
+    return { base, isFresh: true };
   }
 
-  /** Runs what may become the base run: if it fails, nothing of it stays. */
-  taking<R>({ made }: Standing, body: () => R): R {
-    if (!made) return body();
+  /** Runs what may become the base run: if it fails, no base run stays that wasn't there before. */
+  taking<R>({ made, isFresh }: Standing, body: () => R): R {
     try {
       const result = body();
-      this.#base = made;
+      this.#base = made ?? this.#base;
       return result;
     } catch (error) {
-      made[Symbol.dispose]();
+      made?.[Symbol.dispose]();
+      if (isFresh) this[Symbol.dispose]();
       throw error;
     }
   }

@@ -8,18 +8,20 @@ import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, HookError, ShapeError } from "../core/errors.ts";
 import { currentScope } from "../core/scope.ts";
 import { handleOf, lentTensor, Tensor } from "../core/tensor.ts";
-import { HookPoint } from "../hooks/hook_point.ts";
+import { bindPoint, HookPoint } from "../hooks/hook_point.ts";
 import { HookRegistry } from "../hooks/hook_registry.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
 import { describeShape, type PointInfo } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import { atExcluded } from "../sae/autoencode.ts";
-import { HookedSAE } from "../sae/hooked_sae.ts";
+import { HookedSAE, spliceSae, weightsOf } from "../sae/hooked_sae.ts";
 import type { ErrorGrad, Splice, SpliceContext } from "./splice.ts";
 
 /** Anything that can be spliced in: it says where, and turns a value into another of its shape. */
 export interface SpliceableModule {
+  /** Where it reads, and where it writes if that is elsewhere. */
   readonly cfg: { readonly hookName: string; readonly hookNameOut?: string };
+  /** Turns the value at the point into another of its shape. */
   forward(x: Tensor): Tensor;
 }
 
@@ -56,7 +58,7 @@ function withVisitor<R>(
   if (!(module instanceof HookedModule)) return body();
   const points = [...module.hookDict.values()];
   const registry = new HookRegistry();
-  for (const point of points) point.bind(registry, (at, value) => visit(at.name, value));
+  for (const point of points) bindPoint(point, registry, (at, value) => visit(at.name, value));
   try {
     return body();
   } finally {
@@ -148,7 +150,7 @@ const identities = new WeakMap<object, number>();
 let lastIdentity = 0;
 
 function identityOf(module: SpliceableModule): number {
-  const key = module instanceof HookedSAE ? module.weightsIdentity : module;
+  const key = module instanceof HookedSAE ? weightsOf(module) : module;
   let identity = identities.get(key);
   if (identity === undefined) identities.set(key, identity = ++lastIdentity);
   return identity;
@@ -195,7 +197,7 @@ export function attach(
       }
       const { tap, excluded } = context;
       const mode = { useErrorTerm, errorGrad, excluded };
-      return module.splice(tap, hookNameOut, input, original, mode);
+      return spliceSae(module, tap, hookNameOut, input, original, mode);
     },
   };
   return splice;

@@ -9,11 +9,15 @@ import type { ParameterStore } from "../weights/parameter_store.ts";
 
 /** A block's parameters, read when somebody looks. */
 export interface BlockView {
+  /** Attention: `W_Q` [head, dModel, dHead] … `W_O` [head, dHead, dModel], `b_Q` [head, dHead] … `b_O` [dModel]. */
   readonly attn: Readonly<
     Record<"W_Q" | "W_K" | "W_V" | "W_O" | "b_Q" | "b_K" | "b_V" | "b_O", Tensor>
   >;
+  /** The MLP: `W_in` [dModel, dMlp], `b_in` [dMlp], `W_out` [dMlp, dModel], `b_out` [dModel]. */
   readonly mlp: Readonly<Record<"W_in" | "W_out" | "b_in" | "b_out", Tensor>>;
+  /** The norm before attention, where it isn't folded: `w` and `b`, [dModel]. */
   readonly ln1: Readonly<Record<"w" | "b", Tensor>>;
+  /** The norm before the MLP, where it isn't folded: `w` and `b`, [dModel]. */
   readonly ln2: Readonly<Record<"w" | "b", Tensor>>;
 }
 

@@ -50,7 +50,15 @@ Deno.test("memoryUsage() counts recordings until their backward pass", () => {
 });
 
 Deno.test("memoryUsage() counts the weights of models and SAEs until they are disposed", () => {
-  const cfg = { nLayers: 1, dModel: 8, dHead: 4, nHeads: 2, nCtx: 4, dVocab: 8, actFn: "relu" } as const;
+  const cfg = {
+    nLayers: 1,
+    dModel: 8,
+    dHead: 4,
+    nHeads: 2,
+    nCtx: 4,
+    dVocab: 8,
+    actFn: "relu",
+  } as const;
   using model = new HookedTransformer(cfg);
   const ofModel = memoryUsage().weightBytes;
   using sae = new HookedSAE({ dIn: 8, dSae: 32, hookName: "blocks.0.hook_resid_pre" });

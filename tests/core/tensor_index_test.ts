@@ -88,7 +88,10 @@ Deno.test("at() refuses indices outside their axis", () => {
   const refused = (index: Index[], message: string) =>
     assertError(() => CUBE.at(...index), RangeError, message);
   refused([2], "Index 2 is outside axis 0 of length 2: expected an integer from -2 to 1.");
-  refused([0, [0, -4]], "Index -4 is outside axis 1 of length 3: expected an integer from -3 to 2.");
+  refused(
+    [0, [0, -4]],
+    "Index -4 is outside axis 1 of length 3: expected an integer from -3 to 2.",
+  );
   refused([1.5], "Index 1.5 is outside axis 0 of length 2: expected an integer from -2 to 1.");
   refused([NaN], "Index NaN is outside axis 0 of length 2: expected an integer from -2 to 1.");
 });

@@ -80,7 +80,9 @@ Deno.test("Tensor.transpose() and permute() refuse axes that aren't there", () =
     assertError(
       () => CUBE.permute(...order),
       ShapeError,
-      `Cannot permute [2, 3, 4] to the axes [${order.join(", ")}]: each of its 3 axes was wanted once`,
+      `Cannot permute [2, 3, 4] to the axes [${
+        order.join(", ")
+      }]: each of its 3 axes was wanted once`,
     );
   wrongOrder(0, 0, 1);
   wrongOrder(0, 1);

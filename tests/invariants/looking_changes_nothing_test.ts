@@ -1,7 +1,7 @@
 // Invariant 1: whoever looks at a point changes no bit of the logits, nor does an edit that gives back what came; every listed point
 // fires, and an edit there moves the logits.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert } from "@std/assert";
 import { type HookedSAETransformer, Tensor } from "../../mod.ts";
 import { assertSameBits, differs, tinyModel, tinySae, TOKENS } from "../session/_models.ts";
 
@@ -25,14 +25,6 @@ const SETTINGS: readonly [string, (model: HookedSAETransformer) => void][] = [
   ["a model with all switches on", switchAllOn],
 ];
 
-/** The points whose edits can't move the logits, and why. */
-function whyIdle(model: HookedSAETransformer, name: string): string | undefined {
-  if (name.endsWith(".hook_attn_in") && model.cfg.useSplitQkvInput) {
-    return "TransformerLens: the split inputs are copies of the residual stream itself";
-  }
-  return undefined;
-}
-
 /** The points of a run: an SAE's error node is one only with the error term. */
 function firingPoints(model: HookedSAETransformer, hasErrorTerm: boolean): string[] {
   return [...model.hookDict.keys()].filter((name) =>
@@ -52,7 +44,11 @@ for (const keepBase of [false, true]) {
       const model = tinyModel();
       prepare(model);
       model.keepBase = keepBase;
-      return { model, clean: model.forward(TOKENS).clone(), names: firingPoints(model, hasErrorTerm) };
+      return {
+        model,
+        clean: model.forward(TOKENS).clone(),
+        names: firingPoints(model, hasErrorTerm),
+      };
     };
 
     Deno.test(`looking at any point of ${where} leaves the logits' bits`, () => {
@@ -72,13 +68,11 @@ for (const keepBase of [false, true]) {
         assertSameBits(watched, clean, `watching ${name}`);
         model.releaseTapes();
       }
-      const [all, cache] = model.runWithCache(TOKENS);
+      const [all] = model.runWithCache(TOKENS);
       assertSameBits(all, clean, "caching all");
-      const reached = names.filter((name) => cache.has(name));
       const watchedAll = model.forward(TOKENS, { watch: [() => true] });
       assertSameBits(watchedAll, clean, "watching all");
       model.releaseTapes();
-      assert(reached.length > 30);
     });
 
     Deno.test(`an identity edit at any point of ${where} is a bit-exact no-op`, () => {
@@ -104,8 +98,7 @@ for (const keepBase of [false, true]) {
       using _model = model;
       for (const name of names) {
         const logits = model.runWithHooks(TOKENS, { fwdHooks: [[name, withNoise]] });
-        const why = whyIdle(model, name);
-        assertEquals(differs(logits, clean), why === undefined, `${name}: ${why}`);
+        assert(differs(logits, clean), name);
       }
     });
 
@@ -125,3 +118,13 @@ for (const keepBase of [false, true]) {
     });
   }
 }
+
+Deno.test("looking at the split inputs leaves the bits of a run that edits their common one", () => {
+  using model = tinyModel();
+  switchAllOn(model);
+  const edit = { fwdHooks: [["blocks.1.hook_attn_in", withNoise]] } as const;
+  const edited = model.runWithHooks(TOKENS, edit).clone();
+  using _hooks = model.hooks(edit);
+  const [logits] = model.runWithCache(TOKENS);
+  assertSameBits(logits, edited);
+});

@@ -37,7 +37,10 @@ export function tinyModel(changes: Partial<ConfigInput> = {}): HookedSAETransfor
 export const TOKENS = [[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]];
 
 /** An SAE for a point of the tiny model; `hook_z` is read with its heads joined. */
-export function tinySae(hookName: string, options: { seed?: number; dSae?: number } = {}): HookedSAE {
+export function tinySae(
+  hookName: string,
+  options: { seed?: number; dSae?: number } = {},
+): HookedSAE {
   const { seed = 1, dSae = 40 } = options;
   return new HookedSAE({
     dIn: 16,
