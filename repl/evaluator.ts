@@ -16,11 +16,23 @@ export class UnfinishedError extends SyntaxError {
   override name = "UnfinishedError";
 }
 
-/** Removes types; text that is no whole program stays as it is, for V8 to say what is wrong with it. */
+/** Whether more brackets open than close, with strings and comments left out. */
+function hasOpenBrackets(code: string): boolean {
+  const bare = code.replace(/\/\/.*|\/\*[^]*?\*\/|(["'`])(?:\\[^]|(?!\1)[^])*\1/g, "");
+  const count = (brackets: RegExp) => bare.match(brackets)?.length ?? 0;
+  return count(/[([{]/g) > count(/[)\]}]/g);
+}
+
+/**
+ * Removes types. Text that is no whole program stays as it is, for V8 to say what is wrong with it.
+ *
+ * @throws {UnfinishedError} If the text has brackets that are still open: V8 would stumble over types before them.
+ */
 function withoutTypes(code: string): string {
   try {
     return stripTypeScriptTypes(code);
-  } catch {
+  } catch (cause) {
+    if (hasOpenBrackets(code)) throw new UnfinishedError("Unexpected end of input", { cause });
     return code;
   }
 }

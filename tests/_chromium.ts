@@ -1,5 +1,4 @@
-import { chromium } from "npm:playwright-core@1.65.1";
-import { CHROMIUM_FLAGS, findChromium } from "../src/plot/chromium.ts";
+import { findChromium } from "../src/plot/chromium.ts";
 
 /** What a page looked like once its figures were drawn. */
 export interface OpenedPage {
@@ -13,8 +12,6 @@ export interface OpenedPage {
   overflow: number;
   /** How many colours each figure's picture has; an empty place has one. */
   coloursPerFigure: number[];
-  /** A picture of the whole page. */
-  png: Uint8Array;
 }
 
 /** How a page is opened. */
@@ -29,16 +26,23 @@ export const noChromium: string | undefined = await findChromium() === undefined
   ? "no Chromium in the usual places or in CHROMIUM_PATH"
   : undefined;
 
-/** A script that counts the colours of a .png, given as base64. */
-const COUNT_COLOURS = `async (base64) => {
-  const image = new Image();
-  image.src = "data:image/png;base64," + base64;
-  await image.decode();
-  const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
-  context.drawImage(image, 0, 0);
-  const pixels = context.getImageData(0, 0, image.width, image.height).data;
-  return new Set(new Uint32Array(pixels.buffer)).size;
-}`;
+/**
+ * Runs a program that drives a Chromium. It gets every permission, which tests themselves don't have: playwright looks around in
+ * `/proc` when it is loaded, and Deno asks for all of them there.
+ *
+ * @param program A module of the tests.
+ * @param args What it is told.
+ * @returns What it prints.
+ * @throws {Error} If it fails, with what it says.
+ */
+export async function runWithChromium(program: URL, args: readonly string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "-A", program.href, ...args],
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(`${program.pathname} failed:\n${decoder.decode(stderr)}`);
+  return decoder.decode(stdout);
+}
 
 /**
  * Opens a local page in a Chromium and waits until its figures are drawn.
@@ -46,42 +50,7 @@ const COUNT_COLOURS = `async (base64) => {
  * @param path Where the page is.
  * @param options Window and colour scheme.
  */
-export async function openPage(path: string | URL, options: OpenOptions = {}): Promise<OpenedPage> {
-  const { width = 1000, colorScheme = "light" } = options;
-  const address = new URL(path, `file://${Deno.cwd()}/`).href;
-  await using browser = await chromium.launch({
-    executablePath: await findChromium(),
-    args: CHROMIUM_FLAGS,
-  });
-  const page = await browser.newPage({ viewport: { width, height: 800 }, colorScheme });
-  const consoleErrors: string[] = [];
-  const requests: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() === "error") consoleErrors.push(message.text());
-  });
-  page.on("pageerror", (error) => consoleErrors.push(String(error)));
-  page.on("request", (request) => requests.push(request.url()));
-  const isDone = "document.documentElement.dataset.done === 'true'";
-  await page.goto(address);
-  await page.waitForFunction(isDone);
-  // A window as high as the page, from the start: a resize after drawing would draw once more.
-  const pageHeight = await page.evaluate<number>("document.documentElement.scrollHeight");
-  await page.setViewportSize({ width, height: pageHeight });
-  await page.reload();
-  await page.waitForFunction(isDone);
-  const coloursPerFigure: number[] = [];
-  for (const place of await page.locator(".plot").all()) {
-    const base64 = (await place.screenshot()).toString("base64");
-    coloursPerFigure.push(await page.evaluate<number>(`(${COUNT_COLOURS})("${base64}")`));
-  }
-  return {
-    figuresDrawn: await page.evaluate<string>("document.documentElement.dataset.figures"),
-    consoleErrors: [...new Set(consoleErrors)],
-    requests: requests.filter((url) => url !== address && !url.startsWith("data:")),
-    overflow: await page.evaluate<number>(
-      "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-    ),
-    coloursPerFigure,
-    png: await page.screenshot(),
-  };
+export async function openPage(path: string, options: OpenOptions = {}): Promise<OpenedPage> {
+  const program = new URL("./_open_page.ts", import.meta.url);
+  return JSON.parse(await runWithChromium(program, [path, JSON.stringify(options)]));
 }

@@ -270,3 +270,23 @@ export function resolveIndex(parts: readonly IndexPart[], shape: readonly number
   }
   return { encoded: encode(selectors), shape: regionShape(selectors, shape), isFlat: false };
 }
+
+/**
+ * The places that an index chooses in the flattened tensor, in the region's order.
+ *
+ * @throws {ShapeError} If the index doesn't fit the shape.
+ */
+export function flatIndices(
+  parts: readonly IndexPart[],
+  shape: readonly number[],
+): { indices: number[]; shape: number[] } {
+  const selectors = selectorsOf(parts, shape);
+  const { shape: region, isFlat, encoded } = resolveIndex(parts, shape);
+  if (isFlat) return { indices: Array.from(encoded.subarray(2)), shape: region };
+  const indices = selectors.reduce<number[]>((so, selector, axis) => {
+    const stride = sizeOf(shape.slice(axis + 1));
+    const along = indicesOf(selector, shape[axis]);
+    return so.flatMap((offset) => along.map((i) => offset + i * stride));
+  }, [0]);
+  return { indices, shape: region };
+}

@@ -35,6 +35,16 @@ export interface LazyValue {
   at(index: readonly Index[]): Tensor | undefined;
 }
 
+/** A lent value of which nobody has copied the whole yet. */
+export interface RowBacking {
+  /** All of it, in a handle of its own. */
+  whole(): Handle;
+  /** What an index selects, where that needs less than the whole. */
+  at(parts: readonly IndexPart[]): Tensor | undefined;
+  /** Writes a region, where that needs less than the whole; says whether it did. */
+  set(parts: readonly IndexPart[], value: Tensor): boolean;
+}
+
 const BINARY = { add: 0, sub: 1, mul: 2, div: 3, pow: 4 } as const;
 const SCALAR = { add: 0, mul: 1, div: 2, pow: 3 } as const;
 const UNARY = { neg: 0, abs: 1, sqrt: 2, log: 3 } as const;
@@ -101,6 +111,10 @@ function typedDtype(value: ArrayBufferView): Dtype {
 export let ownedTensor: (data: TypedArray, shape: readonly number[]) => Tensor;
 /** Makes the tensor that a hook is lent: a handle, for as long as its scope lives. */
 export let lentTensor: (handle: Handle, scope: Scope) => Tensor;
+/** Makes the tensor that a hook is lent of a value whose rows are copied when they are touched. */
+export let lentRowsTensor: (shape: readonly number[], scope: Scope, rows: RowBacking) => Tensor;
+/** What a lent tensor stands on, while nobody has copied the whole. */
+export let rowBackingOf: (tensor: Tensor) => RowBacking | undefined;
 /** Makes an ordinary tensor of a value in the core, with its place on the tape. */
 export let tensorOf: (handle: Handle) => Tensor;
 /** Makes a float32 tensor whose elements are computed when they are read. */
@@ -143,6 +157,7 @@ export class Tensor {
   #node = 0;
   #requiresGrad = false;
   #lazy: LazyValue | undefined;
+  #rows: RowBacking | undefined;
 
   private constructor(shape: readonly number[], dtype: Dtype) {
     this.shape = shape;
@@ -689,7 +704,10 @@ export class Tensor {
   at(...index: Index[]): Tensor {
     const fromLazy = this.#lazy?.at(index);
     if (fromLazy) return fromLazy;
-    const { encoded, shape, isFlat } = resolveIndex(index.map(indexPart), this.shape);
+    const parts = index.map(indexPart);
+    const fromRows = this.#isLent() ? this.#rows?.at(parts) : undefined;
+    if (fromRows) return fromRows;
+    const { encoded, shape, isFlat } = resolveIndex(parts, this.shape);
     return apply([this], (a) => {
       const source = isFlat ? core().reshape(a, new Uint32Array([this.size])) : a;
       return core().reshape(core().index(source, encoded), new Uint32Array(shape));
@@ -729,7 +747,8 @@ export class Tensor {
   // --- where the elements are ---
 
   #isLent(): boolean {
-    return this.#handle !== 0 && this.#scope !== undefined && this.#scope.alive;
+    const isThere = this.#handle !== 0 || this.#rows !== undefined;
+    return isThere && this.#scope !== undefined && this.#scope.alive;
   }
 
   /** The elements themselves: not to be written. */
@@ -743,12 +762,16 @@ export class Tensor {
       return this.#data;
     }
     if (!this.#isLent()) throw borrowedError(this);
-    return copyOut(this.#handle, this.dtype, this.size);
+    return copyOut(this.#handleIn(), this.dtype, this.size);
   }
 
   /** The value's handle in the current scope, copied in if it isn't there. */
   #handleIn(): Handle {
-    if (this.#isLent()) return this.#handle;
+    if (this.#isLent()) {
+      if (this.#rows) this.#handle = this.#rows.whole();
+      this.#rows = undefined;
+      return this.#handle;
+    }
     let handle = copyIn(this.#elements(), this.shape, this.dtype);
     if (this.#requiresGrad && !(this.#node && core().is_recorded(this.#node))) {
       handle = core().watch(handle);
@@ -791,6 +814,13 @@ export class Tensor {
       tensor.#scope = scope;
       return tensor;
     };
+    lentRowsTensor = (shape, scope, rows) => {
+      const tensor = new Tensor(Object.freeze([...shape]), "float32");
+      tensor.#rows = rows;
+      tensor.#scope = scope;
+      return tensor;
+    };
+    rowBackingOf = (tensor) => (tensor.#isLent() ? tensor.#rows : undefined);
     tensorOf = (handle) => {
       const tensor = new Tensor(Object.freeze(shapeOf(handle)), DTYPES[core().dtype_of(handle)]);
       tensor.#adopt(handle);

@@ -5,7 +5,7 @@
  */
 
 import { ShapeError } from "../core/errors.ts";
-import { Tensor } from "../core/tensor.ts";
+import type { Tensor } from "../core/tensor.ts";
 
 /**
  * The mean negative log-probability of each next token (TransformerLens `lm_cross_entropy_loss`).

@@ -9,13 +9,22 @@ import { HookError, ShapeError } from "../core/errors.ts";
 import { onGradient } from "../core/gradients.ts";
 import type { Rows, RowSpace } from "../core/rows.ts";
 import { copyOut, currentScope, type Scope, shapeOf, sizeOf } from "../core/scope.ts";
-import { handleOf, lentTensor, ownedTensor, Tensor, tensorOf } from "../core/tensor.ts";
+import {
+  handleOf,
+  lentRowsTensor,
+  lentTensor,
+  ownedTensor,
+  rowBackingOf,
+  Tensor,
+  tensorOf,
+} from "../core/tensor.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry } from "../hooks/hook_registry.ts";
 import { describeShape, Mode, type PointInfo } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { PointPlan } from "./plan.ts";
 import type { BaseRun } from "./base_run.ts";
+import { LentRows } from "./lent_rows.ts";
 import type { Splice } from "./splice.ts";
 
 /** What a run cost. */
@@ -215,15 +224,41 @@ export class Run implements Tap {
   /** Runs the forward hooks, each on what the one before left, and finds the rows that differ now. */
   #hooked(plan: PointPlan, value: RowValue): RowValue {
     const { active: { point, info }, fwd } = plan;
-    const before = this.#toHooks(plan, this.whole(value));
-    // Hooks edit a handle of their own: the value may have other readers.
-    let tensor = lentTensor(core().share(before), this.#options.scope);
+    const before = this.#lent(plan, value);
+    let tensor = before;
     fwd.forEach((entry, index) => {
       tensor = callHook(entry, index, tensor, point, info.axes);
     });
-    const after = handleOf(tensor);
-    if (core().same_buffer(before, after) && core().node_of(after) === 0) return value;
-    return this.#differing(value.name, this.#fromHooks(plan, after));
+    const rows = rowBackingOf(tensor);
+    if (tensor === before && rows instanceof LentRows) {
+      return this.#differingRows(value, rows.value);
+    }
+    const after = this.#fromHooks(plan, handleOf(tensor));
+    const isSame = value.rows.isAll && core().same_buffer(value.handle, after);
+    return isSame && core().node_of(after) === 0 ? value : this.#differing(value.name, after);
+  }
+
+  /** A value as a hook is lent it. Hooks edit a value of their own: this one may have other readers. */
+  #lent(plan: PointPlan, value: RowValue): Tensor {
+    const { base, scope } = this.#options;
+    const { info } = plan.active;
+    if (!base || value.rows.isAll || isByHead(info)) {
+      return lentTensor(core().share(this.#toHooks(plan, this.whole(value))), scope);
+    }
+    const tail = Array.from(core().shape_of(base.value(value.name)).subarray(1));
+    const { batch, nPos } = this.space;
+    return lentRowsTensor([batch, nPos, ...tail], scope, new LentRows(this, value, tail));
+  }
+
+  /** Of rows that a hook may have written, those that differ from the base run's. */
+  #differingRows(before: RowValue, after: RowValue): RowValue {
+    if (after === before) return before;
+    const { name, rows, handle } = after;
+    const known = this.pick({ name, rows: this.space.none, handle: 0 }, rows);
+    const changed = core().changed_rows(handle, known);
+    if (changed.length === rows.count) return after;
+    const kept = this.space.of(Array.from(changed, (i) => rows.indices[i]));
+    return { name, rows: kept, handle: kept.isEmpty ? 0 : core().take_rows(handle, changed) };
   }
 
   /** The rows of a value in which it differs from the base run's; all of them where gradients flow. */

@@ -47,7 +47,13 @@ function randomSaes(random: Random, { cfg }: HookedSAETransformer, seed: number)
   ] as const;
   return sites.filter(() => random() < 0.35).map((site, i) => {
     const architecture = pick(random, ["standard", "topk", "jumprelu"] as const);
-    const options = { ...site, dSae: 19, architecture, useErrorTerm: random() < 0.5, seed: seed + i };
+    const options = {
+      ...site,
+      dSae: 19,
+      architecture,
+      useErrorTerm: random() < 0.5,
+      seed: seed + i,
+    };
     return new HookedSAE(architecture === "topk" ? { ...options, k: 4 } : options);
   });
 }
@@ -77,7 +83,11 @@ function randomEdit(random: Random): HookFunction {
   };
 }
 
-function randomHooks(random: Random, model: HookedSAETransformer, saes: readonly HookedSAE[]): HookSpec[] {
+function randomHooks(
+  random: Random,
+  model: HookedSAETransformer,
+  saes: readonly HookedSAE[],
+): HookSpec[] {
   using _saes = model.saes(saes);
   // The error node fires with the error term alone; attention's own masked cells are -inf, which some edits turn into NaN.
   const withError = new Set(saes.filter((sae) => sae.useErrorTerm).map((sae) => sae.cfg.hookName));
@@ -85,15 +95,24 @@ function randomHooks(random: Random, model: HookedSAETransformer, saes: readonly
     !name.endsWith("hook_attn_scores") &&
     (!name.endsWith("hook_sae_error") || withError.has(name.replace(".hook_sae_error", "")))
   );
-  return Array.from({ length: below(random, 4) }, (): HookSpec => [pick(random, names), randomEdit(random)]);
+  return Array.from(
+    { length: below(random, 4) },
+    (): HookSpec => [pick(random, names), randomEdit(random)],
+  );
 }
 
 function randomTokens(random: Random): { tokens: Tensor; attentionMask: number[][] | undefined } {
   const [batch, nPos] = [1 + below(random, 4), 2 + below(random, 9)];
-  const tokens = Tensor.from(Int32Array.from({ length: batch * nPos }, () => below(random, 23)), [batch, nPos]);
+  const tokens = Tensor.from(Int32Array.from({ length: batch * nPos }, () => below(random, 23)), [
+    batch,
+    nPos,
+  ]);
   if (random() < 0.7) return { tokens, attentionMask: undefined };
   const pads = Array.from({ length: batch }, () => below(random, nPos));
-  return { tokens, attentionMask: pads.map((n) => Array.from({ length: nPos }, (_, p) => (p < n ? 0 : 1))) };
+  return {
+    tokens,
+    attentionMask: pads.map((n) => Array.from({ length: nPos }, (_, p) => (p < n ? 0 : 1))),
+  };
 }
 
 Deno.test("a resumed run has the bits of a full run, over random models, hooks, splices and masks", () => {
@@ -116,8 +135,14 @@ Deno.test("a resumed run has the bits of a full run, over random models, hooks, 
       const compute = () => {
         using _saes = model.saes(saes);
         using _hooks = model.hooks({ fwdHooks });
-        const [logits, cache] = model.runWithCache(tokens, { attentionMask, namesFilter: observed });
-        return { logits: bits(logits as Tensor), cache: observed.map((name) => bits(cache.get(name))) };
+        const [logits, cache] = model.runWithCache(tokens, {
+          attentionMask,
+          namesFilter: observed,
+        });
+        return {
+          logits: bits(logits as Tensor),
+          cache: observed.map((name) => bits(cache.get(name))),
+        };
       };
       model.keepBase = true;
       const fast = compute();
@@ -141,7 +166,11 @@ Deno.test("a watched run on a base run has the gradients' bits of a full run", (
     using model = randomModel(random, round);
     const saes = randomSaes(random, model, 100 * round);
     const { tokens, attentionMask } = randomTokens(random);
-    const point = pick(random, ["blocks.1.attn.hook_z", "blocks.1.hook_resid_mid", "blocks.2.mlp.hook_pre"]);
+    const point = pick(random, [
+      "blocks.1.attn.hook_z",
+      "blocks.1.hook_resid_mid",
+      "blocks.2.mlp.hook_pre",
+    ]);
     const fwdHooks = randomHooks(random, model, saes);
     const compute = () => {
       let gradient: Tensor | undefined;
@@ -168,7 +197,9 @@ Deno.test("a run computes the rows that its hook changed, and nothing when it ch
   const tokens = Tensor.from([[1, 2, 3, 4], [5, 6, 7, 8]], undefined, "int32");
   model.forward(tokens);
   assertEquals(model.ran.resumedFrom, null);
-  model.runWithHooks(tokens, { fwdHooks: [["blocks.1.hook_mlp_out", (act) => act.set([1, 2], 0)]] });
+  model.runWithHooks(tokens, {
+    fwdHooks: [["blocks.1.hook_mlp_out", (act) => act.set([1, 2], 0)]],
+  });
   assertEquals(model.ran.stages, ["2.attn_in", "2.attn_out", "2.mlp_in", "2.mlp_out", "unembed"]);
   assertEquals(model.ran.rows, 1 + 4 * 2);
   assertEquals(model.ran.resumedFrom, "2.attn_in");

@@ -31,7 +31,11 @@ function texts(batch: number, nPos: number): number[][] {
 }
 
 /** Every value of a run that has a row for each position: those by query and key are compared at the keys that are there. */
-function values(model: HookedSAETransformer, tokens: number[][], mask?: number[][]): Map<string, Tensor> {
+function values(
+  model: HookedSAETransformer,
+  tokens: number[][],
+  mask?: number[][],
+): Map<string, Tensor> {
   const [logits, cache] = model.runWithCache(tokens, { attentionMask: mask });
   const byKey = /attn_scores|pattern/;
   const rows = [...cache].filter(([name]) => !byKey.test(name));

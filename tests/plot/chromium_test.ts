@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { bar, imshow, line, scatter } from "../../src/plot/express.ts";
 import { htmlPage } from "../../src/plot/html.ts";
-import { noChromium, openPage } from "../_chromium.ts";
+import { noChromium, openPage, runWithChromium } from "../_chromium.ts";
 
 const ignore = noChromium !== undefined;
 const reason = ignore ? ` (left out: ${noChromium})` : "";
@@ -84,11 +84,10 @@ Deno.test({
   fn: async () => {
     const folder = await Deno.makeTempDir();
     try {
-      const figure = imshow(waves(3, 4), { title: "Waves" });
-      await figure.save(`${folder}/plot.svg`);
+      const program = new URL("./_save_figure.ts", import.meta.url);
+      await runWithChromium(program, [`${folder}/plot.svg`, `${folder}/plot.png`]);
       const svg = await Deno.readTextFile(`${folder}/plot.svg`);
       assert(svg.startsWith("<svg") && svg.includes("Waves"), svg.slice(0, 200));
-      await figure.save(`${folder}/plot.png`, { width: 300, height: 200, scale: 1 });
       const view = new DataView((await Deno.readFile(`${folder}/plot.png`)).buffer);
       // Width and height stand at bytes 16 and 20 of a .png.
       assertEquals([view.getUint32(16), view.getUint32(20)], [300, 200]);

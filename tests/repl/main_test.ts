@@ -61,7 +61,7 @@ Deno.test("repl runs TypeScript with top-level await over several lines, and goe
     "splicer> [ 42 ]",
     "splicer> { sum: 3 }",
     "splicer> 2",
-    "splicer> Uncaught 'no'",
+    'splicer> Uncaught "no"',
     "splicer> Uncaught SyntaxError: Unexpected token '*'",
     "splicer> null",
     "splicer> undefined",

@@ -22,10 +22,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Shape(message) | Error::Index(message) | Error::Tape(message) => f.write_str(message),
-            Error::Memory { wanted, live, limit } => write!(
-                f,
-                "{wanted} more bytes are wanted, {live} are in use and the budget is {limit}"
-            ),
+            Error::Memory { wanted, live, limit } => {
+                write!(f, "{wanted} more bytes are wanted, {live} are in use and the budget is {limit}")
+            }
             Error::StaleHandle => f.write_str("the value's run has ended"),
         }
     }

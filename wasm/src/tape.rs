@@ -218,11 +218,7 @@ impl<T: Kernels> Tape<T> {
     /// Bytes of values that only the tape may be keeping alive (shared ones are counted once per use).
     pub fn bytes(&self) -> usize {
         let bytes = |tensor: &Tensor<T>| tensor.len() * size_of::<T>();
-        self.nodes
-            .values()
-            .flat_map(|node| node.inputs.iter().flatten().chain(node.output.as_ref()))
-            .map(bytes)
-            .sum()
+        self.nodes.values().flat_map(|node| node.inputs.iter().flatten().chain(node.output.as_ref())).map(bytes).sum()
     }
 
     // --- the walk back ---

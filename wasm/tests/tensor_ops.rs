@@ -33,17 +33,11 @@ fn bools(shape: &[usize], values: &[u8]) -> Tensor<f32> {
 /// Floats without pattern or symmetry, the same every time.
 fn wavy(shape: &[usize]) -> Tensor<f32> {
     let n = shape.iter().product::<usize>();
-    floats(
-        shape,
-        &(0..n).map(|i| (i as f32 * 1.7 + 0.3).sin() * 2.0).collect::<Vec<_>>(),
-    )
+    floats(shape, &(0..n).map(|i| (i as f32 * 1.7 + 0.3).sin() * 2.0).collect::<Vec<_>>())
 }
 
 fn count(shape: &[usize]) -> Tensor<f32> {
-    floats(
-        shape,
-        &(0..shape.iter().product()).map(|i: usize| i as f32).collect::<Vec<_>>(),
-    )
+    floats(shape, &(0..shape.iter().product()).map(|i: usize| i as f32).collect::<Vec<_>>())
 }
 
 fn run(op: impl Op<f32>, inputs: &[&Tensor<f32>]) -> Tensor<f32> {
@@ -120,11 +114,7 @@ fn arithmetic_keeps_integers_and_promotes_to_floats() {
     assert_ints(&run(Binary::Add, &[&i, &i]), &[2], &[14, -4]);
     assert_ints(&run(Binary::Sub, &[&i, &b]), &[2], &[6, -2]);
     assert_ints(&run(Binary::Mul, &[&b, &b]), &[2], &[1, 0]);
-    assert_ints(
-        &run(Binary::Add, &[&ints(&[], &[i32::MAX]), &ints(&[], &[1])]),
-        &[],
-        &[i32::MIN],
-    );
+    assert_ints(&run(Binary::Add, &[&ints(&[], &[i32::MAX]), &ints(&[], &[1])]), &[], &[i32::MIN]);
     assert_floats(&run(Binary::Mul, &[&i, &f]), &[2], &[3.5, -8.0]);
     assert_floats(&run(Binary::Mul, &[&f, &b]), &[2], &[0.5, 0.0]);
     assert_floats(&run(Binary::Div, &[&i, &i]), &[2], &[1.0, 1.0]);
@@ -135,17 +125,7 @@ fn arithmetic_keeps_integers_and_promotes_to_floats() {
     assert_floats(&run(WithScalar::Div(2.0), &[&i]), &[2], &[3.5, -1.0]);
     assert_ints(&run(Unary::Neg, &[&i]), &[2], &[-7, 2]);
     assert_ints(&run(Unary::Abs, &[&i]), &[2], &[7, 2]);
-    assert_ints(
-        &run(
-            Clamp {
-                min: -1.0,
-                max: f64::INFINITY,
-            },
-            &[&i],
-        ),
-        &[2],
-        &[7, -1],
-    );
+    assert_ints(&run(Clamp { min: -1.0, max: f64::INFINITY }, &[&i]), &[2], &[7, -1]);
     assert_floats(&run(Clamp { min: -1.5, max: 6.5 }, &[&i]), &[2], &[6.5, -1.5]);
 }
 
@@ -157,22 +137,10 @@ fn unary_functions_are_those_of_the_scalars() {
     assert_floats(&run(Unary::Neg, &[&x]), &[2, 2], &[-0.25, -1.0, -4.0, -9.0]);
     assert_floats(&run(WithScalar::Pow(2.0), &[&x]), &[2, 2], &[0.0625, 1.0, 16.0, 81.0]);
     assert_floats(&run(WithScalar::Pow(0.5), &[&x]), &[2, 2], &[0.5, 1.0, 2.0, 3.0]);
-    assert_floats(
-        &run(WithScalar::Pow(-1.0), &[&x]),
-        &[2, 2],
-        &[4.0, 1.0, 0.25, 1.0 / 9.0],
-    );
+    assert_floats(&run(WithScalar::Pow(-1.0), &[&x]), &[2, 2], &[4.0, 1.0, 0.25, 1.0 / 9.0]);
     assert_floats(&run(WithScalar::Pow(1.5), &[&x]), &[2, 2], &[0.125, 1.0, 8.0, 27.0]);
-    assert_floats(
-        &run(Activate(Activation::Relu), &[&floats(&[3], &[-1.0, 0.0, 2.0])]),
-        &[3],
-        &[0.0, 0.0, 2.0],
-    );
-    assert_floats(
-        &run(Activate(Activation::Relu), &[&ints(&[2], &[-3, 3])]),
-        &[2],
-        &[0.0, 3.0],
-    );
+    assert_floats(&run(Activate(Activation::Relu), &[&floats(&[3], &[-1.0, 0.0, 2.0])]), &[3], &[0.0, 0.0, 2.0]);
+    assert_floats(&run(Activate(Activation::Relu), &[&ints(&[2], &[-3, 3])]), &[2], &[0.0, 3.0]);
 }
 
 #[test]
@@ -182,11 +150,7 @@ fn clamp_keeps_nan_and_lets_the_upper_bound_win() {
     let kept = kept.floats().unwrap();
     assert!(kept[0].is_nan());
     assert_eq!(kept[1..], [-1.0, 0.5, 1.0]);
-    assert_floats(
-        &run(Clamp { min: 2.0, max: 1.0 }, &[&floats(&[2], &[0.0, 5.0])]),
-        &[2],
-        &[1.0, 1.0],
-    );
+    assert_floats(&run(Clamp { min: 2.0, max: 1.0 }, &[&floats(&[2], &[0.0, 5.0])]), &[2], &[1.0, 1.0]);
 }
 
 #[test]
@@ -224,39 +188,20 @@ fn comparisons_and_logic_give_masks() {
 fn where_broadcasts_and_promotes() {
     let mask = bools(&[2, 1], &[1, 0]);
     let (a, b) = (floats(&[3], &[1.0, 2.0, 3.0]), floats(&[], &[-1.0]));
-    assert_floats(
-        &run(Where, &[&mask, &a, &b]),
-        &[2, 3],
-        &[1.0, 2.0, 3.0, -1.0, -1.0, -1.0],
-    );
-    assert_ints(
-        &run(Where, &[&mask, &ints(&[], &[5]), &ints(&[], &[6])]),
-        &[2, 1],
-        &[5, 6],
-    );
-    assert_bools(
-        &run(Where, &[&mask, &bools(&[], &[0]), &bools(&[], &[1])]),
-        &[2, 1],
-        &[0, 1],
-    );
+    assert_floats(&run(Where, &[&mask, &a, &b]), &[2, 3], &[1.0, 2.0, 3.0, -1.0, -1.0, -1.0]);
+    assert_ints(&run(Where, &[&mask, &ints(&[], &[5]), &ints(&[], &[6])]), &[2, 1], &[5, 6]);
+    assert_bools(&run(Where, &[&mask, &bools(&[], &[0]), &bools(&[], &[1])]), &[2, 1], &[0, 1]);
     assert_floats(&run(Where, &[&mask, &ints(&[], &[5]), &b]), &[2, 1], &[5.0, -1.0]);
 }
 
 fn over(axes: &[usize], keepdim: bool) -> Over {
-    Over {
-        axes: axes.to_vec(),
-        keepdim,
-    }
+    Over { axes: axes.to_vec(), keepdim }
 }
 
 #[test]
 fn reductions_go_over_their_axes() {
     let x = count(&[2, 3, 4]);
-    assert_floats(
-        &run(Sum(over(&[2], false)), &[&x]),
-        &[2, 3],
-        &[6.0, 22.0, 38.0, 54.0, 70.0, 86.0],
-    );
+    assert_floats(&run(Sum(over(&[2], false)), &[&x]), &[2, 3], &[6.0, 22.0, 38.0, 54.0, 70.0, 86.0]);
     assert_floats(
         &run(Sum(over(&[0], true)), &[&x]),
         &[1, 3, 4],
@@ -264,20 +209,12 @@ fn reductions_go_over_their_axes() {
     );
     assert_floats(&run(Sum(over(&[0, 2], false)), &[&x]), &[3], &[60.0, 92.0, 124.0]);
     assert_floats(&run(Sum(over(&[0, 1, 2], false)), &[&x]), &[], &[276.0]);
-    assert_floats(
-        &run(Mean(over(&[1], false)), &[&x]),
-        &[2, 4],
-        &[4.0, 5.0, 6.0, 7.0, 16.0, 17.0, 18.0, 19.0],
-    );
+    assert_floats(&run(Mean(over(&[1], false)), &[&x]), &[2, 4], &[4.0, 5.0, 6.0, 7.0, 16.0, 17.0, 18.0, 19.0]);
     assert_floats(&run(Mean(over(&[0], false)), &[&ints(&[2], &[1, 2])]), &[], &[1.5]);
     assert_floats(&run(Sum(over(&[1], false)), &[&count(&[2, 0])]), &[2], &[0.0, 0.0]);
     assert!(run(Mean(over(&[0], false)), &[&count(&[0])]).floats().unwrap()[0].is_nan());
     assert_ints(&run(Sum(over(&[0], false)), &[&ints(&[2], &[3, -5])]), &[], &[-2]);
-    assert_ints(
-        &run(Sum(over(&[1], false)), &[&bools(&[2, 2], &[1, 1, 0, 1])]),
-        &[2],
-        &[2, 1],
-    );
+    assert_ints(&run(Sum(over(&[1], false)), &[&bools(&[2, 2], &[1, 1, 0, 1])]), &[2], &[2, 1]);
     let mask = bools(&[2, 2], &[1, 0, 1, 1]);
     assert_bools(&run(Quantifier::All(over(&[1], false)), &[&mask]), &[2], &[0, 1]);
     assert_bools(&run(Quantifier::All(over(&[0], true)), &[&mask]), &[1, 2], &[1, 0]);
@@ -312,11 +249,7 @@ fn permute_puts_axes_in_order() {
         }
         assert_floats(&run(Permute(order.to_vec()), &[&x]), &shape, &expected);
     }
-    assert_ints(
-        &run(Permute(vec![1, 0]), &[&ints(&[2, 2], &[1, 2, 3, 4])]),
-        &[2, 2],
-        &[1, 3, 2, 4],
-    );
+    assert_ints(&run(Permute(vec![1, 0]), &[&ints(&[2, 2], &[1, 2, 3, 4])]), &[2, 2], &[1, 3, 2, 4]);
 }
 
 #[test]
@@ -330,42 +263,18 @@ fn reshape_shares_the_elements() {
 #[test]
 fn expand_stretches() {
     let x = floats(&[2, 1], &[1.0, 2.0]);
-    assert_floats(
-        &run(Expand(vec![2, 2, 3]), &[&x]),
-        &[2, 2, 3],
-        &[1., 1., 1., 2., 2., 2., 1., 1., 1., 2., 2., 2.],
-    );
+    assert_floats(&run(Expand(vec![2, 2, 3]), &[&x]), &[2, 2, 3], &[1., 1., 1., 2., 2., 2., 1., 1., 1., 2., 2., 2.]);
     assert_bools(&run(Expand(vec![2]), &[&bools(&[], &[1])]), &[2], &[1, 1]);
 }
 
 #[test]
 fn cat_joins_along_an_axis() {
     let (a, b) = (count(&[2, 2]), floats(&[2, 1], &[8.0, 9.0]));
-    assert_floats(
-        &run(Cat { axis: 1 }, &[&a, &b]),
-        &[2, 3],
-        &[0.0, 1.0, 8.0, 2.0, 3.0, 9.0],
-    );
-    assert_floats(
-        &run(Cat { axis: 0 }, &[&a, &floats(&[0, 2], &[]), &a]),
-        &[4, 2],
-        &[0., 1., 2., 3., 0., 1., 2., 3.],
-    );
-    assert_ints(
-        &run(Cat { axis: 0 }, &[&ints(&[1], &[4]), &bools(&[1], &[1])]),
-        &[2],
-        &[4, 1],
-    );
-    assert_bools(
-        &run(Cat { axis: 0 }, &[&bools(&[1], &[0]), &bools(&[1], &[1])]),
-        &[2],
-        &[0, 1],
-    );
-    assert_floats(
-        &run(Cat { axis: 0 }, &[&ints(&[1], &[4]), &floats(&[1], &[0.5])]),
-        &[2],
-        &[4.0, 0.5],
-    );
+    assert_floats(&run(Cat { axis: 1 }, &[&a, &b]), &[2, 3], &[0.0, 1.0, 8.0, 2.0, 3.0, 9.0]);
+    assert_floats(&run(Cat { axis: 0 }, &[&a, &floats(&[0, 2], &[]), &a]), &[4, 2], &[0., 1., 2., 3., 0., 1., 2., 3.]);
+    assert_ints(&run(Cat { axis: 0 }, &[&ints(&[1], &[4]), &bools(&[1], &[1])]), &[2], &[4, 1]);
+    assert_bools(&run(Cat { axis: 0 }, &[&bools(&[1], &[0]), &bools(&[1], &[1])]), &[2], &[0, 1]);
+    assert_floats(&run(Cat { axis: 0 }, &[&ints(&[1], &[4]), &floats(&[1], &[0.5])]), &[2], &[4.0, 0.5]);
 }
 
 fn range(start: usize, step: usize, count: usize) -> Selector {
@@ -377,34 +286,18 @@ fn index_takes_the_outer_product_of_its_selectors() {
     let x = count(&[2, 3, 4]);
     let at = |selectors: &[Selector]| run(Index(selectors.to_vec()), &[&x]);
     assert_floats(&at(&[Selector::At(1), Selector::At(2), Selector::At(3)]), &[], &[23.0]);
-    assert_floats(
-        &at(&[Selector::All, Selector::At(1)]),
-        &[2, 4],
-        &[4., 5., 6., 7., 16., 17., 18., 19.],
-    );
+    assert_floats(&at(&[Selector::All, Selector::At(1)]), &[2, 4], &[4., 5., 6., 7., 16., 17., 18., 19.]);
     assert_floats(
         &at(&[Selector::All, Selector::All, range(1, 2, 2)]),
         &[2, 3, 2],
         &[1., 3., 5., 7., 9., 11., 13., 15., 17., 19., 21., 23.],
     );
-    assert_floats(
-        &at(&[Selector::At(0), range(1, 1, 2), range(2, 1, 2)]),
-        &[2, 2],
-        &[6.0, 7.0, 10.0, 11.0],
-    );
-    let lists = [
-        Selector::List(vec![1, 0]),
-        Selector::List(vec![2, 2, 0]),
-        Selector::At(1),
-    ];
+    assert_floats(&at(&[Selector::At(0), range(1, 1, 2), range(2, 1, 2)]), &[2, 2], &[6.0, 7.0, 10.0, 11.0]);
+    let lists = [Selector::List(vec![1, 0]), Selector::List(vec![2, 2, 0]), Selector::At(1)];
     assert_floats(&at(&lists), &[2, 3], &[21.0, 21.0, 13.0, 9.0, 9.0, 1.0]);
     assert_floats(&at(&[range(0, 1, 0)]), &[0, 3, 4], &[]);
     assert!(at(&[Selector::All, range(0, 1, 3)]).same_buffer(&x));
-    assert_ints(
-        &run(Index(vec![range(1, 1, 2)]), &[&ints(&[3], &[1, 2, 3])]),
-        &[2],
-        &[2, 3],
-    );
+    assert_ints(&run(Index(vec![range(1, 1, 2)]), &[&ints(&[3], &[1, 2, 3])]), &[2], &[2, 3]);
     assert_bools(&run(Index(vec![Selector::At(1)]), &[&bools(&[2], &[0, 1])]), &[], &[1]);
 }
 
@@ -412,16 +305,8 @@ fn index_takes_the_outer_product_of_its_selectors() {
 fn index_put_leaves_the_base_alone() {
     let x = count(&[2, 3]);
     let put = |selectors: &[Selector], value: &Tensor<f32>| run(IndexPut(selectors.to_vec()), &[&x, value]);
-    assert_floats(
-        &put(&[Selector::All, Selector::At(1)], &floats(&[], &[9.0])),
-        &[2, 3],
-        &[0., 9., 2., 3., 9., 5.],
-    );
-    assert_floats(
-        &put(&[Selector::At(1)], &ints(&[3], &[7, 8, 9])),
-        &[2, 3],
-        &[0., 1., 2., 7., 8., 9.],
-    );
+    assert_floats(&put(&[Selector::All, Selector::At(1)], &floats(&[], &[9.0])), &[2, 3], &[0., 9., 2., 3., 9., 5.]);
+    assert_floats(&put(&[Selector::At(1)], &ints(&[3], &[7, 8, 9])), &[2, 3], &[0., 1., 2., 7., 8., 9.]);
     assert_floats(
         &put(&[Selector::All, range(0, 2, 2)], &floats(&[2, 1], &[8.0, 9.0])),
         &[2, 3],
@@ -430,43 +315,21 @@ fn index_put_leaves_the_base_alone() {
     assert_floats(&put(&[], &bools(&[], &[1])), &[2, 3], &[1.0; 6]);
     // Of entries named twice the last one stays.
     let twice = [Selector::At(0), Selector::List(vec![1, 1])];
-    assert_floats(
-        &put(&twice, &floats(&[2], &[7.0, 8.0])),
-        &[2, 3],
-        &[0., 8., 2., 3., 4., 5.],
-    );
+    assert_floats(&put(&twice, &floats(&[2], &[7.0, 8.0])), &[2, 3], &[0., 8., 2., 3., 4., 5.]);
     assert_floats(&x, &[2, 3], &[0., 1., 2., 3., 4., 5.]);
-    assert_ints(
-        &run(
-            IndexPut(vec![Selector::At(0)]),
-            &[&ints(&[2], &[1, 2]), &bools(&[], &[0])],
-        ),
-        &[2],
-        &[0, 2],
-    );
-    assert_bools(
-        &run(
-            IndexPut(vec![Selector::At(0)]),
-            &[&bools(&[2], &[0, 0]), &bools(&[], &[1])],
-        ),
-        &[2],
-        &[1, 0],
-    );
+    assert_ints(&run(IndexPut(vec![Selector::At(0)]), &[&ints(&[2], &[1, 2]), &bools(&[], &[0])]), &[2], &[0, 2]);
+    assert_bools(&run(IndexPut(vec![Selector::At(0)]), &[&bools(&[2], &[0, 0]), &bools(&[], &[1])]), &[2], &[1, 0]);
 }
 
 #[test]
 fn put_writes_in_place_when_nothing_shares_the_buffer() {
     let mut x = count(&[4]);
     let before = x.floats().unwrap().as_ptr();
-    IndexPut(vec![Selector::At(2)])
-        .put(&mut x, &floats(&[], &[9.0]))
-        .unwrap();
+    IndexPut(vec![Selector::At(2)]).put(&mut x, &floats(&[], &[9.0])).unwrap();
     assert_floats(&x, &[4], &[0.0, 1.0, 9.0, 3.0]);
     assert_eq!(x.floats().unwrap().as_ptr(), before);
     let shared = x.clone();
-    IndexPut(vec![Selector::At(0)])
-        .put(&mut x, &floats(&[], &[5.0]))
-        .unwrap();
+    IndexPut(vec![Selector::At(0)]).put(&mut x, &floats(&[], &[5.0])).unwrap();
     assert_floats(&shared, &[4], &[0.0, 1.0, 9.0, 3.0]);
     assert_floats(&x, &[4], &[5.0, 1.0, 9.0, 3.0]);
 }
@@ -477,31 +340,11 @@ fn gather_and_index_select_read_along_an_axis() {
     let columns = ints(&[2, 2], &[2, 0, 1, 1]);
     assert_floats(&run(Gather { dim: 1 }, &[&x, &columns]), &[2, 2], &[2.0, 0.0, 4.0, 4.0]);
     let rows = ints(&[3, 2], &[1, 0, 0, 1, 1, 1]);
-    assert_floats(
-        &run(Gather { dim: 0 }, &[&x, &rows]),
-        &[3, 2],
-        &[3.0, 1.0, 0.0, 4.0, 3.0, 4.0],
-    );
-    assert_floats(
-        &run(IndexSelect { dim: 1 }, &[&x, &ints(&[2], &[2, 2])]),
-        &[2, 2],
-        &[2.0, 2.0, 5.0, 5.0],
-    );
-    assert_floats(
-        &run(IndexSelect { dim: 0 }, &[&x, &ints(&[1], &[1])]),
-        &[1, 3],
-        &[3.0, 4.0, 5.0],
-    );
-    assert_bools(
-        &run(IndexSelect { dim: 0 }, &[&bools(&[2], &[1, 0]), &ints(&[2], &[1, 0])]),
-        &[2],
-        &[0, 1],
-    );
-    assert_ints(
-        &run(Gather { dim: 0 }, &[&ints(&[2], &[7, 8]), &ints(&[1], &[1])]),
-        &[1],
-        &[8],
-    );
+    assert_floats(&run(Gather { dim: 0 }, &[&x, &rows]), &[3, 2], &[3.0, 1.0, 0.0, 4.0, 3.0, 4.0]);
+    assert_floats(&run(IndexSelect { dim: 1 }, &[&x, &ints(&[2], &[2, 2])]), &[2, 2], &[2.0, 2.0, 5.0, 5.0]);
+    assert_floats(&run(IndexSelect { dim: 0 }, &[&x, &ints(&[1], &[1])]), &[1, 3], &[3.0, 4.0, 5.0]);
+    assert_bools(&run(IndexSelect { dim: 0 }, &[&bools(&[2], &[1, 0]), &ints(&[2], &[1, 0])]), &[2], &[0, 1]);
+    assert_ints(&run(Gather { dim: 0 }, &[&ints(&[2], &[7, 8]), &ints(&[1], &[1])]), &[1], &[8]);
 }
 
 #[test]
@@ -525,11 +368,7 @@ fn argmax_and_argmin_take_the_first_of_equals_and_any_nan() {
     let nan = floats(&[4], &[1.0, f32::NAN, 9.0, f32::NAN]);
     assert_ints(&argmax(&nan, Some(0), false).unwrap(), &[], &[1]);
     assert_ints(&argmin(&nan, Some(0), false).unwrap(), &[], &[1]);
-    assert_ints(
-        &argmax(&ints(&[3], &[16_777_216, 16_777_217, 0]), None, false).unwrap(),
-        &[],
-        &[1],
-    );
+    assert_ints(&argmax(&ints(&[3], &[16_777_216, 16_777_217, 0]), None, false).unwrap(), &[], &[1]);
     assert_ints(&argmax(&bools(&[3], &[0, 1, 1]), None, false).unwrap(), &[], &[1]);
 }
 
@@ -547,21 +386,14 @@ fn topk_and_sort_order_equals_by_index_and_nan_above_all() {
     let wide = wavy(&[200]);
     let sorted = sort_indices(&wide, 0, true).unwrap();
     for k in [1, 7, 200] {
-        assert_ints(
-            &topk_indices(&wide, k, 0, true).unwrap(),
-            &[k],
-            &sorted.ints().unwrap()[..k],
-        );
+        assert_ints(&topk_indices(&wide, k, 0, true).unwrap(), &[k], &sorted.ints().unwrap()[..k]);
     }
 }
 
 /// One accumulator a cell, `k` in order.
 fn naive_product(a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Vec<f32> {
     let cell = |i: usize, j: usize| (0..k).fold(0.0, |sum: f32, k_| a[i * k + k_].mul_add(b[k_ * n + j], sum));
-    (0..m)
-        .flat_map(|i| (0..n).map(move |j| (i, j)))
-        .map(|(i, j)| cell(i, j))
-        .collect()
+    (0..m).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| cell(i, j)).collect()
 }
 
 #[test]
@@ -592,11 +424,7 @@ fn matmul_agrees_with_the_plain_loop_batch_by_batch() {
         assert_floats(&run(MatMul, &[&a, &b]), &[2, m, n], &expected);
         let shared = wavy(&[k, n]);
         let together = run(MatMul, &[&a, &shared]);
-        assert_floats(
-            &together,
-            &[2, m, n],
-            &naive_product(x, shared.floats().unwrap(), 2 * m, k, n),
-        );
+        assert_floats(&together, &[2, m, n], &naive_product(x, shared.floats().unwrap(), 2 * m, k, n));
     }
 }
 
@@ -632,13 +460,7 @@ fn softmax_and_its_logarithm_go_along_any_axis() {
 #[test]
 fn rows_are_independent() {
     fn row<T: Kernels>(x: &Tensor<T>, r: usize) -> Tensor<T> {
-        Index(vec![Selector::Range {
-            start: r,
-            step: 1,
-            count: 1,
-        }])
-        .forward(&[x])
-        .unwrap()
+        Index(vec![Selector::Range { start: r, step: 1, count: 1 }]).forward(&[x]).unwrap()
     }
     let (x, w) = (wavy(&[7, 19]), wavy(&[19, 21]));
     type WithOperands<'a> = (Box<dyn Op<f32>>, Vec<&'a Tensor<f32>>);
@@ -672,34 +494,19 @@ fn shape_errors_name_both_shapes() {
         message(Where, &[&bools(&[5], &[0; 5]), &a, &a]),
         "Cannot apply where to [5] and [2, 3]: axis -1 is 5 in one and 3 in the other, wanted equal lengths or a 1"
     );
-    assert_eq!(
-        message(Reshape(vec![4]), &[&a]),
-        "Cannot reshape [2, 3] to [4]: it holds 6 elements, not 4"
-    );
+    assert_eq!(message(Reshape(vec![4]), &[&a]), "Cannot reshape [2, 3] to [4]: it holds 6 elements, not 4");
     assert_eq!(
         message(Permute(vec![0, 0]), &[&a]),
         "Cannot permute [2, 3] to the axes [0, 0]: each of its 2 axes was wanted once"
     );
-    assert_eq!(
-        message(Expand(vec![2, 4]), &[&a]),
-        "Cannot expand [2, 3] to [2, 4]: only axes of length 1 stretch"
-    );
-    assert_eq!(
-        message(Expand(vec![3]), &[&a]),
-        "Cannot expand [2, 3] to [3]: only axes of length 1 stretch"
-    );
-    assert_eq!(
-        message(Cat { axis: 0 }, &[]),
-        "Cannot cat nothing: at least one tensor was wanted"
-    );
+    assert_eq!(message(Expand(vec![2, 4]), &[&a]), "Cannot expand [2, 3] to [2, 4]: only axes of length 1 stretch");
+    assert_eq!(message(Expand(vec![3]), &[&a]), "Cannot expand [2, 3] to [3]: only axes of length 1 stretch");
+    assert_eq!(message(Cat { axis: 0 }, &[]), "Cannot cat nothing: at least one tensor was wanted");
     assert_eq!(
         message(Cat { axis: 0 }, &[&a, &count(&[2, 4])]),
         "Cannot cat [2, 3] and [2, 4] along axis 0: their other axes differ"
     );
-    assert_eq!(
-        message(Cat { axis: 2 }, &[&a]),
-        "Cannot apply cat to [2, 3] along axis 2: the tensor has 2 axes"
-    );
+    assert_eq!(message(Cat { axis: 2 }, &[&a]), "Cannot apply cat to [2, 3] along axis 2: the tensor has 2 axes");
     assert_eq!(
         message(Softmax { dim: 2 }, &[&a]),
         "Cannot apply softmax to [2, 3] along axis 2: the tensor has 2 axes"
@@ -716,10 +523,7 @@ fn shape_errors_name_both_shapes() {
         message(MatMul, &[&a, &b]),
         "Cannot multiply [2, 3] and [4]: rows of 3 meet columns of 4, wanted equal lengths"
     );
-    assert_eq!(
-        message(MatMul, &[&a, &count(&[])]),
-        "Cannot multiply [2, 3] and []: a matrix or vector was wanted"
-    );
+    assert_eq!(message(MatMul, &[&a, &count(&[])]), "Cannot multiply [2, 3] and []: a matrix or vector was wanted");
     assert_eq!(
         message(MatMul, &[&count(&[2, 1, 3]), &count(&[3, 3, 1])]),
         "Cannot apply matmul to [2] and [3]: axis -1 is 2 in one and 3 in the other, wanted equal lengths or a 1"
@@ -740,10 +544,7 @@ fn index_errors_name_the_entry_and_the_axis() {
     // Refused before a list of that many entries is made.
     assert_eq!(
         message(Index(vec![range(0, 1, usize::MAX)]), &[&x]),
-        format!(
-            "Cannot apply at to [2, 3]: entry {} of axis 0 was asked for, its length is 2",
-            usize::MAX - 1
-        )
+        format!("Cannot apply at to [2, 3]: entry {} of axis 0 was asked for, its length is 2", usize::MAX - 1)
     );
     assert_eq!(
         message(Index(vec![Selector::All, Selector::All, Selector::All]), &[&x]),
@@ -766,10 +567,7 @@ fn index_errors_name_the_entry_and_the_axis() {
         "Cannot gather from [2, 3] along axis 1 with indices of shape [3, 1]: \
          the same number of axes was wanted, none longer but axis 1"
     );
-    assert_eq!(
-        message(Gather { dim: 0 }, &[&x, &x]),
-        "expected an int32 tensor, got float32"
-    );
+    assert_eq!(message(Gather { dim: 0 }, &[&x, &x]), "expected an int32 tensor, got float32");
     assert_eq!(
         message(IndexSelect { dim: 0 }, &[&x, &ints(&[1, 1], &[0])]),
         "Cannot apply indexSelect with indices of shape [1, 1]: one axis was wanted"
@@ -789,10 +587,7 @@ fn selection_errors_say_what_is_missing() {
         text(argmax(&count(&[2, 0]), Some(1), false)),
         "Cannot apply argmax to [2, 0]: there is nothing to choose from"
     );
-    assert_eq!(
-        text(argmin(&count(&[0]), None, false)),
-        "Cannot apply argmin to [0]: there is nothing to choose from"
-    );
+    assert_eq!(text(argmin(&count(&[0]), None, false)), "Cannot apply argmin to [0]: there is nothing to choose from");
     assert_eq!(
         text(topk_indices(&count(&[2, 3]), 4, 1, true)),
         "Cannot take the top 4 of [2, 3] along axis 1: its length is 3"

@@ -4,11 +4,11 @@ use super::{Outcome, dims, with};
 use crate::error::{Error, Result};
 use crate::heap::Handle;
 use crate::kernels::Activation;
-use crate::ops::unary::Activate;
 use crate::ops::model::attention::{AttendMix, AttendScores, Attention, Geometry};
 use crate::ops::model::codes::{Decode, JumpRelu, MergeError, TopKRelu};
 use crate::ops::model::linear::{AttnOut, HeadResults, Linear, LinearHeads};
 use crate::ops::model::norm::{Center, Norm, RmsScale};
+use crate::ops::unary::Activate;
 use wasm_bindgen::prelude::*;
 
 pub(super) fn activation(code: u32) -> Result<Activation> {
@@ -43,11 +43,8 @@ pub fn linear(x: Handle, weight: u32, bias: Handle, in_axes: u32, out_dims: &[u3
 #[wasm_bindgen]
 pub fn linear_heads(x: Handle, weight: u32, bias: Handle, n_heads: u32) -> Outcome<Handle> {
     with(|engine| {
-        let op = LinearHeads {
-            weight: engine.weight(weight)?,
-            bias: engine.optional(bias)?,
-            n_heads: n_heads as usize,
-        };
+        let op =
+            LinearHeads { weight: engine.weight(weight)?, bias: engine.optional(bias)?, n_heads: n_heads as usize };
         engine.apply(op, &[x])
     })
 }

@@ -17,11 +17,7 @@ impl Lanes {
         check_axis(what, shape, axis)?;
         let outer = shape[..axis].iter().product();
         let inner = shape[axis + 1..].iter().product();
-        Ok(Self {
-            outer,
-            len: shape[axis],
-            inner,
-        })
+        Ok(Self { outer, len: shape[axis], inner })
     }
 
     /// The first element of each lane, in row-major order of the other axes.

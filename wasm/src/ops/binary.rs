@@ -61,11 +61,7 @@ fn pow_slope_base<T: Real>(x: T, y: T) -> T {
 
 /// x^y ln x, continued by 0 at x = 0 where x^y itself is finite.
 fn pow_slope_exponent<T: Real>(x: T, y: T) -> T {
-    if x == T::ZERO && y >= T::ZERO {
-        T::ZERO
-    } else {
-        x.powf(y) * x.ln()
-    }
+    if x == T::ZERO && y >= T::ZERO { T::ZERO } else { x.powf(y) * x.ln() }
 }
 
 impl<T: Kernels> Op<T> for Binary {
@@ -92,10 +88,7 @@ impl<T: Kernels> Op<T> for Binary {
         if a.dtype().with(b.dtype()) != Dtype::Float && self.on_ints(1, 1).is_some() {
             let (a, b) = (convert(a, Dtype::Int)?, convert(b, Dtype::Int)?);
             let ints = |x, y| self.on_ints(x, y).unwrap_or_default();
-            return Ok(Tensor::int(
-                shape.clone(),
-                zip(&shape, (a.ints()?, &a.shape), (b.ints()?, &b.shape), ints)?,
-            ));
+            return Ok(Tensor::int(shape.clone(), zip(&shape, (a.ints()?, &a.shape), (b.ints()?, &b.shape), ints)?));
         }
         self.on_floats(&shape, &to_float(a)?, &to_float(b)?)
     }
@@ -129,12 +122,8 @@ impl<T: Kernels> Op<T> for Binary {
             }
         };
         Ok(vec![
-            wanted[0]
-                .then(|| reduce_to_shape(&da()?, &saved.shapes[0]))
-                .transpose()?,
-            wanted[1]
-                .then(|| reduce_to_shape(&db()?, &saved.shapes[1]))
-                .transpose()?,
+            wanted[0].then(|| reduce_to_shape(&da()?, &saved.shapes[0])).transpose()?,
+            wanted[1].then(|| reduce_to_shape(&db()?, &saved.shapes[1])).transpose()?,
         ])
     }
 }

@@ -10,11 +10,7 @@ use crate::tensor::{Shape, Tensor, size_of_shape};
 pub fn broadcast_shapes(what: &str, a: &[usize], b: &[usize]) -> Result<Shape> {
     let rank = a.len().max(b.len());
     let length = |shape: &[usize], back: usize| {
-        if back <= shape.len() {
-            shape[shape.len() - back]
-        } else {
-            1
-        }
+        if back <= shape.len() { shape[shape.len() - back] } else { 1 }
     };
     let mut shape = vec![0; rank];
     for back in 1..=rank {
@@ -44,12 +40,7 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
 /// The strides with which a contiguous tensor of `shape` is read as if it had the shape `out`: 0 where it stretches.
 pub fn broadcast_strides(shape: &[usize], out: &[usize]) -> Vec<usize> {
     let mut stretched = vec![0; out.len() - shape.len()];
-    stretched.extend(
-        strides(shape)
-            .iter()
-            .zip(shape)
-            .map(|(&stride, &len)| if len == 1 { 0 } else { stride }),
-    );
+    stretched.extend(strides(shape).iter().zip(shape).map(|(&stride, &len)| if len == 1 { 0 } else { stride }));
     stretched
 }
 
@@ -79,17 +70,8 @@ impl<const N: usize> Loops<N> {
         }
         let (len, steps) = axes.first().copied().unwrap_or((1, [0; N]));
         let outer = axes.split_off(axes.len().min(1));
-        let runs = if shape.contains(&0) {
-            0
-        } else {
-            outer.iter().map(|(len, _)| len).product()
-        };
-        Self {
-            outer,
-            runs,
-            len,
-            steps,
-        }
+        let runs = if shape.contains(&0) { 0 } else { outer.iter().map(|(len, _)| len).product() };
+        Self { outer, runs, len, steps }
     }
 
     /// Calls `f` with each run's first cell, counted in row-major order, and the operands' offsets there.
@@ -128,19 +110,12 @@ pub fn zip<A: Copy, B: Copy, O: Copy>(
     f: impl Fn(A, B) -> O,
 ) -> Result<Buf<O>> {
     let mut out = Buf::zeroed(size_of_shape(shape))?;
-    let loops = Loops::new(
-        shape,
-        [&broadcast_strides(a_shape, shape), &broadcast_strides(b_shape, shape)],
-    );
+    let loops = Loops::new(shape, [&broadcast_strides(a_shape, shape), &broadcast_strides(b_shape, shape)]);
     let len = loops.len;
     loops.for_each_run(|first, [i, j]| {
         let out = &mut out[first..first + len];
         match loops.steps {
-            [1, 1] => out
-                .iter_mut()
-                .zip(&a[i..])
-                .zip(&b[j..])
-                .for_each(|((o, &x), &y)| *o = f(x, y)),
+            [1, 1] => out.iter_mut().zip(&a[i..]).zip(&b[j..]).for_each(|((o, &x), &y)| *o = f(x, y)),
             [1, _] => out.iter_mut().zip(&a[i..]).for_each(|(o, &x)| *o = f(x, b[j])),
             [_, 1] => out.iter_mut().zip(&b[j..]).for_each(|(o, &y)| *o = f(a[i], y)),
             _ => out.fill(f(a[i], b[j])),
@@ -170,10 +145,7 @@ pub fn copy_strided<E: Copy>(values: &[E], shape: &[usize], strides: &[usize]) -
         match step {
             0 => out.fill(values[at]),
             1 => out.copy_from_slice(&values[at..at + len]),
-            _ => out
-                .iter_mut()
-                .zip(values[at..].iter().step_by(step))
-                .for_each(|(o, &x)| *o = x),
+            _ => out.iter_mut().zip(values[at..].iter().step_by(step)).for_each(|(o, &x)| *o = x),
         }
     });
     Ok(out)
@@ -188,15 +160,8 @@ pub fn sum_onto<E: Copy>(values: &[E], shape: &[usize], strides: &[usize], out: 
         let run = &values[first..first + len];
         match step {
             0 => out[at] = run.iter().fold(out[at], |total, &x| add(total, x)),
-            1 => out[at..at + len]
-                .iter_mut()
-                .zip(run)
-                .for_each(|(o, &x)| *o = add(*o, x)),
-            _ => out[at..]
-                .iter_mut()
-                .step_by(step)
-                .zip(run)
-                .for_each(|(o, &x)| *o = add(*o, x)),
+            1 => out[at..at + len].iter_mut().zip(run).for_each(|(o, &x)| *o = add(*o, x)),
+            _ => out[at..].iter_mut().step_by(step).zip(run).for_each(|(o, &x)| *o = add(*o, x)),
         }
     });
 }
@@ -210,12 +175,6 @@ pub fn reduce_to_shape<T: Real>(grad: &Tensor<T>, shape: &[usize]) -> Result<Ten
         return grad.reshaped(shape);
     }
     let mut out = Buf::zeroed(size_of_shape(shape))?;
-    sum_onto(
-        grad.floats()?,
-        &grad.shape,
-        &broadcast_strides(shape, &grad.shape),
-        &mut out,
-        |x, y| x + y,
-    );
+    sum_onto(grad.floats()?, &grad.shape, &broadcast_strides(shape, &grad.shape), &mut out, |x, y| x + y);
     Ok(Tensor::float(shape.to_vec(), out))
 }

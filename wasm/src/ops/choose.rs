@@ -36,23 +36,15 @@ impl<T: Kernels> Op<T> for Where {
 
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let dtype = inputs[1].dtype().with(inputs[2].dtype());
-        let (condition, a, b) = (
-            convert(inputs[0], Dtype::Bool)?,
-            convert(inputs[1], dtype)?,
-            convert(inputs[2], dtype)?,
-        );
+        let (condition, a, b) =
+            (convert(inputs[0], Dtype::Bool)?, convert(inputs[1], dtype)?, convert(inputs[2], dtype)?);
         let pair = broadcast_shapes("where", &a.shape, &b.shape)?;
         let shape = broadcast_shapes("where", &condition.shape, &pair)?;
         let mask = (condition.bools()?, &condition.shape[..]);
         let data = match (&a.data, &b.data) {
             (Data::Int(x), Data::Int(y)) => Data::Int(Rc::new(choose(&shape, mask, (x, &a.shape), (y, &b.shape))?)),
             (Data::Bool(x), Data::Bool(y)) => Data::Bool(Rc::new(choose(&shape, mask, (x, &a.shape), (y, &b.shape))?)),
-            _ => Data::Float(Rc::new(choose(
-                &shape,
-                mask,
-                (a.floats()?, &a.shape),
-                (b.floats()?, &b.shape),
-            )?)),
+            _ => Data::Float(Rc::new(choose(&shape, mask, (a.floats()?, &a.shape), (b.floats()?, &b.shape))?)),
         };
         Ok(Tensor { shape, data })
     }
@@ -62,12 +54,7 @@ impl<T: Kernels> Op<T> for Where {
         let condition = convert(saved.input(0), Dtype::Bool)?;
         let side = |i: usize, holds: bool| {
             let keep = |g: T, c: u8| if (c != 0) == holds { g } else { T::ZERO };
-            let kept = zip(
-                &grad.shape,
-                (grad.floats()?, &grad.shape),
-                (condition.bools()?, &condition.shape),
-                keep,
-            )?;
+            let kept = zip(&grad.shape, (grad.floats()?, &grad.shape), (condition.bools()?, &condition.shape), keep)?;
             reduce_to_shape(&Tensor::float(grad.shape.clone(), kept), &saved.shapes[i])
         };
         Ok(vec![

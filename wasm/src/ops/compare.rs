@@ -110,11 +110,7 @@ impl<T: Kernels> Op<T> for Logical {
         let b = convert(inputs[1], Dtype::Bool)?;
         let shape = broadcast_shapes(if and { "and" } else { "or" }, &a.shape, &b.shape)?;
         let (a, b) = ((a.bools()?, &a.shape[..]), (b.bools()?, &b.shape[..]));
-        let buf = if and {
-            zip(&shape, a, b, |x, y| x & y)?
-        } else {
-            zip(&shape, a, b, |x, y| x | y)?
-        };
+        let buf = if and { zip(&shape, a, b, |x, y| x & y)? } else { zip(&shape, a, b, |x, y| x | y)? };
         Ok(Tensor::bool(shape, buf))
     }
 

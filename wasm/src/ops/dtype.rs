@@ -59,10 +59,7 @@ pub fn convert<T: Real>(x: &Tensor<T>, dtype: Dtype) -> Result<Tensor<T>> {
         (Data::Int(v), Dtype::Bool) => Data::Bool(Rc::new(map(v, |e| (e != 0) as u8)?)),
         (same, _) => same.clone(),
     };
-    Ok(Tensor {
-        shape: x.shape.clone(),
-        data,
-    })
+    Ok(Tensor { shape: x.shape.clone(), data })
 }
 
 /// [`convert`] to floats.

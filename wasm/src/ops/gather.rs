@@ -67,10 +67,7 @@ impl<T: Kernels> Op<T> for Gather {
             self.for_each(&x.shape, &at.shape, index, |cell, from| out[cell] = values[from]);
             out
         });
-        Ok(Tensor {
-            shape: at.shape.clone(),
-            data,
-        })
+        Ok(Tensor { shape: at.shape.clone(), data })
     }
 
     // y[c] = x[from(c)]: dx[from(c)] += grad[c], cells in row-major order.
@@ -80,9 +77,7 @@ impl<T: Kernels> Op<T> for Gather {
         }
         let (shape, g) = (&saved.shapes[0], grad.floats()?);
         let mut dx = Buf::zeroed(size_of_shape(shape))?;
-        self.for_each(shape, &grad.shape, saved.input(1).ints()?, |cell, from| {
-            dx[from] += g[cell]
-        });
+        self.for_each(shape, &grad.shape, saved.input(1).ints()?, |cell, from| dx[from] += g[cell]);
         Ok(vec![Some(Tensor::float(shape.clone(), dx)), None])
     }
 }
@@ -123,10 +118,7 @@ impl<T: Kernels> Op<T> for IndexSelect {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let (x, at) = (inputs[0], inputs[1]);
         if at.rank() != 1 {
-            return shape_error!(
-                "Cannot apply indexSelect with indices of shape {:?}: one axis was wanted",
-                at.shape
-            );
+            return shape_error!("Cannot apply indexSelect with indices of shape {:?}: one axis was wanted", at.shape);
         }
         let index = at.ints()?;
         let lanes = self.lanes(&x.shape, index)?;
@@ -152,10 +144,7 @@ impl<T: Kernels> Op<T> for IndexSelect {
         let n = lanes.inner;
         let mut dx = Buf::zeroed(size_of_shape(shape))?;
         for_each_row(lanes, index, |row, at| {
-            dx[at..at + n]
-                .iter_mut()
-                .zip(&g[row..row + n])
-                .for_each(|(d, &g)| *d += g);
+            dx[at..at + n].iter_mut().zip(&g[row..row + n]).for_each(|(d, &g)| *d += g);
         });
         Ok(vec![Some(Tensor::float(shape.clone(), dx)), None])
     }

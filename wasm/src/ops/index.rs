@@ -58,11 +58,7 @@ impl Selector {
     fn is_whole(&self, len: usize) -> bool {
         match self {
             Selector::All => true,
-            Selector::Range {
-                start: 0,
-                step: 1,
-                count,
-            } => *count == len,
+            Selector::Range { start: 0, step: 1, count } => *count == len,
             _ => false,
         }
     }
@@ -104,16 +100,9 @@ impl Region {
         }
         kept.extend(&shape[selectors.len()..]);
         result.extend(&shape[selectors.len()..]);
-        let split = (0..selectors.len())
-            .rev()
-            .find(|&axis| !selectors[axis].is_whole(shape[axis]));
+        let split = (0..selectors.len()).rev().find(|&axis| !selectors[axis].is_whole(shape[axis]));
         let (offsets, chunk) = Self::chunks(shape, &entries[..split.map_or(0, |axis| axis + 1)]);
-        Ok(Self {
-            kept,
-            shape: result,
-            offsets,
-            chunk,
-        })
+        Ok(Self { kept, shape: result, offsets, chunk })
     }
 
     /// Chunks for the entries of the first axes, the others being whole. Consecutive entries of the last are one chunk.
@@ -127,10 +116,7 @@ impl Region {
                 chunk *= list.len();
                 offsets.iter_mut().for_each(|offset| *offset += list[0] * step);
             } else {
-                offsets = offsets
-                    .iter()
-                    .flat_map(|o| list.iter().map(move |i| o + i * step))
-                    .collect();
+                offsets = offsets.iter().flat_map(|o| list.iter().map(move |i| o + i * step)).collect();
             }
         }
         (offsets, chunk)
@@ -171,10 +157,7 @@ impl<T: Kernels> Op<T> for Index {
             return x.reshaped(&region.shape);
         }
         let data = same_dtype!(&x.data, values => region.read(values)?);
-        Ok(Tensor {
-            shape: region.shape,
-            data,
-        })
+        Ok(Tensor { shape: region.shape, data })
     }
 
     // y = x[region], so dx[region] = grad and 0 elsewhere; an entry read twice takes both, added in the region's order.
@@ -261,9 +244,7 @@ impl<T: Kernels> Op<T> for IndexPut {
         let value = Tensor::float(region.shape, value);
         Ok(vec![
             saved.wanted[0].then(|| Tensor::float(grad.shape.clone(), base)),
-            saved.wanted[1]
-                .then(|| reduce_to_shape(&value, &saved.shapes[1]))
-                .transpose()?,
+            saved.wanted[1].then(|| reduce_to_shape(&value, &saved.shapes[1])).transpose()?,
         ])
     }
 }
@@ -271,13 +252,7 @@ impl<T: Kernels> Op<T> for IndexPut {
 /// The positions of the cells that aren't zero, in row-major order.
 fn nonzero_cells<T: Real>(x: &Tensor<T>) -> Result<Vec<usize>> {
     let mask = convert(x, Dtype::Bool)?;
-    Ok(mask
-        .bools()?
-        .iter()
-        .enumerate()
-        .filter(|(_, v)| **v != 0)
-        .map(|(i, _)| i)
-        .collect())
+    Ok(mask.bools()?.iter().enumerate().filter(|(_, v)| **v != 0).map(|(i, _)| i).collect())
 }
 
 /// Where `x` isn't zero: one row of coordinates for each such cell, `[n, rank]`, in row-major order.

@@ -51,16 +51,7 @@ impl Plan {
         let mut out = batch.clone();
         out.extend((a.len() > 1).then_some(m));
         out.extend((b.len() > 1).then_some(n));
-        Ok(Self {
-            a_batch,
-            b_batch,
-            batch,
-            m,
-            k,
-            n,
-            out,
-        }
-        .flattened())
+        Ok(Self { a_batch, b_batch, batch, m, k, n, out }.flattened())
     }
 
     /// With one right matrix for all, the batch's rows are rows of one product.
@@ -99,21 +90,8 @@ impl Plan {
         let mut da = Buf::zeroed(size_of_shape(&shape))?;
         self.for_each(|i, _, right| {
             let packed = Packed::pack(matrix(b, right, k * n), k, n)?;
-            let dc = Rows {
-                data: matrix(grad, i, m * n),
-                stride: n,
-                count: m,
-            };
-            T::gemm_bt(
-                dc,
-                &packed,
-                0..n,
-                0..k,
-                RowsMut {
-                    data: &mut da[i * m * k..][..m * k],
-                    stride: k,
-                },
-            );
+            let dc = Rows { data: matrix(grad, i, m * n), stride: n, count: m };
+            T::gemm_bt(dc, &packed, 0..n, 0..k, RowsMut { data: &mut da[i * m * k..][..m * k], stride: k });
             Ok(())
         })?;
         let da = Tensor::float(shape, da);
@@ -142,22 +120,8 @@ fn matrix<T>(data: &[T], i: usize, size: usize) -> &[T] {
 }
 
 fn product<T: Kernels>(a: &[T], rows: usize, b: &Packed<T>, out: &mut [T]) {
-    let a = Rows {
-        data: a,
-        stride: b.rows,
-        count: rows,
-    };
-    T::gemm(
-        a,
-        b,
-        0..b.cols,
-        None,
-        Activation::Identity,
-        RowsMut {
-            data: out,
-            stride: b.cols,
-        },
-    );
+    let a = Rows { data: a, stride: b.rows, count: rows };
+    T::gemm(a, b, 0..b.cols, None, Activation::Identity, RowsMut { data: out, stride: b.cols });
 }
 
 impl<T: Kernels> Op<T> for MatMul {
@@ -191,17 +155,8 @@ impl<T: Kernels> Op<T> for MatMul {
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let plan = Plan::of(&saved.shapes[0], &saved.shapes[1])?;
         let g = grad.floats()?;
-        let da = || {
-            plan.left_gradient(to_float(saved.input(1))?.floats()?, g)?
-                .reshaped(&saved.shapes[0])
-        };
-        let db = || {
-            plan.right_gradient(to_float(saved.input(0))?.floats()?, g)?
-                .reshaped(&saved.shapes[1])
-        };
-        Ok(vec![
-            saved.wanted[0].then(da).transpose()?,
-            saved.wanted[1].then(db).transpose()?,
-        ])
+        let da = || plan.left_gradient(to_float(saved.input(1))?.floats()?, g)?.reshaped(&saved.shapes[0]);
+        let db = || plan.right_gradient(to_float(saved.input(0))?.floats()?, g)?.reshaped(&saved.shapes[1]);
+        Ok(vec![saved.wanted[0].then(da).transpose()?, saved.wanted[1].then(db).transpose()?])
     }
 }

@@ -109,10 +109,7 @@ impl<T: Kernels> Op<T> for Mean {
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let n = T::from_f64(self.0.count(&saved.shapes[0]) as f64);
         let spread = self.0.spread(grad, &saved.shapes[0])?;
-        Ok(vec![Some(Tensor::float(
-            spread.shape.clone(),
-            map(spread.floats()?, |g| g / n)?,
-        ))])
+        Ok(vec![Some(Tensor::float(spread.shape.clone(), map(spread.floats()?, |g| g / n)?))])
     }
 }
 

@@ -50,18 +50,8 @@ fn pick_lanes<T: Real>(
 /// The extreme entry of each lane along `dim`, or of the whole tensor.
 fn extreme<T: Real>(what: &str, x: &Tensor<T>, dim: Option<usize>, keepdim: bool, wins: Ordering) -> Result<Tensor<T>> {
     let (lanes, shape) = match dim {
-        Some(axis) => (
-            Lanes::along(what, &x.shape, axis)?,
-            without_axes(&x.shape, &[axis], keepdim),
-        ),
-        None => (
-            Lanes {
-                outer: 1,
-                len: x.len(),
-                inner: 1,
-            },
-            if keepdim { vec![1; x.rank()] } else { Shape::new() },
-        ),
+        Some(axis) => (Lanes::along(what, &x.shape, axis)?, without_axes(&x.shape, &[axis], keepdim)),
+        None => (Lanes { outer: 1, len: x.len(), inner: 1 }, if keepdim { vec![1; x.rank()] } else { Shape::new() }),
     };
     if lanes.len == 0 {
         return shape_error!("Cannot apply {what} to {:?}: there is nothing to choose from", x.shape);
@@ -93,11 +83,7 @@ fn rank<'a>(order: &'a dyn Fn(u32, u32) -> Ordering, largest: bool) -> impl Fn(&
 pub fn topk_indices<T: Real>(x: &Tensor<T>, k: usize, dim: usize, largest: bool) -> Result<Tensor<T>> {
     let lanes = Lanes::along("topk", &x.shape, dim)?;
     if k > lanes.len {
-        return shape_error!(
-            "Cannot take the top {k} of {:?} along axis {dim}: its length is {}",
-            x.shape,
-            lanes.len
-        );
+        return shape_error!("Cannot take the top {k} of {:?} along axis {dim}: its length is {}", x.shape, lanes.len);
     }
     let best = |order: &dyn Fn(u32, u32) -> Ordering, entries: &mut Vec<u32>| {
         if k < entries.len() {
@@ -117,8 +103,5 @@ pub fn sort_indices<T: Real>(x: &Tensor<T>, dim: usize, descending: bool) -> Res
     let sorted = |order: &dyn Fn(u32, u32) -> Ordering, entries: &mut Vec<u32>| {
         entries.sort_unstable_by(rank(order, descending));
     };
-    Ok(Tensor::int(
-        x.shape.clone(),
-        pick_lanes(x, lanes, lanes.len, Ordering::Greater, sorted)?,
-    ))
+    Ok(Tensor::int(x.shape.clone(), pick_lanes(x, lanes, lanes.len, Ordering::Greater, sorted)?))
 }

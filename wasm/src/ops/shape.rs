@@ -28,10 +28,7 @@ impl<T: Kernels> Op<T> for Reshape {
         let (x, wanted) = (inputs[0], &self.0);
         if size_of_shape(wanted) != x.len() {
             let (n, m) = (x.len(), size_of_shape(wanted));
-            return shape_error!(
-                "Cannot reshape {:?} to {wanted:?}: it holds {n} elements, not {m}",
-                x.shape
-            );
+            return shape_error!("Cannot reshape {:?} to {wanted:?}: it holds {n} elements, not {m}", x.shape);
         }
         x.reshaped(wanted)
     }
@@ -105,16 +102,10 @@ impl<T: Kernels> Op<T> for Expand {
         let (x, shape) = (inputs[0], &self.0);
         let fits = |(&from, &to): (&usize, &usize)| from == to || from == 1;
         if x.rank() > shape.len() || !x.shape.iter().rev().zip(shape.iter().rev()).all(fits) {
-            return shape_error!(
-                "Cannot expand {:?} to {shape:?}: only axes of length 1 stretch",
-                x.shape
-            );
+            return shape_error!("Cannot expand {:?} to {shape:?}: only axes of length 1 stretch", x.shape);
         }
         let data = same_dtype!(&x.data, values => stretch(values, &x.shape, shape)?);
-        Ok(Tensor {
-            shape: shape.clone(),
-            data,
-        })
+        Ok(Tensor { shape: shape.clone(), data })
     }
 
     // Every copy of a cell is a use of it: dx = Σ grad over the stretched axes.
@@ -139,10 +130,7 @@ impl Cat {
             let fits = |axis| axis == self.axis || x.shape[axis] == shape[axis];
             if x.rank() != shape.len() || !(0..shape.len()).all(fits) {
                 let (a, b) = (&first.shape, &x.shape);
-                return shape_error!(
-                    "Cannot cat {a:?} and {b:?} along axis {}: their other axes differ",
-                    self.axis
-                );
+                return shape_error!("Cannot cat {a:?} and {b:?} along axis {}: their other axes differ", self.axis);
             }
             shape[self.axis] += x.shape[self.axis];
         }
@@ -155,10 +143,7 @@ impl Cat {
         parts: &'a [Tensor<T>],
         elements: impl Fn(&'a Tensor<T>) -> Result<&'a [E]>,
     ) -> Result<Vec<(&'a [E], usize)>> {
-        parts
-            .iter()
-            .map(|part| Ok((elements(part)?, part.shape[self.axis])))
-            .collect()
+        parts.iter().map(|part| Ok((elements(part)?, part.shape[self.axis]))).collect()
     }
 }
 

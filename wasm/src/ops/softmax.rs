@@ -18,11 +18,7 @@ fn exchange(rank: usize, dim: usize) -> Vec<usize> {
 
 /// `x` with the lanes along `dim` as rows.
 fn as_rows<T: Kernels>(x: &Tensor<T>, dim: usize) -> Result<Tensor<T>> {
-    if dim + 1 == x.rank() {
-        Ok(x.clone())
-    } else {
-        permuted(x, &exchange(x.rank(), dim))
-    }
+    if dim + 1 == x.rank() { Ok(x.clone()) } else { permuted(x, &exchange(x.rank(), dim)) }
 }
 
 /// `kernel(x, n, out)` over the lanes of `x` along `dim`.
@@ -51,12 +47,7 @@ fn over_row_pairs<T: Kernels>(
     let (y, g) = (as_rows(output, dim)?, as_rows(grad, dim)?);
     let mut dx = Buf::zeroed(y.len())?;
     let n = y.last_dim().max(1);
-    for ((y, g), dx) in y
-        .floats()?
-        .chunks_exact(n)
-        .zip(g.floats()?.chunks_exact(n))
-        .zip(dx.chunks_exact_mut(n))
-    {
+    for ((y, g), dx) in y.floats()?.chunks_exact(n).zip(g.floats()?.chunks_exact(n)).zip(dx.chunks_exact_mut(n)) {
         kernel(y, g, dx);
     }
     Ok(vec![Some(as_rows(&Tensor::float(y.shape, dx), dim)?)])
@@ -84,10 +75,7 @@ impl<T: Kernels> Op<T> for Softmax {
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         over_row_pairs(saved.output(), grad, self.dim, |y, g, dx| {
             let inner = y.iter().zip(g).fold(T::ZERO, |sum, (&y, &g)| sum + y * g);
-            dx.iter_mut()
-                .zip(y)
-                .zip(g)
-                .for_each(|((dx, &y), &g)| *dx = y * (g - inner));
+            dx.iter_mut().zip(y).zip(g).for_each(|((dx, &y), &g)| *dx = y * (g - inner));
         })
     }
 }

@@ -18,12 +18,7 @@ fn map_floats<T: Real>(x: &Tensor<T>, f: impl Fn(T) -> T) -> Result<Tensor<T>> {
 /// `f` of every pair of elements of a gradient and a saved tensor of its shape.
 fn chain<T: Real>(grad: &Tensor<T>, saved: &Tensor<T>, f: impl Fn(T, T) -> T) -> Result<Gradients<T>> {
     let saved = to_float(saved)?;
-    let buf = zip(
-        &grad.shape,
-        (grad.floats()?, &grad.shape),
-        (saved.floats()?, &grad.shape),
-        f,
-    )?;
+    let buf = zip(&grad.shape, (grad.floats()?, &grad.shape), (saved.floats()?, &grad.shape), f)?;
     Ok(vec![Some(Tensor::float(grad.shape.clone(), buf))])
 }
 
@@ -239,10 +234,6 @@ impl<T: Kernels> Op<T> for Clamp {
     // dx = grad inside and on the bounds, 0 beyond them.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let (min, max) = (T::from_f64(self.min), T::from_f64(self.max));
-        chain(
-            grad,
-            saved.input(0),
-            |g, x| if x >= min && x <= max { g } else { T::ZERO },
-        )
+        chain(grad, saved.input(0), |g, x| if x >= min && x <= max { g } else { T::ZERO })
     }
 }

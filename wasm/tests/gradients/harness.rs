@@ -43,12 +43,7 @@ impl Random {
     }
 
     pub fn mask(&mut self, shape: &[usize]) -> Tensor<f64> {
-        bools(
-            shape,
-            &(0..shape.iter().product())
-                .map(|_| self.below(2) as u8)
-                .collect::<Vec<_>>(),
-        )
+        bools(shape, &(0..shape.iter().product()).map(|_| self.below(2) as u8).collect::<Vec<_>>())
     }
 }
 
@@ -69,11 +64,7 @@ pub struct Case {
 
 impl Case {
     pub fn new(op: impl Op<f64> + 'static, inputs: &[&Tensor<f64>]) -> Self {
-        Self {
-            op: Box::new(op),
-            inputs: inputs.iter().map(|&x| x.clone()).collect(),
-            constants: Vec::new(),
-        }
+        Self { op: Box::new(op), inputs: inputs.iter().map(|&x| x.clone()).collect(), constants: Vec::new() }
     }
 
     /// Float inputs that the op treats as constants on purpose: it must give them no gradient.
@@ -83,9 +74,7 @@ impl Case {
     }
 
     fn forward(&self, inputs: &[Tensor<f64>]) -> Result<Tensor<f64>, String> {
-        self.op
-            .forward(&inputs.iter().collect::<Vec<_>>())
-            .map_err(|error| error.to_string())
+        self.op.forward(&inputs.iter().collect::<Vec<_>>()).map_err(|error| error.to_string())
     }
 
     fn vjp(
@@ -97,12 +86,7 @@ impl Case {
         let saves = self.op.saves();
         let inputs: Vec<_> = self.inputs.iter().map(|x| saves.inputs.then(|| x.clone())).collect();
         let shapes: Vec<_> = self.inputs.iter().map(|x| x.shape.clone()).collect();
-        let saved = Saved {
-            inputs: &inputs,
-            shapes: &shapes,
-            output: saves.output.then_some(output),
-            wanted,
-        };
+        let saved = Saved { inputs: &inputs, shapes: &shapes, output: saves.output.then_some(output), wanted };
         self.op.vjp(&saved, grad).map_err(|error| error.to_string())
     }
 
@@ -116,11 +100,7 @@ impl Case {
         let wanted: Vec<bool> = self.inputs.iter().map(is_float).collect();
         let gradients = self.vjp(&output, &cotangent, &wanted)?;
         if gradients.len() != self.inputs.len() {
-            return Err(format!(
-                "{} gradients for {} inputs",
-                gradients.len(),
-                self.inputs.len()
-            ));
+            return Err(format!("{} gradients for {} inputs", gradients.len(), self.inputs.len()));
         }
         for (i, gradient) in gradients.iter().enumerate() {
             let differentiable = wanted[i] && !self.constants.contains(&i);
@@ -156,10 +136,7 @@ impl Case {
         const STEP: f64 = 1e-5;
         const TOLERANCE: f64 = 1e-7;
         if gradient.shape != self.inputs[i].shape {
-            return Err(format!(
-                "input {i} is {:?}, its gradient {:?}",
-                self.inputs[i].shape, gradient.shape
-            ));
+            return Err(format!("input {i} is {:?}, its gradient {:?}", self.inputs[i].shape, gradient.shape));
         }
         let gradient = gradient.floats().map_err(|error| error.to_string())?;
         for (at, &got) in gradient.iter().enumerate() {
@@ -169,30 +146,15 @@ impl Case {
                 self.forward(&inputs)
             };
             let (up, down) = (moved(STEP)?, moved(-STEP)?);
-            let cells = up
-                .floats()
-                .unwrap()
-                .iter()
-                .zip(down.floats().unwrap())
-                .zip(output.floats().unwrap());
+            let cells = up.floats().unwrap().iter().zip(down.floats().unwrap()).zip(output.floats().unwrap());
             // Cells at infinity (masked scores) don't move with any input.
-            let changes = cells.map(|((&up, &down), &out)| {
-                if out.is_finite() {
-                    (up - down) / (2.0 * STEP)
-                } else {
-                    0.0
-                }
-            });
-            let expected: f64 = changes
-                .zip(cotangent.floats().unwrap())
-                .map(|(change, c)| change * c)
-                .sum();
+            let changes =
+                cells.map(|((&up, &down), &out)| if out.is_finite() { (up - down) / (2.0 * STEP) } else { 0.0 });
+            let expected: f64 = changes.zip(cotangent.floats().unwrap()).map(|(change, c)| change * c).sum();
             // Written so that a NaN fails too.
             let close = (got - expected).abs() <= TOLERANCE * (1.0 + expected.abs());
             if !close {
-                return Err(format!(
-                    "input {i}, element {at}: the vjp gives {got}, differences give {expected}"
-                ));
+                return Err(format!("input {i}, element {at}: the vjp gives {got}, differences give {expected}"));
             }
         }
         Ok(())
@@ -221,11 +183,7 @@ impl Case {
 
     /// What the case is, for a failure's message.
     pub fn describe(&self) -> String {
-        let shapes: Vec<String> = self
-            .inputs
-            .iter()
-            .map(|x| format!("{:?}{}", x.shape, letter(x)))
-            .collect();
+        let shapes: Vec<String> = self.inputs.iter().map(|x| format!("{:?}{}", x.shape, letter(x))).collect();
         format!("{:?} of {}", self.op.kind(), shapes.join(", "))
     }
 }

@@ -132,44 +132,24 @@ fn a_wrong_vjp_is_found() {
 #[test]
 fn gradients_at_kinks_are_those_of_torch() {
     let gradient = |op: &dyn Op<f64>, inputs: &[&[f64]], i: usize| {
-        let inputs: Vec<Tensor<f64>> = inputs
-            .iter()
-            .map(|x| Tensor::from_slice(&[x.len()], x).unwrap())
-            .collect();
+        let inputs: Vec<Tensor<f64>> = inputs.iter().map(|x| Tensor::from_slice(&[x.len()], x).unwrap()).collect();
         let output = op.forward(&inputs.iter().collect::<Vec<_>>()).unwrap();
         let shapes: Vec<_> = inputs.iter().map(|x| x.shape.clone()).collect();
         let wanted = vec![true; inputs.len()];
         let inputs: Vec<_> = inputs.into_iter().map(Some).collect();
-        let saved = Saved {
-            inputs: &inputs,
-            shapes: &shapes,
-            output: Some(&output),
-            wanted: &wanted,
-        };
+        let saved = Saved { inputs: &inputs, shapes: &shapes, output: Some(&output), wanted: &wanted };
         let ones = Tensor::from_slice(&output.shape, &vec![1.0; output.len()]).unwrap();
         let gradients = op.vjp(&saved, &ones).unwrap();
         gradients[i].as_ref().unwrap().floats().unwrap().to_vec()
     };
-    assert_eq!(
-        gradient(&Activate(Activation::Relu), &[&[-1.0, 0.0, 1.0]], 0),
-        [0.0, 0.0, 1.0]
-    );
+    assert_eq!(gradient(&Activate(Activation::Relu), &[&[-1.0, 0.0, 1.0]], 0), [0.0, 0.0, 1.0]);
     assert_eq!(gradient(&Unary::Abs, &[&[-1.0, 0.0, 1.0]], 0), [-1.0, 0.0, 1.0]);
     assert_eq!(gradient(&Unary::Sqrt, &[&[0.0]], 0), [f64::INFINITY]);
     let clamp = Clamp { min: -1.0, max: 1.0 };
-    assert_eq!(
-        gradient(&clamp, &[&[-1.5, -1.0, 0.0, 1.0, 1.5]], 0),
-        [0.0, 1.0, 1.0, 1.0, 0.0]
-    );
+    assert_eq!(gradient(&clamp, &[&[-1.5, -1.0, 0.0, 1.0, 1.5]], 0), [0.0, 1.0, 1.0, 1.0, 0.0]);
     assert_eq!(gradient(&WithScalar::Pow(0.0), &[&[0.0, 2.0]], 0), [0.0, 0.0]);
-    assert_eq!(
-        gradient(&Binary::Pow, &[&[0.0, 0.0, 2.0], &[0.0, 2.0, 0.0]], 0),
-        [0.0, 0.0, 0.0]
-    );
-    assert_eq!(
-        gradient(&Binary::Pow, &[&[0.0, 0.0, 1.0], &[0.0, 2.0, 3.0]], 1),
-        [0.0, 0.0, 0.0]
-    );
+    assert_eq!(gradient(&Binary::Pow, &[&[0.0, 0.0, 2.0], &[0.0, 2.0, 0.0]], 0), [0.0, 0.0, 0.0]);
+    assert_eq!(gradient(&Binary::Pow, &[&[0.0, 0.0, 1.0], &[0.0, 2.0, 3.0]], 1), [0.0, 0.0, 0.0]);
     // A row of masked scores has no softmax to move.
     let hidden = [f64::NEG_INFINITY; 2];
     assert_eq!(gradient(&Softmax { dim: 0 }, &[&hidden], 0), [0.0, 0.0]);

@@ -20,13 +20,7 @@ pub fn linear(random: &mut Random) -> Vec<Case> {
         let cols = out_dims.iter().product();
         let weight = packed(random, rows, cols);
         let bias = biased.then(|| random.tensor(&[cols]));
-        let op = Linear {
-            weight,
-            bias,
-            in_axes,
-            out_dims: out_dims.to_vec(),
-            act: Activation::Identity,
-        };
+        let op = Linear { weight, bias, in_axes, out_dims: out_dims.to_vec(), act: Activation::Identity };
         Case::new(op, &[&random.tensor(shape)])
     };
     vec![
@@ -45,12 +39,7 @@ pub fn linear_heads(random: &mut Random) -> Vec<Case> {
         let shape = [leading, &[n_heads, d_model]].concat();
         Case::new(LinearHeads { weight, bias, n_heads }, &[&random.tensor(&shape)])
     };
-    vec![
-        case(&[2, 3], 2, 4, 3, true),
-        case(&[2], 3, 2, 7, false),
-        case(&[], 1, 1, 1, true),
-        case(&[0], 2, 3, 2, true),
-    ]
+    vec![case(&[2, 3], 2, 4, 3, true), case(&[2], 3, 2, 7, false), case(&[], 1, 1, 1, true), case(&[0], 2, 3, 2, true)]
 }
 
 pub fn attn_out(random: &mut Random) -> Vec<Case> {
@@ -60,12 +49,7 @@ pub fn attn_out(random: &mut Random) -> Vec<Case> {
         let shape = [leading, &[n_heads, d_head]].concat();
         Case::new(AttnOut { weight, bias, n_heads }, &[&random.tensor(&shape)])
     };
-    vec![
-        case(&[2, 3], 2, 3, 5, true),
-        case(&[2], 3, 2, 18, false),
-        case(&[], 1, 1, 1, true),
-        case(&[0], 2, 3, 2, true),
-    ]
+    vec![case(&[2, 3], 2, 3, 5, true), case(&[2], 3, 2, 18, false), case(&[], 1, 1, 1, true), case(&[0], 2, 3, 2, true)]
 }
 
 pub fn head_results(random: &mut Random) -> Vec<Case> {
@@ -74,26 +58,17 @@ pub fn head_results(random: &mut Random) -> Vec<Case> {
         let shape = [leading, &[n_heads, d_head]].concat();
         Case::new(HeadResults { weight, n_heads }, &[&random.tensor(&shape)])
     };
-    vec![
-        case(&[2, 3], 2, 3, 5),
-        case(&[2], 3, 2, 18),
-        case(&[], 1, 1, 1),
-        case(&[0], 2, 3, 2),
-    ]
+    vec![case(&[2, 3], 2, 3, 5), case(&[2], 3, 2, 18), case(&[], 1, 1, 1), case(&[0], 2, 3, 2)]
 }
 
 const ROWS: [&[usize]; 5] = [&[4], &[2, 5], &[2, 1, 3], &[0, 3], &[2, 17]];
 
 pub fn center(random: &mut Random) -> Vec<Case> {
-    ROWS.iter()
-        .map(|shape| Case::new(Center, &[&random.tensor(shape)]))
-        .collect()
+    ROWS.iter().map(|shape| Case::new(Center, &[&random.tensor(shape)])).collect()
 }
 
 pub fn rms_scale(random: &mut Random) -> Vec<Case> {
-    ROWS.iter()
-        .map(|shape| Case::new(RmsScale { eps: 1e-2 }, &[&random.tensor(shape)]))
-        .collect()
+    ROWS.iter().map(|shape| Case::new(RmsScale { eps: 1e-2 }, &[&random.tensor(shape)])).collect()
 }
 
 pub fn norm(random: &mut Random) -> Vec<Case> {
@@ -102,14 +77,7 @@ pub fn norm(random: &mut Random) -> Vec<Case> {
         for (center, with_affine) in [(true, true), (true, false), (false, true), (false, false)] {
             let d = [shape[shape.len() - 1]];
             let affine = with_affine.then(|| (random.tensor(&d), random.tensor(&d)));
-            cases.push(Case::new(
-                Norm {
-                    eps: 1e-2,
-                    center,
-                    affine,
-                },
-                &[&random.tensor(shape)],
-            ));
+            cases.push(Case::new(Norm { eps: 1e-2, center, affine }, &[&random.tensor(shape)]));
         }
     }
     cases
@@ -198,31 +166,16 @@ pub fn decode(random: &mut Random) -> Vec<Case> {
         let bias = biased.then(|| random.tensor(&[cols]));
         let mut codes = random.tensor(shape);
         // Mostly inactive, as codes are: the gradient reaches those too.
-        codes
-            .floats_mut()
-            .unwrap()
-            .iter_mut()
-            .step_by(2)
-            .for_each(|code| *code = 0.0);
+        codes.floats_mut().unwrap().iter_mut().step_by(2).for_each(|code| *code = 0.0);
         Case::new(Decode { weight, bias }, &[&codes])
     };
-    vec![
-        case(&[2, 3, 6], 4, true),
-        case(&[2, 5], 18, false),
-        case(&[3], 1, true),
-        case(&[0, 3], 2, true),
-    ]
+    vec![case(&[2, 3, 6], 4, true), case(&[2, 5], 18, false), case(&[3], 1, true), case(&[0, 3], 2, true)]
 }
 
 pub fn merge_error(random: &mut Random) -> Vec<Case> {
     let shape = [3, 4];
     let (recons, error) = (random.tensor(&shape), random.tensor(&shape));
-    let sum = recons
-        .floats()
-        .unwrap()
-        .iter()
-        .zip(error.floats().unwrap())
-        .map(|(r, e)| r + e);
+    let sum = recons.floats().unwrap().iter().zip(error.floats().unwrap()).map(|(r, e)| r + e);
     let x = Tensor::from_slice(&shape, &sum.collect::<Vec<_>>()).unwrap();
     let mut edited = recons.clone();
     edited.floats_mut().unwrap()[5] += 1.0;

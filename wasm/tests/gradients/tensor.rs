@@ -36,10 +36,8 @@ const PAIRS: [(&[usize], &[usize]); 13] = [
 const SHAPES: [&[usize]; 6] = [&[], &[5], &[2, 3], &[1, 4, 1], &[0], &[2, 0, 3]];
 
 fn pairs(random: &mut Random, op: Binary, make: fn(&mut Random, &[usize]) -> Tensor<f64>) -> Vec<Case> {
-    let mut cases: Vec<Case> = PAIRS
-        .iter()
-        .map(|(a, b)| Case::new(op, &[&make(random, a), &make(random, b)]))
-        .collect();
+    let mut cases: Vec<Case> =
+        PAIRS.iter().map(|(a, b)| Case::new(op, &[&make(random, a), &make(random, b)])).collect();
     cases.push(Case::new(op, &[&make(random, &[2, 3]), &ints(&[3], &[1, 2, 3])]));
     cases.push(Case::new(op, &[&bools(&[2, 1], &[1, 1]), &make(random, &[2, 3])]));
     cases
@@ -80,10 +78,7 @@ fn shapes<O: Op<f64> + Copy + 'static>(
     op: O,
     make: fn(&mut Random, &[usize]) -> Tensor<f64>,
 ) -> Vec<Case> {
-    SHAPES
-        .iter()
-        .map(|shape| Case::new(op, &[&make(random, shape)]))
-        .collect()
+    SHAPES.iter().map(|shape| Case::new(op, &[&make(random, shape)])).collect()
 }
 
 pub fn neg(random: &mut Random) -> Vec<Case> {
@@ -152,10 +147,7 @@ pub fn pow_scalar(random: &mut Random) -> Vec<Case> {
         cases.extend(shapes(random, WithScalar::Pow(exponent), positive));
     }
     for exponent in [0.0, 1.0, 2.0, 3.0] {
-        cases.push(Case::new(
-            WithScalar::Pow(exponent),
-            &[&random.within(&[3], -2.0, -0.5)],
-        ));
+        cases.push(Case::new(WithScalar::Pow(exponent), &[&random.within(&[3], -2.0, -0.5)]));
         cases.push(Case::new(WithScalar::Pow(exponent), &[&Tensor::zeros(&[1]).unwrap()]));
     }
     cases
@@ -163,32 +155,17 @@ pub fn pow_scalar(random: &mut Random) -> Vec<Case> {
 
 pub fn clamp(random: &mut Random) -> Vec<Case> {
     // The bounds lie where `Random::tensor` puts nothing.
-    let bounds = [
-        (-0.1, 0.1),
-        (0.1, f64::INFINITY),
-        (f64::NEG_INFINITY, -0.1),
-        (f64::NEG_INFINITY, f64::INFINITY),
-    ];
-    bounds
-        .iter()
-        .flat_map(|&(min, max)| shapes(random, Clamp { min, max }, Random::tensor))
-        .collect()
+    let bounds = [(-0.1, 0.1), (0.1, f64::INFINITY), (f64::NEG_INFINITY, -0.1), (f64::NEG_INFINITY, f64::INFINITY)];
+    bounds.iter().flat_map(|&(min, max)| shapes(random, Clamp { min, max }, Random::tensor)).collect()
 }
 
 pub fn cast(random: &mut Random) -> Vec<Case> {
     let x = random.tensor(&[2, 3]);
-    vec![
-        Case::new(Cast(Dtype::Float), &[&x]),
-        Case::new(Cast(Dtype::Int), &[&x]),
-        Case::new(Cast(Dtype::Bool), &[&x]),
-    ]
+    vec![Case::new(Cast(Dtype::Float), &[&x]), Case::new(Cast(Dtype::Int), &[&x]), Case::new(Cast(Dtype::Bool), &[&x])]
 }
 
 fn masks<O: Op<f64> + Copy + 'static>(random: &mut Random, op: O) -> Vec<Case> {
-    PAIRS
-        .iter()
-        .map(|(a, b)| Case::new(op, &[&random.tensor(a), &random.tensor(b)]))
-        .collect()
+    PAIRS.iter().map(|(a, b)| Case::new(op, &[&random.tensor(a), &random.tensor(b)])).collect()
 }
 
 pub fn eq(random: &mut Random) -> Vec<Case> {
@@ -231,26 +208,12 @@ pub fn choose(random: &mut Random) -> Vec<Case> {
     let masks: [&[usize]; 4] = [&[2, 3], &[3], &[2, 1], &[]];
     let mut cases = Vec::new();
     for mask in masks {
-        for (a, b) in [
-            (&[2, 3][..], &[2, 3][..]),
-            (&[], &[2, 3]),
-            (&[2, 1], &[3]),
-            (&[1, 1], &[]),
-        ] {
-            cases.push(Case::new(
-                Where,
-                &[&random.mask(mask), &random.tensor(a), &random.tensor(b)],
-            ));
+        for (a, b) in [(&[2, 3][..], &[2, 3][..]), (&[], &[2, 3]), (&[2, 1], &[3]), (&[1, 1], &[])] {
+            cases.push(Case::new(Where, &[&random.mask(mask), &random.tensor(a), &random.tensor(b)]));
         }
     }
-    cases.push(Case::new(
-        Where,
-        &[&random.mask(&[0, 3]), &random.tensor(&[3]), &random.tensor(&[])],
-    ));
-    cases.push(Case::new(
-        Where,
-        &[&random.mask(&[3]), &random.tensor(&[2, 3]), &ints(&[], &[7])],
-    ));
+    cases.push(Case::new(Where, &[&random.mask(&[0, 3]), &random.tensor(&[3]), &random.tensor(&[])]));
+    cases.push(Case::new(Where, &[&random.mask(&[3]), &random.tensor(&[2, 3]), &ints(&[], &[7])]));
     cases
 }
 
@@ -270,60 +233,33 @@ fn reductions() -> Vec<(&'static [usize], Over)> {
         (&[3, 0], &[1]),
     ];
     let over = |&(shape, axes): &(&'static [usize], &[usize])| {
-        [false, true].map(|keepdim| {
-            (
-                shape,
-                Over {
-                    axes: axes.to_vec(),
-                    keepdim,
-                },
-            )
-        })
+        [false, true].map(|keepdim| (shape, Over { axes: axes.to_vec(), keepdim }))
     };
     choices.iter().flat_map(over).collect()
 }
 
 pub fn sum(random: &mut Random) -> Vec<Case> {
-    reductions()
-        .into_iter()
-        .map(|(shape, over)| Case::new(Sum(over), &[&random.tensor(shape)]))
-        .collect()
+    reductions().into_iter().map(|(shape, over)| Case::new(Sum(over), &[&random.tensor(shape)])).collect()
 }
 
 pub fn mean(random: &mut Random) -> Vec<Case> {
     // The mean of no cells is NaN whatever they are, so that it has no gradient to compare.
     let defined = reductions().into_iter().filter(|(shape, _)| *shape != [3, 0]);
-    defined
-        .map(|(shape, over)| Case::new(Mean(over), &[&random.tensor(shape)]))
-        .collect()
+    defined.map(|(shape, over)| Case::new(Mean(over), &[&random.tensor(shape)])).collect()
 }
 
 pub fn any(random: &mut Random) -> Vec<Case> {
-    reductions()
-        .into_iter()
-        .map(|(shape, over)| Case::new(Quantifier::Any(over), &[&random.tensor(shape)]))
-        .collect()
+    reductions().into_iter().map(|(shape, over)| Case::new(Quantifier::Any(over), &[&random.tensor(shape)])).collect()
 }
 
 pub fn all(random: &mut Random) -> Vec<Case> {
-    reductions()
-        .into_iter()
-        .map(|(shape, over)| Case::new(Quantifier::All(over), &[&random.tensor(shape)]))
-        .collect()
+    reductions().into_iter().map(|(shape, over)| Case::new(Quantifier::All(over), &[&random.tensor(shape)])).collect()
 }
 
 pub fn reshape(random: &mut Random) -> Vec<Case> {
-    let choices: [(&[usize], &[usize]); 5] = [
-        (&[2, 6], &[3, 4]),
-        (&[], &[1, 1]),
-        (&[1], &[]),
-        (&[2, 0], &[0]),
-        (&[4], &[4]),
-    ];
-    choices
-        .iter()
-        .map(|(from, to)| Case::new(Reshape(to.to_vec()), &[&random.tensor(from)]))
-        .collect()
+    let choices: [(&[usize], &[usize]); 5] =
+        [(&[2, 6], &[3, 4]), (&[], &[1, 1]), (&[1], &[]), (&[2, 0], &[0]), (&[4], &[4])];
+    choices.iter().map(|(from, to)| Case::new(Reshape(to.to_vec()), &[&random.tensor(from)])).collect()
 }
 
 pub fn permute(random: &mut Random) -> Vec<Case> {
@@ -337,10 +273,7 @@ pub fn permute(random: &mut Random) -> Vec<Case> {
         (&[2, 0], &[1, 0]),
         (&[2, 3, 2, 2], &[3, 1, 0, 2]),
     ];
-    choices
-        .iter()
-        .map(|(shape, order)| Case::new(Permute(order.to_vec()), &[&random.tensor(shape)]))
-        .collect()
+    choices.iter().map(|(shape, order)| Case::new(Permute(order.to_vec()), &[&random.tensor(shape)])).collect()
 }
 
 pub fn expand(random: &mut Random) -> Vec<Case> {
@@ -353,10 +286,7 @@ pub fn expand(random: &mut Random) -> Vec<Case> {
         (&[1], &[0]),
         (&[2, 1, 3], &[2, 2, 3]),
     ];
-    choices
-        .iter()
-        .map(|(from, to)| Case::new(Expand(to.to_vec()), &[&random.tensor(from)]))
-        .collect()
+    choices.iter().map(|(from, to)| Case::new(Expand(to.to_vec()), &[&random.tensor(from)])).collect()
 }
 
 pub fn cat(random: &mut Random) -> Vec<Case> {
@@ -373,10 +303,7 @@ pub fn cat(random: &mut Random) -> Vec<Case> {
         case(1, &[&[0, 2], &[0, 3]]),
         case(0, &[&[0, 2], &[0, 2]]),
     ];
-    cases.push(Case::new(
-        Cat { axis: 0 },
-        &[&random.tensor(&[2]), &ints(&[2], &[3, 4])],
-    ));
+    cases.push(Case::new(Cat { axis: 0 }, &[&random.tensor(&[2]), &ints(&[2], &[3, 4])]));
     cases
 }
 
@@ -393,10 +320,7 @@ fn regions() -> Vec<(&'static [usize], Vec<Selector>)> {
         (&[2, 3, 4], vec![Selector::All, Selector::At(1), Selector::At(3)]),
         (&[2, 3, 4], vec![Selector::At(1), Selector::All, range(1, 1, 2)]),
         (&[2, 3, 4], vec![Selector::All, Selector::List(vec![2, 0])]),
-        (
-            &[2, 3, 4],
-            vec![Selector::List(vec![1, 0]), Selector::At(0), Selector::List(vec![3, 1])],
-        ),
+        (&[2, 3, 4], vec![Selector::List(vec![1, 0]), Selector::At(0), Selector::List(vec![3, 1])]),
         (&[2, 3, 4], vec![range(0, 1, 2), range(0, 2, 2), Selector::All]),
         (&[2, 3], vec![Selector::All, range(1, 1, 0)]),
         (&[2, 3], vec![Selector::List(vec![])]),
@@ -409,9 +333,7 @@ pub fn index(random: &mut Random) -> Vec<Case> {
     let mut all = regions();
     all.push((&[3], vec![Selector::List(vec![1, 1, 0, 1])]));
     all.push((&[3, 3], vec![Selector::List(vec![2, 2]), Selector::List(vec![0, 1, 0])]));
-    all.into_iter()
-        .map(|(shape, selectors)| Case::new(Index(selectors), &[&random.tensor(shape)]))
-        .collect()
+    all.into_iter().map(|(shape, selectors)| Case::new(Index(selectors), &[&random.tensor(shape)])).collect()
 }
 
 pub fn index_put(random: &mut Random) -> Vec<Case> {
@@ -427,18 +349,9 @@ pub fn index_put(random: &mut Random) -> Vec<Case> {
         }
     }
     let twice = vec![Selector::List(vec![2, 0, 2]), Selector::List(vec![1, 1])];
-    cases.push(Case::new(
-        IndexPut(twice.clone()),
-        &[&random.tensor(&[3, 2]), &random.tensor(&[3, 2])],
-    ));
-    cases.push(Case::new(
-        IndexPut(twice),
-        &[&random.tensor(&[3, 2]), &random.tensor(&[1, 2])],
-    ));
-    cases.push(Case::new(
-        IndexPut(vec![Selector::At(0)]),
-        &[&random.tensor(&[2, 3]), &ints(&[], &[5])],
-    ));
+    cases.push(Case::new(IndexPut(twice.clone()), &[&random.tensor(&[3, 2]), &random.tensor(&[3, 2])]));
+    cases.push(Case::new(IndexPut(twice), &[&random.tensor(&[3, 2]), &random.tensor(&[1, 2])]));
+    cases.push(Case::new(IndexPut(vec![Selector::At(0)]), &[&random.tensor(&[2, 3]), &ints(&[], &[5])]));
     cases
 }
 
@@ -460,10 +373,7 @@ pub fn gather(random: &mut Random) -> Vec<Case> {
 
 pub fn index_select(random: &mut Random) -> Vec<Case> {
     let mut case = |shape: &[usize], dim: usize, index: &[i32]| {
-        Case::new(
-            IndexSelect { dim },
-            &[&random.tensor(shape), &ints(&[index.len()], index)],
-        )
+        Case::new(IndexSelect { dim }, &[&random.tensor(shape), &ints(&[index.len()], index)])
     };
     vec![
         case(&[4], 0, &[3, 0, 3]),
@@ -493,37 +403,19 @@ pub fn matmul(random: &mut Random) -> Vec<Case> {
         (&[2, 0], &[0, 3]),
         (&[2, 3], &[3, 19]),
     ];
-    let mut cases: Vec<Case> = choices
-        .iter()
-        .map(|(a, b)| Case::new(MatMul, &[&random.tensor(a), &random.tensor(b)]))
-        .collect();
-    cases.push(Case::new(
-        MatMul,
-        &[&random.tensor(&[2, 2]), &ints(&[2, 2], &[1, 2, 3, 4])],
-    ));
+    let mut cases: Vec<Case> =
+        choices.iter().map(|(a, b)| Case::new(MatMul, &[&random.tensor(a), &random.tensor(b)])).collect();
+    cases.push(Case::new(MatMul, &[&random.tensor(&[2, 2]), &ints(&[2, 2], &[1, 2, 3, 4])]));
     cases
 }
 
-const LANES: [(&[usize], usize); 7] = [
-    (&[4], 0),
-    (&[2, 3], 1),
-    (&[2, 3], 0),
-    (&[2, 3, 4], 1),
-    (&[3, 1], 1),
-    (&[0, 3], 1),
-    (&[2, 0], 1),
-];
+const LANES: [(&[usize], usize); 7] =
+    [(&[4], 0), (&[2, 3], 1), (&[2, 3], 0), (&[2, 3, 4], 1), (&[3, 1], 1), (&[0, 3], 1), (&[2, 0], 1)];
 
 pub fn softmax(random: &mut Random) -> Vec<Case> {
-    LANES
-        .iter()
-        .map(|&(shape, dim)| Case::new(Softmax { dim }, &[&random.tensor(shape)]))
-        .collect()
+    LANES.iter().map(|&(shape, dim)| Case::new(Softmax { dim }, &[&random.tensor(shape)])).collect()
 }
 
 pub fn log_softmax(random: &mut Random) -> Vec<Case> {
-    LANES
-        .iter()
-        .map(|&(shape, dim)| Case::new(LogSoftmax { dim }, &[&random.tensor(shape)]))
-        .collect()
+    LANES.iter().map(|&(shape, dim)| Case::new(LogSoftmax { dim }, &[&random.tensor(shape)])).collect()
 }

@@ -135,10 +135,7 @@ impl<T: Kernels> Op<T> for AttendScores {
                 add_scaled(&mut dk[ki..ki + d], &q[qi..qi + d], factor);
             }
         });
-        Ok(vec![
-            Some(Tensor::float(saved.shapes[0].clone(), dq)),
-            Some(Tensor::float(saved.shapes[1].clone(), dk)),
-        ])
+        Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dq)), Some(Tensor::float(saved.shapes[1].clone(), dk))])
     }
 }
 
@@ -175,10 +172,7 @@ impl<T: Kernels> Op<T> for AttendMix {
                 add_scaled(&mut dv[ki..ki + d], &dz[qi..qi + d], p[score]);
             }
         });
-        Ok(vec![
-            Some(Tensor::float(saved.shapes[0].clone(), dp)),
-            Some(Tensor::float(saved.shapes[1].clone(), dv)),
-        ])
+        Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dp)), Some(Tensor::float(saved.shapes[1].clone(), dv))])
     }
 }
 

@@ -118,7 +118,11 @@ impl<T: Kernels> Op<T> for Decode<T> {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let (codes, w) = (inputs[0], &*self.weight);
         if codes.last_dim() != w.rows {
-            return shape_error!("decode: the decoder takes {} codes a row, got a tensor of shape {:?}", w.rows, codes.shape);
+            return shape_error!(
+                "decode: the decoder takes {} codes a row, got a tensor of shape {:?}",
+                w.rows,
+                codes.shape
+            );
         }
         let count = codes.rows();
         let mut out = Buf::zeroed(count * w.cols)?;
@@ -164,7 +168,11 @@ impl<T: Kernels> Op<T> for MergeError {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let x = inputs[0];
         if let Some(other) = inputs.iter().find(|other| other.len() != x.len()) {
-            return shape_error!("error term: the input has shape {:?}, the reconstruction or error {:?}", x.shape, other.shape);
+            return shape_error!(
+                "error term: the input has shape {:?}, the reconstruction or error {:?}",
+                x.shape,
+                other.shape
+            );
         }
         let mut out = Buf::copied(x.floats()?)?;
         let [clean_recons, clean_error, recons, error] = [1, 2, 3, 4].map(|i| inputs[i].floats());
@@ -182,12 +190,6 @@ impl<T: Kernels> Op<T> for MergeError {
 
     // out = recons + error; x and the clean values only choose between equal expressions.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        Ok(vec![
-            None,
-            None,
-            None,
-            Some(grad.reshaped(&saved.shapes[3])?),
-            Some(grad.reshaped(&saved.shapes[4])?),
-        ])
+        Ok(vec![None, None, None, Some(grad.reshaped(&saved.shapes[3])?), Some(grad.reshaped(&saved.shapes[4])?)])
     }
 }

@@ -1,0 +1,102 @@
+/**
+ * A base run's value as a hook is lent it: nothing is copied but the rows that the hook reads or writes.
+ *
+ * @module
+ */
+
+import { core, type Handle } from "../core/engine.ts";
+import { flatIndices, type IndexPart, resolveIndex } from "../core/index_spec.ts";
+import type { Rows } from "../core/rows.ts";
+import { handleOf, type RowBacking, type Tensor, tensorOf } from "../core/tensor.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
+
+/** The rows that an index chooses, when its first two parts say so plainly. */
+interface Chosen {
+  readonly rows: Rows;
+  /** The shape of the choice: batch and position axes that weren't dropped. */
+  readonly lead: readonly number[];
+}
+
+/** Rows of a value over those of the base run. */
+export class LentRows implements RowBacking {
+  readonly #tap: Pick<Tap, "space" | "pick" | "whole">;
+  #value: RowValue;
+  readonly #tail: readonly number[];
+
+  /**
+   * Lends a value.
+   *
+   * @param tail The value's axes behind batch and position.
+   */
+  constructor(
+    tap: Pick<Tap, "space" | "pick" | "whole">,
+    value: RowValue,
+    tail: readonly number[],
+  ) {
+    this.#tap = tap;
+    this.#value = value;
+    this.#tail = tail;
+  }
+
+  /** The value as it is now: the rows that came in, and those that were written. */
+  get value(): RowValue {
+    return this.#value;
+  }
+
+  whole(): Handle {
+    const { batch, nPos } = this.#tap.space;
+    const grid = core().reshape(
+      this.#tap.whole(this.#value),
+      Uint32Array.of(batch, nPos, ...this.#tail),
+    );
+    return core().share(grid);
+  }
+
+  at(parts: readonly IndexPart[]): Tensor | undefined {
+    const chosen = this.#chosen(parts);
+    if (!chosen) return undefined;
+    const shape = Uint32Array.of(...chosen.lead, ...this.#tail);
+    const rows = tensorOf(core().reshape(this.#tap.pick(this.#value, chosen.rows), shape));
+    const rest = parts.slice(2);
+    if (rest.length === 0) return rows;
+    const { encoded, shape: region, isFlat } = resolveIndex([
+      ...chosen.lead.map(() => ":"),
+      ...rest,
+    ], rows.shape);
+    if (isFlat) return undefined;
+    return tensorOf(core().reshape(core().index(handleOf(rows), encoded), new Uint32Array(region)));
+  }
+
+  set(parts: readonly IndexPart[], value: Tensor): boolean {
+    const chosen = this.#chosen(parts);
+    if (!chosen || (chosen.lead.length !== 1 && value.rank > 0)) return false;
+    const tail = resolveIndex(parts.slice(2), this.#tail);
+    if (tail.isFlat) return false;
+    const rows = this.#tap.space.union(this.#value.rows, chosen.rows);
+    const target = core().share(this.#tap.pick(this.#value, rows));
+    const places = Array.from(chosen.rows.indices, (row) => rows.indices.indexOf(row));
+    core().index_put(
+      target,
+      handleOf(value),
+      Int32Array.of(3, places.length, ...places, ...tail.encoded),
+    );
+    if (core().node_of(target) !== 0) return false;
+    this.#value = { ...this.#value, rows, handle: target };
+    return true;
+  }
+
+  #chosen(parts: readonly IndexPart[]): Chosen | undefined {
+    const { batch, nPos } = this.#tap.space;
+    const lead = parts.slice(0, 2);
+    const isPlain = (part: IndexPart) =>
+      part !== "..." && !(typeof part === "object" && part.isMask);
+    const isListed = (part: IndexPart) => typeof part === "object";
+    if (lead.length < 2 || !parts.every(isPlain)) return undefined;
+    if (lead.some(isListed) && parts.filter(isListed).length > 1) return undefined;
+    const { indices, shape } = flatIndices(lead, [batch, nPos]);
+    if (indices.length === 0 || indices.some((row, i) => i > 0 && row <= indices[i - 1])) {
+      return undefined;
+    }
+    return { rows: this.#tap.space.of(indices), lead: shape };
+  }
+}
