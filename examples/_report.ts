@@ -48,7 +48,7 @@ function tableText({ columns, rows }: PageTable): string {
     .join("\n");
 }
 
-/** Gives a float32 the fewest digits that bring back the same float32. */
+/** Writes a float32 with nine digits, enough to bring back the same float32. */
 function shortFloat(value: number): number | null {
   return Number.isFinite(value) ? Number(value.toPrecision(9)) : null;
 }

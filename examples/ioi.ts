@@ -67,7 +67,7 @@ const codesOf = (sae: HookedSAE) => `${sae.cfg.hookName}.hook_sae_acts_post`;
 
 const rounded = (value: number) => Number(value.toFixed(3));
 
-/** The mean over a tensor, and over its texts, as people read them. */
+/** The mean of all elements, rounded for reading. */
 const mean = (values: Tensor) => rounded(values.mean().item());
 
 /** The logit of the correct answer minus that of the incorrect one, after the last token [prompt]. */

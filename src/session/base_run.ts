@@ -34,6 +34,8 @@ export class BaseRun implements Disposable {
   uses = 0;
   readonly #values = new Map<string, Handle>();
   readonly #recompute: Recompute;
+  /** Runs that stand on it now: a hook may run the model again, with an input that drops it. */
+  #holders = 0;
   #disposed = false;
 
   constructor(key: string, recompute: Recompute) {
@@ -49,7 +51,7 @@ export class BaseRun implements Disposable {
 
   /** Keeps a value of all rows, [batch * pos, ...]. */
   keep(name: string, value: Handle): void {
-    if (this.#values.has(name) || this.#disposed) return;
+    if (this.#values.has(name) || this.#isGone()) return;
     this.#values.set(name, ownValue(value, "base"));
     this.bytes += sizeOf(shapeOf(value)) * Float32Array.BYTES_PER_ELEMENT;
   }
@@ -64,9 +66,28 @@ export class BaseRun implements Disposable {
     return value;
   }
 
-  /** Gives the memory back. */
+  /** Keeps the values while a run stands on them, also when they are disposed meanwhile. */
+  during<R>(run: () => R): R {
+    this.#holders++;
+    try {
+      return run();
+    } finally {
+      this.#holders--;
+      if (this.#isGone()) this.#release();
+    }
+  }
+
+  /** Gives the memory back, once no run stands on it. */
   [Symbol.dispose](): void {
     this.#disposed = true;
+    if (this.#isGone()) this.#release();
+  }
+
+  #isGone(): boolean {
+    return this.#disposed && this.#holders === 0;
+  }
+
+  #release(): void {
     collected.unregister(this);
     freeAll(this.#values);
     this.bytes = 0;

@@ -80,6 +80,8 @@ function keyOf({ pass, splices, plans, weightsVersion }: ResumeRequest): string 
 /** The values of the last input, for the runs that come after. */
 export class Resume implements Disposable {
   #base: BaseRun | undefined;
+  /** The last base run that was made for the sake of a run with edits, at the price of a run. */
+  #filled: BaseRun | undefined;
   /** The key of the last run, whether or not it has a base. */
   #lastKey: string | undefined;
   #isOn = true;
@@ -115,7 +117,7 @@ export class Resume implements Disposable {
       return { base: found };
     }
     const isEdited = [...plans.values()].some(({ fwd }) => fwd.length > 0);
-    const isWasted = this.#base !== undefined && this.#base.uses === 0 && this.#lastKey !== key;
+    const isWasted = this.#filled !== undefined && this.#filled.uses <= 1 && this.#lastKey !== key;
     this.#lastKey = key;
     if (isEdited && isWasted) return {};
     this[Symbol.dispose]();
@@ -136,14 +138,18 @@ export class Resume implements Disposable {
   }
 
   /** Runs what may become the base run: if it fails, no base run stays that wasn't there before. */
-  taking<R>({ made, isFresh }: Standing, body: () => R): R {
+  taking<R>({ base, made, isFresh }: Standing, body: () => R): R {
     try {
-      const result = body();
-      this.#base = made ?? this.#base;
+      const result = base ? base.during(body) : body();
+      if (made) {
+        // A hook may have run the model with another input.
+        this[Symbol.dispose]();
+        this.#base = made;
+      }
       return result;
     } catch (error) {
       made?.[Symbol.dispose]();
-      if (isFresh) this[Symbol.dispose]();
+      if (isFresh && this.#base === base) this[Symbol.dispose]();
       throw error;
     }
   }
