@@ -1,5 +1,7 @@
 /** Measuring against the machine's own rate, in the same run. */
 
+import { median } from "./_median.ts";
+
 /** One benchmark: `run` does `operations` floating-point operations. */
 export interface Case {
   name: string;
@@ -16,11 +18,6 @@ export interface Result {
   ratio: number;
   /** The median over the rounds of the rate against the yardstick's of the same round. */
   medianRatio: number;
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
 }
 
 /** Calls until about `milliseconds` have gone by, and returns the rate in 10⁹ operations a second. */
@@ -73,21 +70,4 @@ export function measure(
       medianRatio: median(ratios[i]),
     };
   });
-}
-
-/** A Markdown table, then one JSON object a line. */
-export function report(results: Result[]): string {
-  const percent = (ratio: number) => `${(100 * ratio).toFixed(1)} %`;
-  const rows = results.map((r) =>
-    `| ${r.name} | ${r.best.toFixed(1)} | ${r.median.toFixed(1)} | ${percent(r.ratio)} | ${
-      percent(r.medianRatio)
-    } |`
-  );
-  return [
-    "| case | best GFLOP/s | median GFLOP/s | best of best rate | median of rate in turn |",
-    "|---|---|---|---|---|",
-    ...rows,
-    "",
-    ...results.map((r) => JSON.stringify(r)),
-  ].join("\n");
 }

@@ -387,8 +387,11 @@ export class HookedSAE extends HookedModule implements Disposable {
     weightsOf = (sae) => sae.#weights;
     spliceSae = (sae, tap, prefix, input, original, mode) => {
       const { cfg } = sae;
-      if (!input.rows.isEmpty) sae.#leading(Array.from(core().shape_of(input.handle)), prefix);
-      const context = { cfg, ops: sae.#weights.ops, names: saeNames(prefix), tap };
+      if (!input.rows.isEmpty) {
+        const { batch, nPos } = tap.space;
+        sae.#leading([batch, nPos, ...core().shape_of(input.handle).subarray(1)], prefix);
+      }
+      const context = { cfg, ops: sae.#ops(), names: saeNames(prefix), tap };
       return splicedOutput(context, input, original, mode);
     };
   }

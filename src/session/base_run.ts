@@ -8,6 +8,12 @@ import type { Handle } from "../core/engine.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
 import { shapeOf, sizeOf } from "../core/scope.ts";
 
+/** Values of all rows that a run may stand on, by name. */
+export interface BaseValues {
+  /** A value of all rows, [batch * pos, ...]. */
+  value(name: string): Handle;
+}
+
 /** Computes a value that the base run doesn't hold, and lets it keep it. */
 export type Recompute = (base: BaseRun, name: string) => void;
 
@@ -23,7 +29,7 @@ const collected = new FinalizationRegistry(freeAll);
  * A run without hooks whose values are kept in the core's memory: the residual stream, queries, keys, values and their mix of each
  * layer. Anything else is computed again from these when somebody asks, and kept from then on.
  */
-export class BaseRun implements Disposable {
+export class BaseRun implements BaseValues, Disposable {
   /** What the run was given: tokens, mask, weights and splices. */
   readonly key: string;
   /** Logits of rows that somebody has read, by row. */
@@ -66,11 +72,18 @@ export class BaseRun implements Disposable {
     return value;
   }
 
-  /** Keeps the values while a run stands on them, also when they are disposed meanwhile. */
+  /**
+   * Keeps the values while a run stands on them, also when they are disposed meanwhile. What a run that fails had computed again is
+   * forgotten.
+   */
   during<R>(run: () => R): R {
+    const before = new Set(this.#values.keys());
     this.#holders++;
     try {
       return run();
+    } catch (error) {
+      this.#forget((name) => !before.has(name));
+      throw error;
     } finally {
       this.#holders--;
       if (this.#isGone()) this.#release();
@@ -81,6 +94,14 @@ export class BaseRun implements Disposable {
   [Symbol.dispose](): void {
     this.#disposed = true;
     if (this.#isGone()) this.#release();
+  }
+
+  #forget(isUnwanted: (name: string) => boolean): void {
+    for (const [name, handle] of [...this.#values].filter(([name]) => isUnwanted(name))) {
+      this.bytes -= sizeOf(shapeOf(handle)) * Float32Array.BYTES_PER_ELEMENT;
+      freeOwned(handle);
+      this.#values.delete(name);
+    }
   }
 
   #isGone(): boolean {

@@ -80,16 +80,30 @@ function recorded(context: UnembedContext, source: Tensor): LazyValue {
   };
 }
 
-/** Logits by row from a snapshot, taking over those that the base run's readers have computed. */
-function byRow(
-  context: UnembedContext,
-  snapshot: Float32Array,
+/** Reads logits of rows: [rows.length * dVocab]. */
+export type ReadRows = (rows: readonly number[]) => Float32Array<ArrayBuffer>;
+
+/** Logits [batch, pos, dVocab] that come row by row. */
+export function logitsByRow(
   [batch, nPos]: readonly number[],
-  known: KnownLogits | undefined,
+  dVocab: number,
+  read: ReadRows,
 ): LazyValue {
-  const { dModel, dVocabOut } = context.cfg;
   const grid = Tensor.arange(batch * nPos).reshape(batch, nPos);
-  const compute = (rows: readonly number[]): Float32Array => {
+  const readIndex = (index: readonly Index[]) => {
+    const rows = grid.at(...index);
+    return ownedTensor(read(Array.from(elementsOf(rows))), [...rows.shape, dVocab]);
+  };
+  return {
+    all: () => readIndex([]),
+    at: (index) => rowsThenVocabulary(index, readIndex),
+  };
+}
+
+/** Unembeds rows of a snapshot of what the unembedding reads. */
+function readingSnapshot(context: UnembedContext, snapshot: Float32Array): ReadRows {
+  const { dModel, dVocabOut } = context.cfg;
+  return (rows) => {
     requireWeights(context);
     const input = new Float32Array(rows.length * dModel);
     rows.forEach((row, i) =>
@@ -97,35 +111,27 @@ function byRow(
     );
     return scoped(() => {
       const out = unembedded(context, copyIn(input, [rows.length, dModel], "float32"));
-      return copyOut(out, "float32", rows.length * dVocabOut) as Float32Array;
+      return copyOut(out, "float32", rows.length * dVocabOut) as Float32Array<ArrayBuffer>;
     });
   };
-  const read = (rows: readonly number[], shape: readonly number[]): Tensor => {
-    const isKnown = (row: number) =>
-      known !== undefined && !known.differs(row) && known.rows.has(row);
+}
+
+/** Takes rows over that the base run's readers have computed, and leaves them what is computed now. */
+export function readingKnown(read: ReadRows, dVocab: number, known: KnownLogits): ReadRows {
+  return (rows) => {
+    const isKnown = (row: number) => !known.differs(row) && known.rows.has(row);
     const fresh = rows.filter((row) => !isKnown(row));
-    const computed = fresh.length > 0 ? compute(fresh) : new Float32Array();
-    if (fresh.length === rows.length && !known) {
-      return ownedTensor(computed as Float32Array<ArrayBuffer>, [...shape, dVocabOut]);
-    }
-    const data = new Float32Array(rows.length * dVocabOut);
+    const computed = fresh.length > 0 ? read(fresh) : new Float32Array();
+    const data = new Float32Array(rows.length * dVocab);
     let next = 0;
     rows.forEach((row, i) => {
-      const found = isKnown(row) ? known?.rows.get(row) : undefined;
-      const logits = found ?? computed.subarray(next * dVocabOut, ++next * dVocabOut);
-      data.set(logits, i * dVocabOut);
-      const isRoom = known && (known.rows.size + 1) * dVocabOut * 4 <= MAX_KNOWN_BYTES;
+      const found = isKnown(row) ? known.rows.get(row) : undefined;
+      const logits = found ?? computed.subarray(next * dVocab, ++next * dVocab);
+      data.set(logits, i * dVocab);
+      const isRoom = (known.rows.size + 1) * logits.byteLength <= MAX_KNOWN_BYTES;
       if (!found && isRoom && !known.differs(row)) known.rows.set(row, logits.slice());
     });
-    return ownedTensor(data, [...shape, dVocabOut]);
-  };
-  const readIndex = (index: readonly Index[]) => {
-    const rows = grid.at(...index);
-    return read(Array.from(elementsOf(rows)), rows.shape);
-  };
-  return {
-    all: () => readIndex([]),
-    at: (index) => rowsThenVocabulary(index, readIndex),
+    return data;
   };
 }
 
@@ -141,15 +147,19 @@ export function lazyLogits(
   shape: readonly [batch: number, nPos: number],
   known: KnownLogits | undefined,
 ): Tensor {
-  const { cfg } = context;
+  const { dModel, dVocabOut } = context.cfg;
   const [batch, nPos] = shape;
-  const value = core().node_of(hookIn)
-    ? recorded(context, tensorOf(core().reshape(hookIn, Uint32Array.of(batch, nPos, cfg.dModel))))
-    : byRow(
-      context,
-      copyOut(hookIn, "float32", batch * nPos * cfg.dModel) as Float32Array,
-      shape,
-      known,
-    );
-  return lazyTensor([batch, nPos, cfg.dVocabOut], value);
+  const whole = [batch, nPos, dVocabOut];
+  if (core().node_of(hookIn)) {
+    const source = tensorOf(core().reshape(hookIn, Uint32Array.of(batch, nPos, dModel)));
+    return lazyTensor(whole, recorded(context, source));
+  }
+  const read = readingSnapshot(
+    context,
+    copyOut(hookIn, "float32", batch * nPos * dModel) as Float32Array,
+  );
+  return lazyTensor(
+    whole,
+    logitsByRow(shape, dVocabOut, known ? readingKnown(read, dVocabOut, known) : read),
+  );
 }

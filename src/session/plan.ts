@@ -8,6 +8,7 @@ import { UnknownPointError } from "../core/errors.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
 import { Mode, type PointInfo } from "../hooks/points.ts";
+import type { RowValue } from "../hooks/tap.ts";
 import type { Splice } from "./splice.ts";
 
 /** What a run may be asked to keep. */
@@ -32,6 +33,8 @@ export interface ActivePoint {
 export interface PointPlan {
   readonly active: ActivePoint;
   readonly mode: Mode;
+  /** An edit that knows its rows; before the hooks. */
+  readonly edit?: (value: RowValue) => RowValue;
   readonly fwd: readonly HookEntry[];
   readonly bwd: readonly HookEntry[];
   readonly cached: boolean;

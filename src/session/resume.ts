@@ -58,6 +58,13 @@ function baseBytes({ shape, cfg }: Pass): number {
   return shape.batch * shape.nPos * perRow * Float32Array.BYTES_PER_ELEMENT;
 }
 
+/** Keeps what a base run needs of what passes. */
+function keeping(base: BaseRun): (name: string, value: Handle) => void {
+  return (name, value) => {
+    if (KEPT.test(name)) base.keep(name, value);
+  };
+}
+
 /** Whether a name is one of a splice's own. */
 function isOf({ outName }: Splice, name: string): boolean {
   return name.startsWith(`${outName}.`);
@@ -120,21 +127,32 @@ export class Resume implements Disposable {
     const isWasted = this.#filled !== undefined && this.#filled.uses <= 1 && this.#lastKey !== key;
     this.#lastKey = key;
     if (isEdited && isWasted) return {};
+    if (isEdited) return { base: this.#fill(key, request), isFresh: true };
+    this[Symbol.dispose]();
+    const made = new BaseRun(key, recomputing(request));
+    return { made, record: keeping(made) };
+  }
+
+  /** The base run of an input, made if it isn't there: for those who will run on it many times. */
+  base(request: ResumeRequest): BaseRun {
+    const key = keyOf(request);
+    const base = this.#base?.key === key ? this.#base : this.#fill(key, request);
+    base.uses++;
+    return base;
+  }
+
+  /** Makes a base run by a run of its own. */
+  #fill(key: string, request: ResumeRequest): BaseRun {
     this[Symbol.dispose]();
     const base = new BaseRun(key, recomputing(request));
-    const record = (name: string, value: Handle) => {
-      if (KEPT.test(name)) base.keep(name, value);
-    };
-    if (!isEdited) return { made: base, record };
     try {
-      noGrad(() => fill(request, record));
+      noGrad(() => fill(request, keeping(base)));
     } catch (error) {
       base[Symbol.dispose]();
       throw error;
     }
     base.uses++;
-    this.#base = base;
-    return { base, isFresh: true };
+    return this.#base = this.#filled = base;
   }
 
   /** Runs what may become the base run: if it fails, no base run stays that wasn't there before. */

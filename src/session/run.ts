@@ -23,7 +23,7 @@ import type { HookEntry } from "../hooks/hook_registry.ts";
 import { describeShape, Mode, type PointInfo } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { PointPlan } from "./plan.ts";
-import type { BaseRun } from "./base_run.ts";
+import type { BaseValues } from "./base_run.ts";
 import { LentRows } from "./lent_rows.ts";
 import type { Splice } from "./splice.ts";
 
@@ -53,7 +53,7 @@ export interface RunOptions {
   /** Flags of the rows whose token a splice leaves alone. */
   readonly excluded: (tokens: boolean | readonly number[]) => Uint8Array | undefined;
   /** The run whose values stand for the rows that don't differ. */
-  readonly base?: BaseRun;
+  readonly base?: BaseValues;
   /** Sees every value that passes, all rows of it; for a run that becomes a base. */
   readonly record?: (name: string, value: Handle) => void;
   /** Points that are looked at although no plan says so; for computing a base run's value. */
@@ -193,14 +193,15 @@ export class Run implements Tap {
     if (!plan) return value;
     // A transcoder reads what came, whatever hooks here make of it (SAELens).
     if (plan.readers.length > 0) this.#captured.set(name, value);
-    let current = plan.fwd.length > 0 ? this.#hooked(plan, value) : value;
+    const edited = plan.edit ? plan.edit(value) : value;
+    let current = plan.fwd.length > 0 ? this.#hooked(plan, edited) : edited;
     if (plan.bwd.length > 0 || plan.watched || plan.cachedGradient) {
       current = this.#watched(plan, current);
     } else if (plan.cached) this.#keep(plan, current);
     return plan.splice ? this.#spliced(plan.splice, current) : current;
   }
 
-  #base(): BaseRun {
+  #base(): BaseValues {
     const { base } = this.#options;
     if (!base) throw new Error("A run without a base computes every row.");
     return base;

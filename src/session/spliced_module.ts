@@ -110,10 +110,42 @@ function runModule(
   return core().reshape(handleOf(output), core().shape_of(like));
 }
 
+/** Runs a module whose points are those of the run. */
+function runVisited(
+  module: SpliceableModule,
+  where: string,
+  tap: Tap,
+  input: RowValue,
+  like: Handle,
+): Handle {
+  const { all } = tap.space;
+  let atPoint: unknown;
+  const visit = (point: string, value: Tensor): Tensor => {
+    const scope = currentScope();
+    const handle = handleOf(value);
+    const shape = core().shape_of(handle);
+    const rows = core().reshape(handle, Uint32Array.of(all.count, ...shape.subarray(2)));
+    try {
+      const after = tap.visit({ name: `${where}.${point}`, rows: all, handle: rows });
+      return scope ? lentTensor(core().reshape(tap.whole(after), shape), scope) : value;
+    } catch (error) {
+      atPoint = error;
+      throw error;
+    }
+  };
+  try {
+    return withVisitor(module, visit, () => runModule(module, where, tap, input, like));
+  } catch (error) {
+    // What went wrong at a point of the module isn't the module's fault, and names the point already.
+    throw error instanceof HookError && error.cause === atPoint ? atPoint ?? error : error;
+  }
+}
+
 /** What a module of one's own puts in a value's place. It always computes the whole value: nobody knows which rows it mixes. */
 function runCustom(
   module: SpliceableModule,
   { outName, useErrorTerm }: Splice,
+  errorGrad: ErrorGrad,
   { tap, excluded }: SpliceContext,
   input: RowValue,
   original: RowValue,
@@ -121,24 +153,17 @@ function runCustom(
   const like = tap.whole(original);
   const name = `${outName} (spliced)`;
   const all = (handle: Handle): RowValue => ({ name, rows: tap.space.all, handle });
-  const visit = (point: string, value: Tensor): Tensor => {
-    const scope = currentScope();
-    const handle = handleOf(value);
-    const shape = core().shape_of(handle);
-    const rows = core().reshape(handle, Uint32Array.of(tap.space.all.count, ...shape.subarray(2)));
-    const after = tap.visit({ name: `${outName}.${point}`, rows: tap.space.all, handle: rows });
-    return scope ? lentTensor(core().reshape(tap.whole(after), shape), scope) : value;
-  };
-  let output = all(withVisitor(module, visit, () => runModule(module, outName, tap, input, like)));
+  let output = all(runVisited(module, outName, tap, input, like));
   if (useErrorTerm) {
-    const constant = { ...all(core().detach(tap.whole(input))) };
+    const constant = (value: Handle) => errorGrad === "detach" ? core().detach(value) : value;
+    const from = all(constant(tap.whole(input)));
     const clean = withVisitor(
       module,
       (_, value) => value,
-      () => runModule(module, outName, tap, constant, like),
+      () => runModule(module, outName, tap, from, like),
     );
     const SUB = 1;
-    const error = core().binary(SUB, core().detach(like), clean);
+    const error = core().binary(SUB, constant(like), clean);
     const row = core().shape_of(like).subarray(1).reduce((n, m) => n * m, 1);
     output = all(core().merge_error(like, clean, error, output.handle, error, row));
   }
@@ -193,7 +218,7 @@ export function attach(
     points: pointsOf(module, hookNameOut, registry),
     run: (context, input, original) => {
       if (!(module instanceof HookedSAE)) {
-        return runCustom(module, splice, context, input, original);
+        return runCustom(module, splice, errorGrad, context, input, original);
       }
       const { tap, excluded } = context;
       const mode = { useErrorTerm, errorGrad, excluded };

@@ -39,8 +39,13 @@ function setUp({ keepBase }: { keepBase: boolean }) {
   model.addSae(attached, { useErrorTerm: true });
   model.addHook("blocks.1.hook_mlp_out", (act) => act.mul(1.5));
   sae.addHook("hook_sae_acts_post", (codes) => codes.mul(1.25));
-  const outputs =
-    () => [bits(model.forward(TOKENS)), bits(model.runWithSaes(TOKENS, { saes: sae }))];
+  const outputs = () => {
+    const computed = [bits(model.forward(TOKENS)), bits(model.runWithSaes(TOKENS, { saes: sae }))];
+    // Whether a base run is made for a run with hooks depends on what earlier ones were used for.
+    model.keepBase = false;
+    model.keepBase = keepBase;
+    return computed;
+  };
   const dispose = () => {
     for (const resource of [model, attached, sae]) resource[Symbol.dispose]();
   };

@@ -1,0 +1,207 @@
+/** The steps of the notebook on our side. `peers/transformer_lens_peer.py` has the same ones. */
+import { type HookedSAE, HookedSAETransformer, type HookSpec, SAE, Tensor, utils } from "../mod.ts";
+import type { Scenario } from "./_random_model.ts";
+
+/** A piece of work, as data that goes to the peer too. */
+export type Step =
+  /** A forward pass of the first prompts, its logits read at the last position or at all of them. */
+  | { step: "forward"; prompts: number; rows: "last" | "all" }
+  /** `runWithCache` without a filter. */
+  | { step: "cache" }
+  /** `runWithSaes`, its logits read at the last position. */
+  | { step: "splice"; layers: number[] }
+  /** `runWithCacheWithSaes` without a filter. */
+  | { step: "cache_splice"; layers: number[] }
+  /** One feature after another set to zero at a position. */
+  | { step: "ablate"; layer: number; position: number; features: number[]; errorTerm: boolean }
+  /** What one feature after another writes taken out of the value inputs of the scenario's heads. */
+  | { step: "path_patch"; features: number[] }
+  /** One forward and one backward pass through SAEs with error terms. The peer's parameters require gradients unless frozen. */
+  | { step: "attribute"; layers: number[]; frozen: boolean };
+
+/** A scenario, loaded. */
+export interface Study extends Scenario {
+  readonly transformer: HookedSAETransformer;
+  readonly byLayer: HookedSAE[];
+  /** Token ids [prompt, pos]. */
+  readonly ids: Tensor;
+  /** Ids of the answers [prompt, 2]. */
+  readonly answerIds: Tensor;
+  /** Codes of the scenario's layer at its position [prompt, feature]. */
+  readonly codes: Tensor;
+}
+
+const zName = (layer: number) => utils.getActName("z", layer);
+const codesName = (layer: number) => `${zName(layer)}.hook_sae_acts_post`;
+
+/** Loads a scenario. */
+export async function loadStudy(scenario: Scenario): Promise<Study> {
+  const transformer = await HookedSAETransformer.fromPretrained(scenario.model);
+  const byLayer: HookedSAE[] = [];
+  for (const folder of scenario.saes) byLayer.push(await SAE.fromDisk(folder));
+  const ids = Tensor.from(scenario.tokens, undefined, "int32");
+  const answerIds = Tensor.from(scenario.answers, undefined, "int32");
+  const name = codesName(scenario.layer);
+  const [, cache] = transformer.runWithCacheWithSaes(ids, {
+    saes: byLayer[scenario.layer],
+    namesFilter: name,
+  });
+  const codes = cache.get(name).at(":", scenario.position);
+  return { ...scenario, transformer, byLayer, ids, answerIds, codes };
+}
+
+/** Forgets the values that the last run left, so that the next one begins as the first. */
+export function forget({ transformer }: Study): void {
+  transformer.keepBase = false;
+  transformer.keepBase = true;
+}
+
+/** Gives the memory of a scenario back. */
+export function closeStudy({ transformer, byLayer }: Study): void {
+  transformer[Symbol.dispose]();
+  for (const sae of byLayer) sae[Symbol.dispose]();
+}
+
+function logitDiff(logits: Tensor, { answerIds }: Study): Tensor {
+  const answers = logits.at(":", -1).gather(-1, answerIds);
+  return answers.at(":", 0).sub(answers.at(":", 1));
+}
+
+type StepOf<Name extends Step["step"]> = Extract<Step, { step: Name }>;
+
+/** Runs through the features, and gives the changes of the logit difference [prompt, feature] from the run without hooks. */
+function changes(study: Study, features: number[], run: (feature: number) => HookSpec[]): Tensor {
+  const { transformer, ids } = study;
+  const baseline = logitDiff(transformer.forward(ids, {}), study);
+  const results = features.map((feature) =>
+    logitDiff(transformer.runWithHooks(ids, { fwdHooks: run(feature) }), study).sub(baseline)
+  );
+  return Tensor.stack(results, 1);
+}
+
+function ablate(study: Study, step: StepOf<"ablate">): Tensor[] {
+  const { transformer, ids, byLayer } = study;
+  const { layer, position, features, errorTerm } = step;
+  const sae = byLayer[layer];
+  const zeroing = (feature: number): HookSpec[] => [[
+    codesName(layer),
+    (acts) => acts.set([":", position, feature], 0),
+  ]];
+  if (errorTerm) {
+    using _sae = transformer.saes(sae, { useErrorTerm: true });
+    return [changes(study, features, zeroing)];
+  }
+  const baseline = logitDiff(transformer.runWithSaes(ids, { saes: sae }), study);
+  const results = features.map((feature) => {
+    const logits = transformer.runWithHooksWithSaes(ids, { saes: sae, fwdHooks: zeroing(feature) });
+    return logitDiff(logits, study).sub(baseline);
+  });
+  return [Tensor.stack(results, 1)];
+}
+
+function pathPatch(study: Study, { features }: StepOf<"path_patch">): Tensor[] {
+  const { transformer, byLayer, layer, position, heads, codes } = study;
+  const sae = byLayer[layer];
+  const { nHeads, dHead, dModel } = transformer.cfg;
+  const W_O = transformer.blocks[layer].attn.W_O.reshape(nHeads * dHead, dModel);
+  using _sae = transformer.saes(sae);
+  transformer.setUseSplitQkvInput(true);
+  const result = changes(study, features, (feature) => {
+    const codesOfFeature = codes.at(":", feature).unsqueeze(-1);
+    const written = codesOfFeature.mul(sae.W_dec.at(feature)).matmul(W_O);
+    return heads.map(([layer, head]): HookSpec => [
+      utils.getActName("v_input", layer),
+      (vInput) => vInput.set([":", position, head], vInput.at(":", position, head).sub(written)),
+    ]);
+  });
+  transformer.setUseSplitQkvInput(false);
+  return [result];
+}
+
+function attribute(study: Study, { layers }: StepOf<"attribute">): Tensor[] {
+  const { transformer, ids, byLayer } = study;
+  using _saes = transformer.saes(layers.map((layer) => byLayer[layer]), { useErrorTerm: true });
+  const isCodes = (name: string) => name.includes("hook_sae_acts_post");
+  const [acts, gradients] = [new Map<string, Tensor>(), new Map<string, Tensor>()];
+  transformer.addHook(isCodes, (act, hook) => void acts.set(hook.name, act.detach()), "fwd");
+  transformer.addHook(isCodes, (grad, hook) => void gradients.set(hook.name, grad.detach()), "bwd");
+  const value = logitDiff(transformer.forward(ids, {}), study).sum();
+  value.backward();
+  transformer.resetHooks();
+  const attributions = layers.map((layer) => {
+    const name = codesName(layer);
+    return gradients.get(name)!.mul(acts.get(name)!.neg()).sum(-1);
+  });
+  return [value, ...attributions];
+}
+
+/** What each step does. Results are those that the peer's step gives, in its order. */
+const STEPS: { [Name in Step["step"]]: (study: Study, step: StepOf<Name>) => Tensor[] } = {
+  forward({ transformer, ids }, { prompts, rows }) {
+    const logits = transformer.forward(ids.at(`:${prompts}`), {});
+    return [rows === "last" ? logits.at(":", -1) : logits];
+  },
+  cache({ transformer, ids }) {
+    const [logits, cache] = transformer.runWithCache(ids, {});
+    return [logits, cache.get("resid_post", transformer.cfg.nLayers - 1), cache.get("pattern", 0)];
+  },
+  splice({ transformer, ids, byLayer }, { layers }) {
+    const saes = layers.map((layer) => byLayer[layer]);
+    return [transformer.runWithSaes(ids, { saes }).at(":", -1)];
+  },
+  cache_splice({ transformer, ids, byLayer }, { layers }) {
+    const saes = layers.map((layer) => byLayer[layer]);
+    const [logits, cache] = transformer.runWithCacheWithSaes(ids, { saes });
+    return [logits.at(":", -1), ...layers.map((layer) => cache.get(codesName(layer)))];
+  },
+  ablate,
+  path_patch: pathPatch,
+  attribute,
+};
+
+/** Runs steps and reads their results, [tensor][element]. */
+export function runSteps(study: Study, steps: readonly Step[]): Float32Array[] {
+  return steps.flatMap((step) => {
+    // The table's type ties each name to its step; TypeScript can't follow that through a union.
+    const run = STEPS[step.step] as (study: Study, step: Step) => Tensor[];
+    return run(study, step).map((tensor) => tensor.data() as Float32Array);
+  });
+}
+
+/** Features by how many prompts they are live in, at the scenario's layer and position: ids by count. */
+export function featuresByPrompts({ codes }: Study): number[][] {
+  const [nPrompts, nFeatures] = codes.shape;
+  const data = codes.data();
+  const byCount: number[][] = Array.from({ length: nPrompts + 1 }, () => []);
+  for (let feature = 0; feature < nFeatures; feature++) {
+    let count = 0;
+    for (let prompt = 0; prompt < nPrompts; prompt++) {
+      if (data[prompt * nFeatures + feature] > 0) count++;
+    }
+    byCount[count].push(feature);
+  }
+  return byCount;
+}
+
+/** The mean number of live features in a row, by layer. */
+export function liveFeaturesPerRow(study: Study): number[] {
+  return study.byLayer.map((sae, layer) => {
+    const name = codesName(layer);
+    const [, cache] = study.transformer.runWithCacheWithSaes(study.ids, {
+      saes: sae,
+      namesFilter: name,
+    });
+    const codes = cache.get(name);
+    return codes.gt(0).sum().item() / (codes.size / codes.shape[codes.rank - 1]);
+  });
+}
+
+/** Ids of the features that are live at a layer and position in any prompt. */
+export function liveFeatures(study: Study, layer: number, position: number): number[] {
+  const name = codesName(layer);
+  const [, cache] = study.transformer.runWithCacheWithSaes(study.ids, {
+    saes: study.byLayer[layer],
+    namesFilter: name,
+  });
+  return cache.get(name).at(":", position).gt(0).any(0).nonzero().flatten().toArray();
+}

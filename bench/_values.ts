@@ -1,0 +1,34 @@
+/** Comparing what two sides of a benchmark computed. */
+
+/** How many elements of each result are compared at most. */
+export const SAMPLE = 4096;
+
+/**
+ * The largest difference that counts as agreement, in units of the largest value. Float32 sums in another order differ by about
+ * 1e-6 of the logits, and the effects that some steps give are a hundredth of these.
+ */
+export const TOLERANCE = 1e-3;
+
+/** Every nth element of each result, at most {@linkcode SAMPLE} of one. */
+export function sampled(results: readonly Float32Array[]): number[] {
+  return results.flatMap((result) => {
+    const stride = Math.max(1, Math.ceil(result.length / SAMPLE));
+    return Array.from(
+      { length: Math.ceil(result.length / stride) },
+      (_, i) => result[i * stride],
+    );
+  });
+}
+
+/** The largest difference in units of the largest value; infinite where there is nothing to compare. */
+export function difference(ours: readonly number[], theirs: readonly number[]): number {
+  if (ours.length !== theirs.length || ours.length === 0) return Infinity;
+  let [most, scale] = [0, 0];
+  ours.forEach((x, i) => {
+    // NaN would slip through a maximum.
+    const gap = Math.abs(x - theirs[i]);
+    most = Number.isNaN(gap) ? Infinity : Math.max(most, gap);
+    scale = Math.max(scale, Math.abs(theirs[i]));
+  });
+  return scale === 0 ? most : most / scale;
+}
