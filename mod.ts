@@ -87,6 +87,7 @@ export type {
 } from "./src/session/options.ts";
 export type { RunCost } from "./src/session/run.ts";
 export type { ErrorGrad } from "./src/session/splice.ts";
+export type { SweepCell, SweepEdit, SweepOptions } from "./src/session/sweep.ts";
 export type { AttachOptions, SpliceableModule } from "./src/session/spliced_module.ts";
 export type { BlockView } from "./src/session/weight_views.ts";
 export * as utils from "./src/session/utils.ts";

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { core } from "../core/engine.ts";
+import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
 import { recordedRun } from "../core/gradients.ts";
 import { RowSpace } from "../core/rows.ts";
-import { type Scope, scoped } from "../core/scope.ts";
+import { currentScope, type Scope, scoped } from "../core/scope.ts";
 import { handleOf, Tensor, tensorOf } from "../core/tensor.ts";
 import type { HookRegistry, PointSelector } from "../hooks/hook_registry.ts";
 import { Mode } from "../hooks/points.ts";
@@ -19,21 +19,23 @@ import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
 import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import { Attachments } from "./attachments.ts";
-import type { BaseRun } from "./base_run.ts";
+import type { BaseRun, BaseValues } from "./base_run.ts";
 import {
   type InputContext,
+  type InputOptions,
   type ModelInput,
   requireTokenizer,
   type ResolvedInput,
   resolveInput,
 } from "./input.ts";
-import { lazyLogits } from "./logits.ts";
+import { lazyLogits, readingBase } from "./logits.ts";
 import { lmCrossEntropyLoss } from "./loss.ts";
 import { ModelPoints, type RunSpan } from "./model_points.ts";
 import type { ForwardOptions, ForwardOutput } from "./options.ts";
 import { type CacheRequest, planRun, type PointPlan, requireReachable } from "./plan.ts";
-import { Resume } from "./resume.ts";
+import { Resume, type ResumeRequest } from "./resume.ts";
 import { type KeepValue, Run, type RunCost } from "./run.ts";
+import { runSweep, type SweepHost, type SweepOptions } from "./sweep.ts";
 
 /** What a model tells its execution: its configuration and tokenizer as they are now. */
 export type ModelHost = InputContext;
@@ -44,6 +46,15 @@ export interface RunRequest {
   readonly keep?: KeepValue;
   /** Selectors of the run's own hooks, which must reach a point. */
   readonly selectors?: readonly PointSelector[];
+}
+
+/** Texts of a base run that run again with an edit. */
+interface BranchRequest {
+  readonly texts: readonly number[];
+  readonly values: BaseValues;
+  readonly space: RowSpace;
+  readonly at: string;
+  readonly edit: (value: RowValue) => RowValue;
 }
 
 /** A run, ready to go. */
@@ -129,6 +140,93 @@ export class Execution implements Disposable {
     return result;
   }
 
+  /**
+   * Runs an edit in many variants.
+   *
+   * @throws {UnknownPointError} If there is no point to edit.
+   * @throws {ConfigError} If an axis isn't one that a sweep knows, or hooks are in place, which a sweep would have to run for each
+   *   variant.
+   */
+  sweep(
+    input: ModelInput,
+    { options, ...inputOptions }: InputOptions & { options: SweepOptions },
+  ): Tensor {
+    const started = performance.now();
+    const { cfg } = this.#host;
+    const prepared = this.#prepare(input, inputOptions, { selectors: [options.at] });
+    const { resolved, plans } = prepared;
+    if ([...plans.values()].some(({ fwd, bwd }) => fwd.length + bwd.length > 0)) {
+      throw new ConfigError(
+        "Cannot sweep while hooks are in place: call resetHooks() first, or loop over runWithHooks().",
+      );
+    }
+    const { batch, nPos } = resolved.shape;
+    const pass = this.#passOf(resolved, {});
+    const weights = this.#weights;
+    const unembedRows = (rows: Handle) => unembed(weights, cfg, rows);
+    const base = scoped((scope) => this.resume.base(this.#resumeRequest(prepared, pass, scope)));
+    return base.during(() => {
+      const context = { weights, cfg, count: () => {} };
+      const read = scoped(() => readingBase(context, base, [batch, nPos]));
+      const host: SweepHost = {
+        base,
+        batch,
+        nPos,
+        dModel: cfg.dModel,
+        dVocab: cfg.dVocabOut,
+        bytesPerRow: (12 * cfg.dModel + 2 * (cfg.dMlp ?? 0)) * Float32Array.BYTES_PER_ELEMENT,
+        unembed: unembedRows,
+        run: (texts, values, space, at, edit) =>
+          this.#branchRun(prepared, pass, { texts, values, space, at, edit }),
+      };
+      const { result, cost } = runSweep(host, options, read);
+      this.ran = { ...cost, ms: performance.now() - started };
+      return result;
+    });
+  }
+
+  /** Runs texts of the base run again with an edit that knows its rows. */
+  #branchRun(
+    { resolved, plans }: PreparedRun,
+    pass: Pass,
+    { texts, values, space, at, edit }: BranchRequest,
+  ): { hookIn: RowValue; cost: RunCost } {
+    const { nPos } = resolved.shape;
+    const repeated = <A extends Uint8Array>(flags: A): A =>
+      Uint8Array.from(
+        texts.flatMap((text) => Array.from(flags.subarray(text * nPos, (text + 1) * nPos))),
+      ) as A;
+    const { keyMask } = pass.shape;
+    const shape = { ...pass.shape, batch: texts.length, keyMask: keyMask && repeated(keyMask) };
+    const point = this.points.active(this.#host.cfg, this.attachments.splices, {}).find((
+      { info },
+    ) => info.name === at);
+    const idle = {
+      fwd: [],
+      bwd: [],
+      cached: false,
+      cachedGradient: false,
+      watched: false,
+      splice: undefined,
+      readers: [],
+    };
+    const own = plans.get(at) ?? (point && { ...idle, active: point, mode: Mode.split });
+    const scope = currentScope();
+    if (!scope) throw new ConfigError("Cannot run a sweep's variants outside its chunk.");
+    const excluded = (which: boolean | readonly number[]) => {
+      const flags = this.#excludedFlags(which, resolved);
+      return flags && repeated(flags);
+    };
+    const edited = new Map(plans);
+    if (own) edited.set(at, { ...own, mode: Mode.split, edit });
+    const run = new Run({ scope, space, base: values, excluded, plans: edited, keep: () => {} });
+    const branches = { ...pass, shape };
+    return {
+      hookIn: finalNorm(run, branches, runBlocks(run, branches, this.#names)),
+      cost: run.cost,
+    };
+  }
+
   /** Gives the memory back. */
   [Symbol.dispose](): void {
     this.resume[Symbol.dispose]();
@@ -159,27 +257,17 @@ export class Execution implements Disposable {
   }
 
   /** Runs the pass, on the base run where there is one for this input. */
-  #run({ resolved, plans, span, options, request }: PreparedRun, scope: Scope): Tensor | null {
-    const { cfg } = this.#host;
-    const { splices } = this.attachments;
-    const { batch, nPos } = resolved.shape;
+  #run(prepared: PreparedRun, scope: Scope): Tensor | null {
+    const { resolved, plans, span, options, request } = prepared;
     const pass = this.#passOf(resolved, span);
-    const common = {
-      scope,
-      space: new RowSpace(batch, nPos),
-      excluded: (which: boolean | readonly number[]) => this.#excludedFlags(which, resolved),
-    };
-    const standing = this.resume.standing({
-      pass,
-      isWhole: span.startAtLayer === undefined && span.stopAtLayer === undefined,
-      names: this.#names,
-      splices,
+    const resumable = this.#resumeRequest(prepared, pass, scope);
+    const standing = this.resume.standing(resumable);
+    const run = new Run({
+      ...resumable.common,
+      ...standing,
       plans,
-      common,
-      points: () => this.points.active(cfg, splices, {}),
-      weightsVersion: this.#weightsVersion,
+      keep: request.keep ?? (() => {}),
     });
-    const run = new Run({ ...common, ...standing, plans, keep: request.keep ?? (() => {}) });
     this.ran = run.cost;
     const base = standing.base ?? standing.made;
     return this.resume.taking(standing, () => this.#passed(run, pass, options, base));
@@ -203,6 +291,26 @@ export class Execution implements Disposable {
     const logits = this.#logits(run, pass.weights, hookIn, base);
     const { logitsAt = "all" } = options;
     return logitsAt === "all" ? logits : logits.at(":", [logitsAt].flat());
+  }
+
+  /** A run as the base run's keeper sees it. */
+  #resumeRequest({ resolved, plans, span }: PreparedRun, pass: Pass, scope: Scope): ResumeRequest {
+    const { splices } = this.attachments;
+    const { batch, nPos } = resolved.shape;
+    return {
+      pass,
+      splices,
+      plans,
+      isWhole: span.startAtLayer === undefined && span.stopAtLayer === undefined,
+      names: this.#names,
+      points: () => this.points.active(pass.cfg, splices, {}),
+      weightsVersion: this.#weightsVersion,
+      common: {
+        scope,
+        space: new RowSpace(batch, nPos),
+        excluded: (which) => this.#excludedFlags(which, resolved),
+      },
+    };
   }
 
   #passOf({ tokens, positions, resid, mask, shape }: ResolvedInput, span: RunSpan): Pass {

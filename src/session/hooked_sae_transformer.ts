@@ -9,9 +9,11 @@ import type { ActivationCache } from "../hooks/activation_cache.ts";
 import { NameDict } from "../hooks/name_dict.ts";
 import type { Attachments } from "./attachments.ts";
 import { executionOf, HookedTransformer } from "./hooked_transformer.ts";
-import type { ModelInput } from "./input.ts";
+import type { InputOptions, ModelInput } from "./input.ts";
 import type { CacheOptions, ForwardOptions, OutputOf, RunWithHooksOptions } from "./options.ts";
 import type { Splice } from "./splice.ts";
+import type { SweepOptions } from "./sweep.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { attach, type AttachOptions, type SpliceableModule } from "./spliced_module.ts";
 
 /** One SAE or several. */
@@ -121,6 +123,14 @@ export class HookedSAETransformer extends HookedTransformer {
     options: O,
   ): OutputOf<O> {
     return this.#withSaes(options, (rest) => this.runWithHooks(input, rest)) as OutputOf<O>;
+  }
+
+  /** Sweeps with SAEs spliced in. */
+  override sweep(input: ModelInput, options: SweepOptions & InputOptions & SaeOptions): Tensor {
+    return this.#withSaes(
+      options,
+      (rest) => super.sweep(input, rest as SweepOptions & InputOptions),
+    );
   }
 
   /** SAELens' transformer has `mlp.hook_in`, for transcoders. */

@@ -19,7 +19,7 @@ import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import { Execution } from "./execution.ts";
 import { initialWeights } from "./initial_weights.ts";
-import { type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
+import { type InputOptions, type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
 import { type LoadedModel, loadModel, type LoadOptions, type ModelFiles } from "./load.ts";
 import type {
   CacheOptions,
@@ -30,6 +30,7 @@ import type {
 } from "./options.ts";
 import { selects } from "./plan.ts";
 import type { RunCost } from "./run.ts";
+import type { SweepOptions } from "./sweep.ts";
 import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
 
 /** What a model is made of beside its configuration. */
@@ -304,6 +305,21 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     using _hooks = this.hooks({ fwdHooks, bwdHooks, resetHooksEnd, clearContexts });
     const selectors = [...fwdHooks, ...bwdHooks].map(([selector]) => selector);
     return this.#execution.execute(input, forward, { selectors }) as OutputOf<O>;
+  }
+
+  /**
+   * Runs one edit in many variants, stacked as rows of one pass over the base run: each variant computes only the rows that it
+   * changes, and has the bits of a run of its own.
+   *
+   * @param input A prompt, several, or token ids.
+   * @param options Where, over what, which edit, and the metric that is read off each variant's logits.
+   * @returns The axes of `over` in key order, then the metric's.
+   * @throws {UnknownPointError} If there is no point to edit.
+   * @throws {ConfigError} If an axis isn't one that a sweep knows, or hooks are in place.
+   */
+  sweep(input: ModelInput, options: SweepOptions & InputOptions): Tensor {
+    this.requirePoint(options.at);
+    return this.#execution.sweep(input, { ...options, options });
   }
 
   /** Drops every recorded run that waits for a backward pass. */

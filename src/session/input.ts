@@ -71,12 +71,11 @@ function isText(input: ModelInput): input is string | readonly string[] {
 
 /** Token ids as an int32 tensor [batch, pos]. */
 export function tokenTensor(input: Exclude<ModelInput, string | readonly string[]>): Tensor {
-  const tensor = input instanceof Tensor
-    ? input
-    : Tensor.from(input as readonly number[], undefined, "int32");
-  if (tensor.dtype === "float32" && elementsOf(tensor).some((id) => !Number.isInteger(id))) {
+  const tensor = input instanceof Tensor ? input : Tensor.from(input as readonly number[]);
+  const isWhole = tensor.dtype !== "float32" || elementsOf(tensor).every(Number.isInteger);
+  if (tensor.dtype === "bool" || !isWhole) {
     throw new ShapeError(
-      "Cannot run on a float32 tensor as tokens: expected integers (a residual stream needs startAtLayer).",
+      `Cannot run on ${tensor.dtype} values as tokens: expected integers (a residual stream needs startAtLayer).`,
     );
   }
   const ids = castTo(tensor, "int32");
@@ -97,6 +96,26 @@ function checkTokens(ids: ArrayLike<number>, cfg: HookedTransformerConfig): void
       );
     }
   }
+}
+
+/** The tokens that a residual stream came from. */
+function givenTokens(
+  given: Tensor,
+  batch: number,
+  nPos: number,
+  cfg: HookedTransformerConfig,
+): Int32Array<ArrayBuffer> {
+  const tokens = tokenTensor(given);
+  if (tokens.shape.join() !== [batch, nPos].join()) {
+    throw new ShapeError(
+      `Cannot use tokens of shape [${
+        tokens.shape.join(", ")
+      }]: expected those of the residual stream, [batch ${batch}, pos ${nPos}].`,
+    );
+  }
+  const ids = elementsOf(tokens) as Int32Array<ArrayBuffer>;
+  checkTokens(ids, cfg);
+  return ids;
 }
 
 function checkLength(batch: number, nPos: number, cfg: HookedTransformerConfig): void {
@@ -208,8 +227,7 @@ export function resolveInput(
     }
     const [batch, nPos] = input.shape;
     checkLength(batch, nPos, cfg);
-    const ids = options.tokens &&
-      elementsOf(tokenTensor(options.tokens)) as Int32Array<ArrayBuffer>;
+    const ids = options.tokens && givenTokens(options.tokens, batch, nPos, cfg);
     return finished({ batch, nPos }, ids, explicit && givenMask(explicit, batch, nPos), input);
   }
   if (isText(input)) {

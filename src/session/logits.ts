@@ -19,6 +19,7 @@ import {
 } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { unembed } from "../model/forward.ts";
+import { ROOT_NAMES } from "../model/points.ts";
 import type { ModelWeights } from "../model/weights.ts";
 
 /** Logits of the base run, by row, kept from one reading to the next. */
@@ -162,4 +163,17 @@ export function lazyLogits(
     whole,
     logitsByRow(shape, dVocabOut, known ? readingKnown(read, dVocabOut, known) : read),
   );
+}
+
+/** Reads the base run's logits by row, and leaves them to those who read later. */
+export function readingBase(
+  context: UnembedContext,
+  base: { value(name: string): Handle; readonly logits: Map<number, Float32Array> },
+  [batch, nPos]: readonly [batch: number, nPos: number],
+): ReadRows {
+  const { dModel, dVocabOut } = context.cfg;
+  const hookIn = base.value(ROOT_NAMES.unembedIn);
+  const snapshot = copyOut(hookIn, "float32", batch * nPos * dModel) as Float32Array;
+  const known = { rows: base.logits, differs: () => false };
+  return readingKnown(readingSnapshot(context, snapshot), dVocabOut, known);
 }

@@ -7,6 +7,7 @@
 import { UnknownPointError } from "../core/errors.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
+import { unknownPoint } from "../hooks/hooked_root.ts";
 import { Mode, type PointInfo } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
 import type { Splice } from "./splice.ts";
@@ -104,6 +105,9 @@ export function requireReachable(
 ): void {
   for (const selector of selectors) {
     const meant = points.filter(({ info, isGated }) => selects(selector, info.name, isGated));
+    if (typeof selector === "string" && meant.length === 0) {
+      throw unknownPoint(selector, points.map(({ info }) => info.name));
+    }
     if (meant.some(({ unreachable }) => unreachable === undefined)) continue;
     const name = typeof selector === "string" ? `"${selector}"` : "the predicate";
     const why = meant.length > 0

@@ -11,7 +11,9 @@ Deno.test("runWithCache() keeps TransformerLens' points, gated ones apart, in fi
   const gated = /hook_(attn_in|[qkv]_input|mlp_in|result)$/;
   assertEquals([...cache.keys()], [...model.hookDict.keys()].filter((name) => !gated.test(name)));
   assertEquals(cache.size, [...cache].length);
-  const shapes = Object.fromEntries([...cache.entries()].map(([name, { shape }]) => [name, [...shape]]));
+  const shapes = Object.fromEntries(
+    [...cache.entries()].map(([name, { shape }]) => [name, [...shape]]),
+  );
   assertEquals(shapes["hook_embed"], [2, 6, 16]);
   assertEquals(shapes["blocks.0.ln1.hook_scale"], [2, 6, 1]);
   assertEquals(shapes["blocks.0.attn.hook_k"], [2, 6, 2, 8]);
@@ -182,7 +184,10 @@ Deno.test("ActivationCache.accumulatedResid() stacks the stream, with labels", (
     "1_pre",
     "1_mid",
   ]);
-  assertSameBits(cache.accumulatedResid(0, { posSlice: -1 }).at(0), cache.get("resid_pre", 0).at(":", -1));
+  assertSameBits(
+    cache.accumulatedResid(0, { posSlice: -1 }).at(0),
+    cache.get("resid_pre", 0).at(":", -1),
+  );
 });
 
 Deno.test("ActivationCache.applyLnToStack() divides by the scale that the whole stream had", () => {

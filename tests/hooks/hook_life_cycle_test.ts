@@ -3,7 +3,7 @@ import {
   BorrowedTensorError,
   HookError,
   type HookFunction,
-  HookPoint,
+  type HookPoint,
   memoryUsage,
   noGrad,
   ShapeError,
@@ -219,7 +219,11 @@ Deno.test("HookPoint adds hooks of its own and tells whether it has any", () => 
   const point = model.hookDict.get(Z)!;
   point.addHook(noting(fired, "second"));
   point.addHook(noting(fired, "first"), "fwd", { prepend: true });
-  assertEquals([point.hasHooks(), point.hasHooks("fwd"), point.hasHooks("bwd")], [true, true, false]);
+  assertEquals([point.hasHooks(), point.hasHooks("fwd"), point.hasHooks("bwd")], [
+    true,
+    true,
+    false,
+  ]);
   point.addPermaHook(noting(fired, "bwd"), "bwd");
   assertEquals(model.listHooks(), [{ name: Z, fwd: 2, bwd: 1 }]);
   const run = () => model.forward(TOKENS, { returnType: "loss" }).backward();
@@ -364,7 +368,9 @@ Deno.test("An edit in place counts without a return, and reaches neither cache n
     const copy = act.clone();
     copy.set([":", 2], 0);
     return copy;
-  }].map((hook) => model.runWithHooks(TOKENS, { fwdHooks: [["blocks.1.hook_resid_pre", hook]] }).clone());
+  }].map((hook) =>
+    model.runWithHooks(TOKENS, { fwdHooks: [["blocks.1.hook_resid_pre", hook]] }).clone()
+  );
   assertSameBits(inPlace, replaced);
   assert(differs(inPlace, clean));
   // blocks.0.hook_resid_post is the same value, one point earlier: a snapshot doesn't follow the edit.
@@ -446,7 +452,9 @@ Deno.test("A hook may run the model itself", () => {
       inner = Tensor.zeros([0]);
       inner = model.forward(other).clone();
     };
-    const outer = model.runWithHooks(TOKENS, { fwdHooks: [["blocks.0.hook_resid_mid", nested], edit] });
+    const outer = model.runWithHooks(TOKENS, {
+      fwdHooks: [["blocks.0.hook_resid_mid", nested], edit],
+    });
     assertSameBits(outer, expected, `outer, keepBase ${keepBase}`);
     assertSameBits(inner!, otherExpected, `inner, keepBase ${keepBase}`);
   }
@@ -535,7 +543,11 @@ Deno.test("A hook that runs the model itself leaves one base run", () => {
     };
     model.runWithHooks(TOKENS, { fwdHooks: [[dropped, nested]] });
     isInside = false;
-    model.runWithHooks(TOKENS, { watch: [dropped], bwdHooks: [[dropped, nested]], returnType: "loss" });
+    model.runWithHooks(TOKENS, {
+      watch: [dropped],
+      bwdHooks: [[dropped, nested]],
+      returnType: "loss",
+    });
     model.releaseTapes();
   }
   const { liveBytes, weightBytes, baseBytes } = memoryUsage();

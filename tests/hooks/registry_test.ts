@@ -4,7 +4,9 @@ import { type HookEntry, HookRegistry } from "../../src/hooks/hook_registry.ts";
 /** A hook that is only told apart by where it is. */
 function entry(
   selector: HookEntry["selector"],
-  { direction = "fwd", isPermanent = false, level = null }: Partial<Omit<HookEntry, "hook" | "selector">> = {},
+  { direction = "fwd", isPermanent = false, level = null }: Partial<
+    Omit<HookEntry, "hook" | "selector">
+  > = {},
 ): HookEntry {
   return { selector, hook: () => {}, direction, isPermanent, level };
 }
@@ -66,7 +68,9 @@ Deno.test("HookRegistry.remove() chooses by direction, permanence and level", ()
 Deno.test("HookRegistry.removeAt() leaves predicates and other names", () => {
   const registry = new HookRegistry();
   const [predicate, other] = [entry(() => true), entry(B)];
-  for (const hook of [entry(A), predicate, other, entry(A, { isPermanent: true })]) registry.add(hook);
+  for (const hook of [entry(A), predicate, other, entry(A, { isPermanent: true })]) {
+    registry.add(hook);
+  }
   registry.removeAt(new Set([A]));
   assertEquals(registry.entries, [predicate, other]);
 });

@@ -8,7 +8,7 @@ import {
   MemoryBudgetError,
   memoryUsage,
   setMemoryLimit,
-  Tensor,
+  type Tensor,
 } from "../../mod.ts";
 import { core } from "../../src/core/engine.ts";
 import { pendingRuns } from "../../src/core/gradients.ts";

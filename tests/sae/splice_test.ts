@@ -217,7 +217,13 @@ Deno.test("With the error term an unedited SAE leaves the logits' bits", () => {
   const kinds = [
     tinySae(Z),
     tinySae(RESID),
-    new HookedSAE({ dIn: 16, dSae: 40, hookName: "blocks.1.hook_mlp_out", architecture: "topk", k: 3 }),
+    new HookedSAE({
+      dIn: 16,
+      dSae: 40,
+      hookName: "blocks.1.hook_mlp_out",
+      architecture: "topk",
+      k: 3,
+    }),
     new HookedSAE({
       dIn: 16,
       dSae: 40,
@@ -456,7 +462,9 @@ Deno.test("A module that fails is named with its point, and leaves the model as 
   using model = tinyModel();
   const clean = model.forward(TOKENS).clone();
   const run = (forward: (x: Tensor) => unknown) => () =>
-    model.runWithSaes(TOKENS, { saes: { cfg: { hookName: RESID }, forward: forward as () => Tensor } });
+    model.runWithSaes(TOKENS, {
+      saes: { cfg: { hookName: RESID }, forward: forward as () => Tensor },
+    });
   assertError(
     run((x) => x.sum(-1)),
     ShapeError,
@@ -543,7 +551,10 @@ Deno.test("clone() shares weights, copies flags, and has hook points of its own"
   clone.useErrorTerm = false;
   assertEquals(sae.useErrorTerm, true);
   const clean = model.forward(TOKENS).clone();
-  assertSameBits(model.runWithSaes(TOKENS, { saes: tinySae(RESID) }), model.runWithSaes(TOKENS, { saes: clone }));
+  assertSameBits(
+    model.runWithSaes(TOKENS, { saes: tinySae(RESID) }),
+    model.runWithSaes(TOKENS, { saes: clone }),
+  );
   assert(differs(model.runWithSaes(TOKENS, { saes: sae }), clean));
   clone.foldWDecNorm();
   assertSameBits(sae.W_dec, before, "folding the clone leaves the original");
