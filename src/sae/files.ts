@@ -4,9 +4,9 @@
  * @module
  */
 import { nearestNames, WeightFileError } from "../core/errors.ts";
-import { openSafetensors, type TensorFile } from "../weights/safetensors.ts";
+import { openSafetensors, readFloats, type TensorFile } from "../weights/safetensors.ts";
 import type { WeightArray } from "../weights/state_dict.ts";
-import type { StoredDtype } from "../weights/tensor_data.ts";
+import { FLOAT_DTYPES } from "../weights/tensor_data.ts";
 import type { Source } from "../weights/source.ts";
 import { readSaeConfig, SAE_ARCHITECTURES, type SaeConfig, type SaeShapes } from "./config.ts";
 
@@ -19,9 +19,6 @@ const SCALING_FACTOR = "scaling_factor";
 
 /** The one tensor of the file of sparsities. */
 const SPARSITY = "sparsity";
-
-/** Number formats that are read as float32. */
-const FLOAT_DTYPES: readonly StoredDtype[] = ["F16", "BF16", "F32", "F64"];
 
 /** An SAE as its files have it. */
 export interface SaeFiles {
@@ -104,14 +101,6 @@ function checkTensors(file: TensorFile, shapes: SaeShapes, architecture: string)
         problems.join("\n  "),
     );
   }
-}
-
-async function readFloats(file: TensorFile, name: string): Promise<WeightArray> {
-  const { shape, data } = await file.read(name);
-  if (data instanceof Float32Array) return { shape, data };
-  throw new WeightFileError(
-    `Cannot use "${name}" in "${file.label}": it is ${file.info(name).dtype}, wanted floats`,
-  );
 }
 
 /** Lets a scaling factor pass that changes nothing, as SAELens does. */
