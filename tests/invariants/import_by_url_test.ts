@@ -1,0 +1,63 @@
+// Invariant 9: import by URL works with no permission but the import's own.
+
+import { assertEquals } from "@std/assert";
+
+const ROOT = new URL("../../", import.meta.url);
+const TYPES: Readonly<Record<string, string>> = {
+  ts: "application/typescript",
+  js: "text/javascript",
+  wasm: "application/wasm",
+};
+
+/** Serves the project's files on loopback. */
+function serve(): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    try {
+      const type = TYPES[pathname.split(".").at(-1) ?? ""] ?? "application/octet-stream";
+      const body = await Deno.readFile(new URL(`.${pathname}`, ROOT));
+      return new Response(body, { headers: { "content-type": type } });
+    } catch {
+      return new Response(null, { status: 404 });
+    }
+  });
+}
+
+async function run(source: string, flags: readonly string[]): Promise<string> {
+  const program = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(program, source);
+    const args = [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--no-lock",
+      "--reload=http://127.0.0.1",
+      ...flags,
+      program,
+    ];
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+    const decoder = new TextDecoder();
+    if (!success) throw new Error(decoder.decode(stderr));
+    return decoder.decode(stdout).trim();
+  } finally {
+    await Deno.remove(program);
+  }
+}
+
+Deno.test("mod.ts runs by URL with no permission but the import's, and loads the embedded model from there", async () => {
+  await using server = serve();
+  const host = `127.0.0.1:${server.addr.port}`;
+  const sum = `
+    import { Tensor } from "http://${host}/mod.ts";
+    console.log(JSON.stringify(Tensor.from([[1, 2], [3, 4]]).matmul(Tensor.ones([2, 1])).toArray()));
+  `;
+  assertEquals(await run(sum, [`--allow-import=${host}`]), "[[3],[7]]");
+  const model = `
+    import { HookedTransformer } from "http://${host}/mod.ts";
+    const model = await HookedTransformer.fromPretrained();
+    const logits = model.forward("When John and Mary went to the shops, John gave the bag to");
+    console.log(model.toString(logits.at(0, -1).argmax().item()).trim());
+  `;
+  assertEquals(await run(model, [`--allow-import=${host}`, `--allow-net=${host}`]), "Mary");
+});
