@@ -9,6 +9,8 @@ export interface BenchCase {
   work: string;
   peer: "transformer_lens" | OnnxPackage;
   steps: Step[];
+  /** What the peer does, where it isn't the same steps. */
+  peerSteps?: Step[];
   /** The limit for our time over the peer's. */
   atMost?: number;
   /** A loop of many runs, measured less often. */
@@ -53,6 +55,24 @@ export function gpt2SmallCases(study: Study): BenchCase[] {
       peer: "transformer_lens",
       steps: [ablate(all)],
       atMost: 1 / 8,
+      isLoop: true,
+    },
+    {
+      name: "sweep-few",
+      work: `the same as a sweep, ${few.length} features live in one or two prompts each`,
+      peer: "transformer_lens",
+      steps: [{ step: "sweep", layer, position, features: few }],
+      peerSteps: [ablate(few)],
+      atMost: 1 / 50,
+      isLoop: true,
+    },
+    {
+      name: "sweep-all",
+      work: `the same as a sweep, ${all.length} features live in all prompts`,
+      peer: "transformer_lens",
+      steps: [{ step: "sweep", layer, position, features: all }],
+      peerSteps: [ablate(all)],
+      atMost: 1 / 10,
       isLoop: true,
     },
     {
@@ -223,12 +243,6 @@ export function shortened(steps: readonly Step[], nFeatures: number): Step[] {
 
 /** Work that has a limit and isn't measured, with the reason. */
 export const NOT_YET: { work: string; peer: string; limit: string; reason: string }[] = [
-  {
-    work: "the ablation loops through `sweep`",
-    peer: "transformer_lens",
-    limit: "1/50, live in one or two prompts; 1/10, in all",
-    reason: "there is no `sweep`",
-  },
   {
     work: "generation, a token with the KV cache at context 128, float32 and bfloat16 weights",
     peer: "transformer_lens; onnxruntime-node",

@@ -1,4 +1,5 @@
 /** A peer: another program that does the same work, asked by lines of JSON. */
+import { fileURLToPath } from "node:url";
 import type { Scenario } from "./_random_model.ts";
 import type { Step } from "./_steps.ts";
 import { SAMPLE } from "./_values.ts";
@@ -57,6 +58,11 @@ export class Peer implements AsyncDisposable {
     return answer;
   }
 
+  /** The program's process id. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   /** Runs steps there. */
   async run(steps: readonly Step[]): Promise<TimedRun> {
     const { ms, values } = await this.ask({ do: "run", steps, sample: SAMPLE });
@@ -90,7 +96,7 @@ export function reasonOf(error: unknown): string {
   return messageOf(error).trim().split("\n").at(-1) ?? "";
 }
 
-const peerPath = (name: string) => new URL(`./peers/${name}`, import.meta.url).pathname;
+const peerPath = (name: string) => fileURLToPath(new URL(`./peers/${name}`, import.meta.url));
 
 /** The script that runs TransformerLens. */
 export const TRANSFORMER_LENS = peerPath("transformer_lens_peer.py");
@@ -127,24 +133,29 @@ export const ONNX_VERSION = "1.30.0";
 /**
  * Starts onnxruntime in a Deno of its own.
  *
- * @param folder a folder of its own, where npm's packages are put: the file of onnxruntime-web that can use threads under Deno is
- *   none that the package exports, so it needs a path
+ * @param folder where npm's packages are put: onnxruntime-web's file that runs with threads under Deno is none that the package
+ *   exports, so it needs a path
  */
 export async function startOnnx(name: OnnxPackage, folder: string): Promise<Peer> {
   Deno.mkdirSync(folder, { recursive: true });
-  const config = { nodeModulesDir: "auto", imports: { [name]: `npm:${name}@${ONNX_VERSION}` } };
-  Deno.writeTextFileSync(`${folder}/deno.json`, JSON.stringify(config));
+  const specifier = `npm:${name}@${ONNX_VERSION}`;
+  const config = `${folder}/deno.json`;
+  Deno.writeTextFileSync(
+    config,
+    JSON.stringify({ nodeModulesDir: "auto", imports: { [name]: specifier } }),
+  );
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["install", "--quiet", "--no-lock"],
     cwd: folder,
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
+  const module = name === "onnxruntime-web"
+    ? `file://${folder}/node_modules/${name}/dist/ort.node.min.mjs`
+    : specifier;
   const script = peerPath("onnxruntime_peer.ts");
-  const file = name === "onnxruntime-web" ? "dist/ort.node.min.mjs" : "dist/index.js";
-  const module = `file://${folder}/node_modules/${name}/${file}`;
   return new Peer(
     Deno.execPath(),
-    ["run", "-A", "--no-lock", "--no-config", script, module],
+    ["run", "-A", "--no-lock", "--config", config, script, module],
     folder,
   );
 }

@@ -31,8 +31,11 @@ const [NOW_AND_THEN, NEXT_TO_NEVER] = [1.645, 4.5];
 /** Features of the layer looked at that are live at the position looked at in every prompt. */
 const N_COMMON = 40;
 
-/** The length of a decoder's rows: reconstructions then differ enough for effects to be far above rounding. */
-const DECODER_LENGTH = 4;
+/**
+ * The length of a decoder's rows: in the layer looked at one feature's effect is then far above rounding, and elsewhere twelve
+ * reconstructions on top of each other don't make rounding grow.
+ */
+const decoderLengthOf = (layer: number) => (layer === LAYER ? 30 : 4);
 
 /** A place on disk and in the model where a workload happens; the same for both sides. */
 export interface Scenario {
@@ -157,7 +160,7 @@ function writeSae(folder: string, layer: number, rows: Float32Array[]): void {
     b_enc: { shape: [dSae], data: new Float32Array(dSae).fill(-NEXT_TO_NEVER * deviation) },
     W_dec: {
       shape: [dSae, D_MODEL],
-      data: spread(30 + layer, D_MODEL * dSae, DECODER_LENGTH * unit),
+      data: spread(30 + layer, D_MODEL * dSae, decoderLengthOf(layer) * unit),
     },
     b_dec: { shape: [D_MODEL], data: mean },
   };

@@ -18,6 +18,8 @@ export interface Row {
   atMost?: number;
   /** Largest difference of the results, in units of the largest value. */
   difference: number;
+  /** Cores that other programs kept busy meanwhile, on average. */
+  others: number;
 }
 
 /** What couldn't be measured, and why. */
@@ -37,6 +39,10 @@ export interface Section {
 /** A whole run of the benchmarks. */
 export interface BenchReport {
   machine: Record<string, string>;
+  /** One repetition, and loops cut short. */
+  isQuick: boolean;
+  /** Whether the two sides of a case came to different results. */
+  isWrong: boolean;
   sections: Section[];
   skipped: Skipped[];
   gemm?: GemmReport;
@@ -87,7 +93,17 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${"---|".repeat(head.length)}`, ...rows.map(line)].join("\n");
 }
 
-const HEAD = ["work", "peer", "ours, ms", "peer, ms", "ratio", "at most", "", "results differ by"];
+const HEAD = [
+  "work",
+  "peer",
+  "ours, ms",
+  "peer, ms",
+  "ratio",
+  "at most",
+  "",
+  "results differ by",
+  "others' cores",
+];
 
 function sectionText({ heading, text, rows }: Section): string {
   const cells = rows.map((row) => [
@@ -99,6 +115,7 @@ function sectionText({ heading, text, rows }: Section): string {
     row.atMost === undefined ? "" : limitText(row.atMost),
     verdict(row),
     row.difference.toExponential(0),
+    row.others.toFixed(2),
   ]);
   return `## ${heading}\n\n${text}\n\n${table(HEAD, cells)}`;
 }
@@ -135,17 +152,19 @@ function gemmText({ results, limits }: GemmReport): string {
 
 function skippedText(skipped: readonly Skipped[]): string {
   const rows = skipped.map(({ work, reason }) => [work, reason]);
-  return `## Skipped\n\n${table(["work", "why"], rows)}`;
+  return `## Not measured\n\n${table(["work", "why"], rows)}`;
 }
 
 /** The report as Markdown. */
-export function markdown({ machine, sections, skipped, gemm }: BenchReport): string {
+export function markdown({ machine, isQuick, sections, skipped, gemm }: BenchReport): string {
   const notYet = NOT_YET.map(({ work, peer, limit, reason }) => [work, peer, limit, reason]);
   return [
     "# Benchmarks",
     "Written by `deno task bench`. Both sides run in turn on the same machine with the same weights; times are medians, " +
-    "ratios are medians of each repetition's. The last column is the largest difference between the two sides' results, in " +
-    "units of the largest value.",
+    "ratios are medians of each repetition's. Results are compared: the largest difference is given in units of the largest " +
+    "value. The last column is how many cores other programs kept busy meanwhile; a repetition with more than 0.1 is tried again, " +
+    "three times at most, and the least disturbed count.",
+    ...isQuick ? ["This was a quick run: one repetition, loops of 4 features."] : [],
     table(["machine", ""], Object.entries(machine)),
     ...sections.filter(({ rows }) => rows.length > 0).map(sectionText),
     ...gemm ? [gemmText(gemm)] : [],

@@ -14,6 +14,8 @@ export type Step =
   | { step: "cache_splice"; layers: number[] }
   /** One feature after another set to zero at a position. */
   | { step: "ablate"; layer: number; position: number; features: number[]; errorTerm: boolean }
+  /** The same as one sweep; ours alone. */
+  | { step: "sweep"; layer: number; position: number; features: number[] }
   /** What one feature after another writes taken out of the value inputs of the scenario's heads. */
   | { step: "path_patch"; features: number[] }
   /** One forward and one backward pass through SAEs with error terms. The peer's parameters require gradients unless frozen. */
@@ -69,14 +71,18 @@ function logitDiff(logits: Tensor, { answerIds }: Study): Tensor {
 
 type StepOf<Name extends Step["step"]> = Extract<Step, { step: Name }>;
 
-/** Runs through the features, and gives the changes of the logit difference [prompt, feature] from the run without hooks. */
-function changes(study: Study, features: number[], run: (feature: number) => HookSpec[]): Tensor {
+/** Runs without hooks and then with each feature's, and gives the logit differences [run][prompt]. */
+function logitDiffs(
+  study: Study,
+  features: number[],
+  run: (feature: number) => HookSpec[],
+): Tensor[] {
   const { transformer, ids } = study;
   const baseline = logitDiff(transformer.forward(ids, {}), study);
   const results = features.map((feature) =>
-    logitDiff(transformer.runWithHooks(ids, { fwdHooks: run(feature) }), study).sub(baseline)
+    logitDiff(transformer.runWithHooks(ids, { fwdHooks: run(feature) }), study)
   );
-  return Tensor.stack(results, 1);
+  return [baseline, ...results];
 }
 
 function ablate(study: Study, step: StepOf<"ablate">): Tensor[] {
@@ -89,14 +95,14 @@ function ablate(study: Study, step: StepOf<"ablate">): Tensor[] {
   ]];
   if (errorTerm) {
     using _sae = transformer.saes(sae, { useErrorTerm: true });
-    return [changes(study, features, zeroing)];
+    return logitDiffs(study, features, zeroing);
   }
   const baseline = logitDiff(transformer.runWithSaes(ids, { saes: sae }), study);
   const results = features.map((feature) => {
     const logits = transformer.runWithHooksWithSaes(ids, { saes: sae, fwdHooks: zeroing(feature) });
-    return logitDiff(logits, study).sub(baseline);
+    return logitDiff(logits, study);
   });
-  return [Tensor.stack(results, 1)];
+  return [baseline, ...results];
 }
 
 function pathPatch(study: Study, { features }: StepOf<"path_patch">): Tensor[] {
@@ -106,7 +112,7 @@ function pathPatch(study: Study, { features }: StepOf<"path_patch">): Tensor[] {
   const W_O = transformer.blocks[layer].attn.W_O.reshape(nHeads * dHead, dModel);
   using _sae = transformer.saes(sae);
   transformer.setUseSplitQkvInput(true);
-  const result = changes(study, features, (feature) => {
+  const results = logitDiffs(study, features, (feature) => {
     const codesOfFeature = codes.at(":", feature).unsqueeze(-1);
     const written = codesOfFeature.mul(sae.W_dec.at(feature)).matmul(W_O);
     return heads.map(([layer, head]): HookSpec => [
@@ -115,7 +121,7 @@ function pathPatch(study: Study, { features }: StepOf<"path_patch">): Tensor[] {
     ]);
   });
   transformer.setUseSplitQkvInput(false);
-  return [result];
+  return results;
 }
 
 function attribute(study: Study, { layers }: StepOf<"attribute">): Tensor[] {
@@ -155,6 +161,16 @@ const STEPS: { [Name in Step["step"]]: (study: Study, step: StepOf<Name>) => Ten
     return [logits.at(":", -1), ...layers.map((layer) => cache.get(codesName(layer)))];
   },
   ablate,
+  sweep(study, { layer, position, features }) {
+    const { transformer, ids, byLayer } = study;
+    const saes = byLayer[layer];
+    const metric = (logits: Tensor) => logitDiff(logits, study);
+    const over = { pos: [position], feature: features };
+    return [
+      metric(transformer.runWithSaes(ids, { saes })),
+      transformer.sweep(ids, { saes, at: codesName(layer), over, edit: "ablate", metric }),
+    ];
+  },
   path_patch: pathPatch,
   attribute,
 };

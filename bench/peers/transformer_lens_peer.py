@@ -101,13 +101,13 @@ class Study:
         logits, cache = self.model.run_with_cache_with_saes(self.tokens, saes=saes)
         return [logits[:, -1], *(cache[codes_name(layer)] for layer in layers)]
 
-    def changes(self, features, hooks):
+    def logit_diffs(self, features, hooks):
         baseline = self.logit_diff(self.model(self.tokens))
         results = [
-            self.logit_diff(self.model.run_with_hooks(self.tokens, fwd_hooks=hooks(feature))) - baseline
+            self.logit_diff(self.model.run_with_hooks(self.tokens, fwd_hooks=hooks(feature)))
             for feature in features
         ]
-        return self.torch.stack(results, 1)
+        return [baseline, *results]
 
     def ablate(self, layer, position, features, errorTerm):
         def zero(acts, hook, feature):
@@ -120,16 +120,15 @@ class Study:
         sae = self.saes[layer]
         if errorTerm:
             self.model.add_sae(sae, use_error_term=True)
-            results = self.changes(features, hooks)
+            results = self.logit_diffs(features, hooks)
             self.model.reset_saes()
-            return [results]
+            return results
         baseline = self.logit_diff(self.model.run_with_saes(self.tokens, saes=sae))
         results = [
             self.logit_diff(self.model.run_with_hooks_with_saes(self.tokens, saes=sae, fwd_hooks=hooks(feature)))
-            - baseline
             for feature in features
         ]
-        return [self.torch.stack(results, 1)]
+        return [baseline, *results]
 
     def path_patch(self, features):
         def subtract(v_input, hook, head, written):
@@ -147,10 +146,10 @@ class Study:
         w_o = self.model.blocks[self.layer].attn.W_O.flatten(0, 1)
         self.model.add_sae(sae)
         self.model.set_use_split_qkv_input(True)
-        results = self.changes(features, hooks)
+        results = self.logit_diffs(features, hooks)
         self.model.set_use_split_qkv_input(False)
         self.model.reset_saes()
-        return [results]
+        return results
 
     def attribute(self, layers, frozen):
         def is_codes(name):

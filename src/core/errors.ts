@@ -86,3 +86,54 @@ export function nearestNames(name: string, candidates: Iterable<string>, count =
     .slice(0, count)
     .map(({ candidate }) => candidate);
 }
+
+/**
+ * Names a value that isn't what was wanted: `undefined`, `"text"`, `5`, `an array`, `a Promise`.
+ *
+ * @param value The value.
+ */
+export function described(value: unknown): string {
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  }
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object" || value === null) return String(value);
+  const kind = value.constructor?.name ?? "object";
+  return `${/^[aeio]/i.test(kind) ? "an" : "a"} ${kind === "Object" ? "object" : kind}`;
+}
+
+/**
+ * Checks the keys of an options object; those that are `undefined` count as left out.
+ *
+ * @param what What the options are for, as a message begins: `Cannot run`.
+ * @param options The options as they were given.
+ * @param known The names of the options that there are.
+ * @throws {ConfigError} If there is another; the message names the nearest.
+ */
+export function requireKnownOptions(
+  what: string,
+  options: object,
+  known: ReadonlySet<string>,
+): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || known.has(name)) continue;
+    const [nearest] = nearestNames(name, known, 1);
+    throw new ConfigError(
+      `${what} with the option "${name}": there is none of this name. Did you mean "${nearest}"?`,
+    );
+  }
+}
+
+/**
+ * Checks an option that is one of a few values.
+ *
+ * @param what What can't be done otherwise, as a message begins: `Cannot run with the returnType`.
+ * @throws {ConfigError} If it is another.
+ */
+export function requireOneOf(what: string, value: unknown, known: readonly unknown[]): void {
+  if (known.includes(value)) return;
+  throw new ConfigError(
+    `${what} ${described(value)}: expected ${known.map((choice) => described(choice)).join(", ")}.`,
+  );
+}

@@ -5,7 +5,7 @@
  */
 
 import { core, coreMemory, type Handle, isStarted } from "./engine.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, described } from "./errors.ts";
 
 /** Bytes of the core's memory, by what they are for. */
 export interface MemoryUsage {
@@ -75,9 +75,9 @@ export function memoryUsage(): MemoryUsage {
  * @throws {ConfigError} If it is negative or not a number.
  */
 export function setMemoryLimit(bytes: number): void {
-  if (!(bytes >= 0)) {
+  if (typeof bytes !== "number" || !(bytes >= 0)) {
     throw new ConfigError(
-      `Cannot set a memory limit of ${bytes}: expected a number of bytes, 0 or more.`,
+      `Cannot set a memory limit of ${described(bytes)}: expected a number of bytes, 0 or more.`,
     );
   }
   core().set_memory_limit(bytes);

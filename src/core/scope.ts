@@ -11,9 +11,29 @@ import { core, coreMemory, type Handle } from "./engine.ts";
 export interface Scope {
   /** False once the scope has ended: its handles mean nothing then. */
   readonly alive: boolean;
+  /** Gives a constant that was made in a scope within this one a handle for as long as this one lives. */
+  adopt(handle: Handle): Handle;
 }
 
-const open: { alive: boolean }[] = [];
+/** A scope that is open. */
+class OpenScope implements Scope {
+  alive = true;
+  readonly #adopted: Handle[] = [];
+
+  adopt(handle: Handle): Handle {
+    if (currentScope() === this) return handle;
+    const own = core().own(handle);
+    this.#adopted.push(own);
+    return own;
+  }
+
+  end(): void {
+    this.alive = false;
+    this.#adopted.forEach((handle) => core().free(handle));
+  }
+}
+
+const open: OpenScope[] = [];
 
 /** The innermost open scope. */
 export function currentScope(): Scope | undefined {
@@ -27,12 +47,12 @@ export function currentScope(): Scope | undefined {
  */
 export function scoped<R>(body: (scope: Scope) => R): R {
   const depth = core().begin_scope();
-  const scope = { alive: true };
+  const scope = new OpenScope();
   open.push(scope);
   try {
     return body(scope);
   } finally {
-    scope.alive = false;
+    scope.end();
     open.pop();
     core().end_scope(depth, new Uint32Array());
   }

@@ -6,7 +6,13 @@
 
 import { type Dtype, dtypeOf, DTYPES, emptyArray, type TypedArray } from "./dtype.ts";
 import { core, type Handle } from "./engine.ts";
-import { BorrowedTensorError, GradientError, ShapeError } from "./errors.ts";
+import {
+  BorrowedTensorError,
+  described,
+  GradientError,
+  MemoryBudgetError,
+  ShapeError,
+} from "./errors.ts";
 import { type BackwardOptions, onGradient, walkBack } from "./gradients.ts";
 import { type IndexArray, type IndexPart, resolveIndex } from "./index_spec.ts";
 import { normal } from "./random.ts";
@@ -45,6 +51,9 @@ export interface RowBacking {
   set(parts: readonly IndexPart[], value: Tensor): boolean;
 }
 
+/** The core addresses 4 GiB: no more than this many float32. */
+const MAX_ELEMENTS = 2 ** 30;
+
 const BINARY = { add: 0, sub: 1, mul: 2, div: 3, pow: 4 } as const;
 const SCALAR = { add: 0, mul: 1, div: 2, pow: 3 } as const;
 const UNARY = { neg: 0, abs: 1, sqrt: 2, log: 3 } as const;
@@ -78,7 +87,14 @@ function flattened(
 ): void {
   if (!Array.isArray(value)) {
     if (depth !== shape.length) throw raggedError(shape);
-    out.push(value as number | boolean);
+    if (typeof value !== "number" && typeof value !== "boolean") {
+      throw new ShapeError(
+        `Cannot make a tensor of ${
+          described(value)
+        }: expected numbers or booleans, nested arrays of them, or a typed array.`,
+      );
+    }
+    out.push(value);
     return;
   }
   if (depth >= shape.length || value.length !== shape[depth]) throw raggedError(shape);
@@ -201,15 +217,16 @@ export class Tensor {
         }] (${size} elements) from ${values.length} values.`,
       );
     }
-    const data = emptyArray(dtype, values.length);
+    const data = emptyArray(checkedDtype(dtype), values.length);
     if (dtype === "bool") { for (let i = 0; i < data.length; i++) data[i] = values[i] ? 1 : 0; }
     else data.set(values);
+    if (dtype === "int32" && !(values instanceof Int32Array)) checkIntegers(values, data);
     return ownedTensor(data, shape);
   }
 
   /** Makes a tensor of zeros. */
   static zeros(shape: readonly number[], dtype: Dtype = "float32"): Tensor {
-    return ownedTensor(emptyArray(dtype, checkedSize(shape)), shape);
+    return ownedTensor(emptyArray(checkedDtype(dtype), checkedSize(shape)), shape);
   }
 
   /** Makes a tensor of ones. */
@@ -219,12 +236,16 @@ export class Tensor {
 
   /** Makes a tensor of one value. */
   static full(shape: readonly number[], value: number, dtype: Dtype = "float32"): Tensor {
-    return ownedTensor(emptyArray(dtype, checkedSize(shape)).fill(value), shape);
+    const [filling] = elementsOf(Tensor.#flat([value], [1], dtype));
+    return ownedTensor(emptyArray(dtype, checkedSize(shape)).fill(filling), shape);
   }
 
   /** Makes `0 … end - 1`, or `start … end - 1` in steps; int32 where the numbers are integers. */
   static arange(start: number, end?: number, step = 1): Tensor {
     const [from, to] = end === undefined ? [0, start] : [start, end];
+    if (step === 0) {
+      throw new ShapeError(`Cannot count from ${from} to ${to} in steps of 0.`);
+    }
     const count = Math.max(0, Math.ceil((to - from) / step));
     const values = Array.from({ length: count }, (_, i) => from + i * step);
     const integral = [from, to, step].every(Number.isInteger);
@@ -252,8 +273,14 @@ export class Tensor {
 
   /** Takes elements of `a` where the condition holds and of `b` elsewhere. */
   static where(condition: Tensor, a: Operand, b: Operand): Tensor {
+    const mask = requireTensor(condition);
+    if (mask.dtype !== "bool") {
+      throw new ShapeError(
+        `Cannot choose elements by a ${mask.dtype} tensor: expected a bool one, e.g. t.gt(0).`,
+      );
+    }
     const [x, y] = [scalarTensor(a, b), scalarTensor(b, a)];
-    return apply([condition, x, y], core().select_where);
+    return apply([mask, x, y], core().select_where);
   }
 
   // --- reading ---
@@ -506,7 +533,7 @@ export class Tensor {
     other: Tensor,
     { atol = 1e-8, rtol = 1e-5 }: { atol?: number; rtol?: number } = {},
   ): boolean {
-    const [a, b] = sameShape(this, other).map((tensor) => tensor.#elements());
+    const [a, b] = sameShape(this, requireTensor(other)).map((tensor) => tensor.#elements());
     for (let i = 0; i < a.length; i++) {
       if (a[i] === b[i]) continue;
       if (!(Math.abs(a[i] - b[i]) <= atol + rtol * Math.abs(b[i])) || !Number.isFinite(b[i])) {
@@ -705,9 +732,9 @@ export class Tensor {
     const fromLazy = this.#lazy?.at(index);
     if (fromLazy) return fromLazy;
     const parts = index.map(indexPart);
+    const { encoded, shape, isFlat } = resolveIndex(parts, this.shape);
     const fromRows = this.#isLent() ? this.#rows?.at(parts) : undefined;
     if (fromRows) return fromRows;
-    const { encoded, shape, isFlat } = resolveIndex(parts, this.shape);
     return apply([this], (a) => {
       const source = isFlat ? core().reshape(a, new Uint32Array([this.size])) : a;
       return core().reshape(core().index(source, encoded), new Uint32Array(shape));
@@ -720,12 +747,19 @@ export class Tensor {
    *
    * @throws {ShapeError} If the index or the value doesn't fit.
    */
-  set(index: readonly Index[], value: Operand): void {
+  set(index: readonly Index[], value: Operand | boolean): void {
+    if (!Array.isArray(index)) {
+      throw new ShapeError(
+        `Cannot set a region given by ${described(index)}: expected a list such as [":", 10].`,
+      );
+    }
     const parts = index.map(indexPart);
     const { encoded, shape, isFlat } = resolveIndex(parts, this.shape);
+    const region = valueOf(shape, scalarTensor(value, this));
     const write = () => {
+      if (this.#isLent() && this.#rows?.set(parts, region)) return;
       const target = this.#handleIn();
-      let source = handleOf(scalarTensor(value, this));
+      let source = handleOf(region);
       if (isFlat) {
         source = core().reshape(
           core().expand(source, new Uint32Array(shape)),
@@ -861,7 +895,8 @@ export function apply(
   inputs: readonly Tensor[],
   operation: (...handles: Handle[]) => Handle,
 ): Tensor {
-  const evaluate = () => tensorOf(operation(...inputs.map((input) => handleOf(input))));
+  const evaluate = () =>
+    tensorOf(operation(...inputs.map((input) => handleOf(requireTensor(input)))));
   return currentScope() ? evaluate() : scoped(evaluate);
 }
 
@@ -886,9 +921,19 @@ export function watchedTensor(
   return watched;
 }
 
+/** What a user gave as a tensor. */
+function requireTensor(value: unknown): Tensor {
+  if (value instanceof Tensor) return value;
+  throw new ShapeError(`Cannot compute with ${described(value)}: expected a Tensor.`);
+}
+
 /** A number as a tensor: of the dtype of what it stands beside where it fits, so that integers stay integers. */
-function scalarTensor(value: Operand, beside?: Operand): Tensor {
-  if (typeof value !== "number") return value;
+function scalarTensor(operand: Operand | boolean, beside?: Operand): Tensor {
+  if (operand instanceof Tensor) return operand;
+  const value = typeof operand === "boolean" ? Number(operand) : operand;
+  if (typeof value !== "number") {
+    throw new ShapeError(`Cannot compute with ${described(value)}: expected a Tensor or a number.`);
+  }
   const dtype = beside instanceof Tensor ? beside.dtype : "float32";
   const isMask = dtype === "bool" && (value === 0 || value === 1);
   const isInt = dtype === "int32" && (value | 0) === value;
@@ -997,10 +1042,45 @@ function sameShape(a: Tensor, b: Tensor): [Tensor, Tensor] {
 
 /** The number of elements of a shape that a user gave. */
 function checkedSize(shape: readonly number[]): number {
-  if (shape.every((n) => Number.isInteger(n) && n >= 0)) return sizeOf(shape);
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(
+      `Cannot make a tensor of shape ${described(shape)}: expected a list such as [2, 3].`,
+    );
+  }
+  if (!shape.every((n) => Number.isInteger(n) && n >= 0)) {
+    throw new ShapeError(
+      `Cannot make a tensor of shape [${shape.join(", ")}]: expected whole numbers, 0 or more.`,
+    );
+  }
+  const size = sizeOf(shape);
+  if (size > MAX_ELEMENTS) {
+    throw new MemoryBudgetError(
+      `Cannot make a tensor of shape [${
+        shape.join(", ")
+      }]: ${size} elements are more than the core can address, ${MAX_ELEMENTS}.`,
+    );
+  }
+  return size;
+}
+
+function checkedDtype(dtype: Dtype): Dtype {
+  if (DTYPES.includes(dtype)) return dtype;
   throw new ShapeError(
-    `Cannot make a tensor of shape [${shape.join(", ")}]: expected whole numbers, 0 or more.`,
+    `Cannot make a tensor of dtype ${described(dtype)}: expected ${
+      DTYPES.map((known) => `"${known}"`).join(", ")
+    }.`,
   );
+}
+
+/** Refuses numbers that int32 can't hold; fractions are cut off, as in torch. */
+function checkIntegers(values: ArrayLike<number>, held: TypedArray): void {
+  for (let i = 0; i < held.length; i++) {
+    if (held[i] !== Math.trunc(values[i])) {
+      throw new ShapeError(
+        `Cannot make an int32 tensor: value ${i} is ${values[i]}, expected integers of 32 bits.`,
+      );
+    }
+  }
 }
 
 /** Reads index arguments: int32 tensors, number arrays, or float32 with integral values. */
@@ -1016,6 +1096,13 @@ function indexTensor(index: Tensor | Nested): Tensor {
 
 function indexPart(part: Index): IndexPart {
   if (typeof part === "number" || typeof part === "string") return part;
+  if (!(part instanceof Tensor || Array.isArray(part))) {
+    throw new ShapeError(
+      `Cannot index with ${
+        described(part)
+      }: expected a number, a slice such as ":" or "2:", a list, a mask or a tensor.`,
+    );
+  }
   const isMask = part instanceof Tensor ? part.dtype === "bool" : typeof part[0] === "boolean";
   const tensor = isMask && part instanceof Tensor
     ? part
@@ -1026,6 +1113,13 @@ function indexPart(part: Index): IndexPart {
     );
   const array: IndexArray = { shape: tensor.shape, values: elementsOf(tensor), isMask };
   return array.shape.length === 0 && !isMask ? array.values[0] : array;
+}
+
+/** What is written to a region: axes of length 1 in front of those of the region are left out, as in torch. */
+function valueOf(region: readonly number[], value: Tensor): Tensor {
+  const surplus = value.rank - region.length;
+  const isSurplus = surplus > 0 && value.shape.slice(0, surplus).every((n) => n === 1);
+  return isSurplus ? value.reshape(value.shape.slice(surplus)) : value;
 }
 
 /** Flattens the axes of a value that a list of higher rank spans, as the core sees that list as one axis. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { described, HookError, requireOneOf } from "../core/errors.ts";
 import { type Tensor, watchedTensor } from "../core/tensor.ts";
 import {
   type Direction,
@@ -69,6 +70,12 @@ export class HookPoint {
   /** Adds a hook here. */
   addHook(hook: HookFunction, direction: Direction = "fwd", options: AddHookOptions = {}): void {
     const { isPermanent = false, level = null, prepend = false } = options;
+    requireOneOf("Cannot add a hook for the direction", direction, ["fwd", "bwd"]);
+    if (typeof hook !== "function") {
+      throw new HookError(
+        `Cannot add ${described(hook)} as a hook at "${this.name}": expected a function.`,
+      );
+    }
     this.#registry.add({ selector: this.name, hook, direction, isPermanent, level }, prepend);
   }
 

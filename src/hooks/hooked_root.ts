@@ -4,7 +4,13 @@
  * @module
  */
 
-import { nearestNames, UnknownPointError } from "../core/errors.ts";
+import {
+  described,
+  HookError,
+  nearestNames,
+  requireOneOf,
+  UnknownPointError,
+} from "../core/errors.ts";
 import { bindPoint, HookPoint } from "./hook_point.ts";
 import {
   type Direction,
@@ -63,6 +69,8 @@ export abstract class HookedRoot {
    * @param hook The hook.
    * @param direction Whether it sees activations or gradients.
    * @throws {UnknownPointError} If no point has this name.
+   * @throws {HookError} If the hook isn't a function.
+   * @throws {ConfigError} If there is no such direction.
    */
   addHook(
     name: PointSelector,
@@ -75,6 +83,8 @@ export abstract class HookedRoot {
     } = {},
   ): void {
     this.requirePoint(name);
+    requireHook(name, hook);
+    requireOneOf("Cannot add a hook for the direction", direction, ["fwd", "bwd"]);
     this.registry.add({ selector: name, hook, direction, isPermanent, level }, prepend);
   }
 
@@ -85,6 +95,8 @@ export abstract class HookedRoot {
 
   /** Removes hooks: all that aren't permanent, or those of a direction or context level. */
   resetHooks({ clearContexts = true, ...removal }: ResetOptions = {}): void {
+    const { direction = "both" } = removal;
+    requireOneOf("Cannot remove the hooks of the direction", direction, ["fwd", "bwd", "both"]);
     if (clearContexts) this.clearContexts();
     this.registry.remove(removal);
   }
@@ -110,12 +122,17 @@ export abstract class HookedRoot {
    * own hooks, on exceptions too.
    *
    * @throws {UnknownPointError} If a name matches no point; then none of the hooks is added.
+   * @throws {HookError} If a hook isn't a function, or they aren't pairs; likewise.
    */
   hooks(
     { fwdHooks = [], bwdHooks = [], resetHooksEnd = true, clearContexts = false }:
       HookScopeOptions = {},
   ): Disposable {
-    for (const [name] of [...fwdHooks, ...bwdHooks]) this.requirePoint(name);
+    for (const spec of [...fwdHooks, ...bwdHooks]) {
+      requirePair(spec);
+      this.requirePoint(spec[0]);
+      requireHook(...spec);
+    }
     const level = ++this.#level;
     const add = (direction: Direction) => ([selector, hook]: HookSpec) =>
       this.registry.add({ selector, hook, direction, isPermanent: false, level });
@@ -135,10 +152,28 @@ export abstract class HookedRoot {
   /** Throws unless a selector is a predicate or names a point. */
   protected requirePoint(name: PointSelector): void {
     if (typeof name === "function") return;
+    if (typeof name !== "string") {
+      throw new UnknownPointError(
+        `There is no hook point ${described(name)}: expected a name or a predicate over names.`,
+      );
+    }
     const points = this.hookDict;
     if (points.has(name)) return;
     throw unknownPoint(name, points.keys());
   }
+}
+
+function requirePair(spec: HookSpec): void {
+  if (Array.isArray(spec) && spec.length === 2) return;
+  throw new HookError(
+    `Cannot add ${described(spec)} as a hook: expected a list of pairs, [[name, hook], …].`,
+  );
+}
+
+function requireHook(name: PointSelector, hook: HookFunction): void {
+  if (typeof hook === "function") return;
+  const where = typeof name === "string" ? `"${name}"` : "a predicate";
+  throw new HookError(`Cannot add ${described(hook)} as a hook at ${where}: expected a function.`);
 }
 
 /** The error for a name that no point has. */
@@ -169,6 +204,8 @@ export abstract class HookedModule extends HookedRoot {
       this.#points = new NameDict();
       for (const value of Object.values(this)) {
         if (value instanceof HookPoint) {
+          // A point that stood alone may have hooks already.
+          for (const entry of [...value.fwdHooks, ...value.bwdHooks]) this.registry.add(entry);
           bindPoint(value, this.registry);
           this.#points.set(value.name, value);
         }

@@ -31,7 +31,12 @@ import {
 import { lazyLogits, readingBase } from "./logits.ts";
 import { lmCrossEntropyLoss } from "./loss.ts";
 import { ModelPoints, type RunSpan } from "./model_points.ts";
-import type { ForwardOptions, ForwardOutput } from "./options.ts";
+import {
+  checkForwardOptions,
+  type ForwardOptions,
+  type ForwardOutput,
+  wantedPositions,
+} from "./options.ts";
 import { type CacheRequest, planRun, type PointPlan, requireReachable } from "./plan.ts";
 import { Resume, type ResumeRequest } from "./resume.ts";
 import { type KeepValue, Run, type RunCost } from "./run.ts";
@@ -63,6 +68,8 @@ interface PreparedRun {
   readonly plans: ReadonlyMap<string, PointPlan>;
   readonly span: RunSpan;
   readonly options: ForwardOptions;
+  /** The positions whose logits are wanted; `undefined` for all. */
+  readonly logitsAt: readonly number[] | undefined;
   readonly request: RunRequest;
 }
 
@@ -130,12 +137,11 @@ export class Execution implements Disposable {
     const started = performance.now();
     const prepared = this.#prepare(input, options, request);
     const { batch, nPos } = prepared.resolved.shape;
-    const output = recordedRun(
-      `a run of [${batch}, ${nPos}] tokens`,
-      () => scoped((scope) => this.#run(prepared, scope)),
-    );
-    const isStream = options.stopAtLayer !== undefined || output === null;
-    const result = isStream ? output : withLoss(output, prepared.resolved, options);
+    const result = recordedRun(`a run of [${batch}, ${nPos}] tokens`, () => {
+      const output = scoped((scope) => this.#run(prepared, scope));
+      const isStream = options.stopAtLayer !== undefined || output === null;
+      return isStream ? output : asAsked(output, prepared);
+    });
     this.ran.ms = performance.now() - started;
     return result;
   }
@@ -147,10 +153,7 @@ export class Execution implements Disposable {
    * @throws {ConfigError} If an axis isn't one that a sweep knows, or hooks are in place, which a sweep would have to run for each
    *   variant.
    */
-  sweep(
-    input: ModelInput,
-    { options, ...inputOptions }: InputOptions & { options: SweepOptions },
-  ): Tensor {
+  sweep(input: ModelInput, inputOptions: InputOptions, options: SweepOptions): Tensor {
     const started = performance.now();
     const { cfg } = this.#host;
     const prepared = this.#prepare(input, inputOptions, { selectors: [options.at] });
@@ -235,7 +238,9 @@ export class Execution implements Disposable {
 
   #prepare(input: ModelInput, options: ForwardOptions, request: RunRequest): PreparedRun {
     const { cfg } = this.#host;
+    checkForwardOptions(options);
     const resolved = resolveInput(input, options, this.#host);
+    const logitsAt = wantedPositions(options.logitsAt, resolved.shape.nPos);
     const { splices } = this.attachments;
     const span = {
       startAtLayer: layerBound(options.startAtLayer, cfg.nLayers),
@@ -243,7 +248,7 @@ export class Execution implements Disposable {
       returnType: options.returnType,
     };
     const points = this.points.active(cfg, splices, span);
-    const { watch = [] } = options;
+    const watch = [options.watch ?? []].flat();
     const exactNames = watch.filter((selector) => typeof selector === "string");
     requireReachable([...request.selectors ?? [], ...exactNames], points);
     const plans = planRun({
@@ -253,7 +258,7 @@ export class Execution implements Disposable {
       cache: request.cache,
       watch,
     });
-    return { resolved, plans, span, options, request };
+    return { resolved, plans, span, options, logitsAt, request };
   }
 
   /** Runs the pass, on the base run where there is one for this input. */
@@ -288,9 +293,7 @@ export class Execution implements Disposable {
     }
     const hookIn = finalNorm(run, pass, resid);
     if (options.returnType === null) return null;
-    const logits = this.#logits(run, pass.weights, hookIn, base);
-    const { logitsAt = "all" } = options;
-    return logitsAt === "all" ? logits : logits.at(":", [logitsAt].flat());
+    return this.#logits(run, pass.weights, hookIn, base);
   }
 
   /** A run as the base run's keeper sees it. */
@@ -372,12 +375,11 @@ function tokensNeeded(what: string): ShapeError {
 }
 
 /** The output that was asked for. */
-function withLoss(
-  logits: Tensor,
-  { tokens, mask, shape }: ResolvedInput,
-  { returnType = "logits", lossPerToken: perToken = false }: ForwardOptions,
-): ForwardOutput {
-  if (returnType === "logits") return logits;
+function asAsked(logits: Tensor, { resolved, options, logitsAt }: PreparedRun): ForwardOutput {
+  const { tokens, mask, shape } = resolved;
+  const { returnType = "logits", lossPerToken: perToken = false } = options;
+  const wanted = () => (logitsAt ? logits.at(":", logitsAt) : logits);
+  if (returnType === "logits") return wanted();
   if (!tokens) throw tokensNeeded("take the loss of");
   const dims = [shape.batch, shape.nPos];
   const loss = lmCrossEntropyLoss(logits, Tensor.from(tokens, dims), {
@@ -385,6 +387,6 @@ function withLoss(
     attentionMask: mask && Tensor.from(Int32Array.from(mask), dims),
   });
   if (returnType === "loss") return loss;
-  const pair: [Tensor, Tensor] = [logits, loss];
-  return Object.assign(pair, { logits, loss });
+  const pair: [Tensor, Tensor] = [wanted(), loss];
+  return Object.assign(pair, { logits: pair[0], loss });
 }

@@ -53,7 +53,7 @@ export class HookedSAETransformer extends HookedTransformer {
   get actsToSaes(): NameDict<SpliceableModule> {
     const map = new NameDict<SpliceableModule>();
     for (const { inName, outName, module } of this.#attachments.splices) {
-      map.set(map.has(inName) ? outName : inName, module as SpliceableModule);
+      map.set(map.has(inName) ? outName : inName, module);
     }
     return map;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ConfigError, ShapeError } from "../core/errors.ts";
+import { ConfigError, ShapeError, TokenError } from "../core/errors.ts";
 import { releaseTapes } from "../core/gradients.ts";
 import { type Index, Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "../hooks/activation_cache.ts";
@@ -184,6 +184,13 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     input?: Tensor | number | readonly number[] | readonly (readonly number[])[],
   ): string {
     if (input === undefined) return `${this.constructor.name}(${this.cfg.modelName})`;
+    if (input instanceof Tensor && input.rank > 2) {
+      throw new TokenError(
+        `Cannot decode tokens of shape [${
+          input.shape.join(", ")
+        }]: expected one, [pos] or [batch, pos].`,
+      );
+    }
     const ids = input instanceof Tensor ? input.toArray() : input;
     // Rows give a list of texts; the declared type is that of a single text, which is what most callers have.
     return tokens.toString(this.#tokenizer("decode"), ids) as string;
@@ -319,7 +326,9 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    */
   sweep(input: ModelInput, options: SweepOptions & InputOptions): Tensor {
     this.requirePoint(options.at);
-    return this.#execution.sweep(input, { ...options, options });
+    const { at, over, edit, metric, onProgress, signal, budgetBytes, ...inputOptions } = options;
+    const sweep = { at, over, edit, metric, onProgress, signal, budgetBytes };
+    return this.#execution.sweep(input, inputOptions, sweep);
   }
 
   /** Drops every recorded run that waits for a backward pass. */
@@ -494,10 +503,9 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 }
 
-/** Takes positions of a cached value; the axis stays. Values by head have it one axis further left. */
+/** Takes positions of a cached value; the axis stays. Scores and patterns have the head in front of the query's position. */
 function atPositions(name: string, value: Tensor, posSlice: Index): Tensor {
-  const axis = /\.hook_(q|k|v|z|result)(_grad)?$/.test(name) ? value.rank - 3 : value.rank - 2;
-  if (axis < 0) return value;
+  const axis = /\.hook_(attn_scores|pattern)(_grad)?$/.test(name) ? 2 : 1;
   const kept = typeof posSlice === "number" ? [posSlice] : posSlice;
   return value.at(...Array<Index>(axis).fill(":"), kept);
 }

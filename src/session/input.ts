@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ShapeError, TokenError } from "../core/errors.ts";
+import { described, ShapeError, TokenError } from "../core/errors.ts";
 import { castTo, elementsOf, Tensor } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import type { PassShape } from "../model/rows.ts";
@@ -69,9 +69,20 @@ function isText(input: ModelInput): input is string | readonly string[] {
   return typeof input === "string" || (Array.isArray(input) && typeof input[0] === "string");
 }
 
+function listedTokens(input: readonly number[] | readonly (readonly number[])[]): Tensor {
+  if (Array.isArray(input) || ArrayBuffer.isView(input)) {
+    return Tensor.from(input as readonly number[]);
+  }
+  throw new ShapeError(
+    `Cannot run on ${
+      described(input)
+    }: expected text, texts, token ids, or a residual stream with startAtLayer.`,
+  );
+}
+
 /** Token ids as an int32 tensor [batch, pos]. */
 export function tokenTensor(input: Exclude<ModelInput, string | readonly string[]>): Tensor {
-  const tensor = input instanceof Tensor ? input : Tensor.from(input as readonly number[]);
+  const tensor = input instanceof Tensor ? input : listedTokens(input);
   const isWhole = tensor.dtype !== "float32" || elementsOf(tensor).every(Number.isInteger);
   if (tensor.dtype === "bool" || !isWhole) {
     throw new ShapeError(
@@ -220,7 +231,7 @@ export function resolveInput(
       !(input instanceof Tensor) || input.rank !== 3 || input.shape[2] !== cfg.dModel ||
       input.dtype !== "float32"
     ) {
-      const got = input instanceof Tensor ? `${input}` : typeof input;
+      const got = input instanceof Tensor ? `${input}` : described(input);
       throw new ShapeError(
         `Cannot start at layer ${options.startAtLayer} from ${got}: expected the residual stream, float32[batch, pos, dModel ${cfg.dModel}].`,
       );

@@ -7,6 +7,7 @@
 import { core, type Handle } from "../core/engine.ts";
 import { flatIndices, type IndexPart, resolveIndex } from "../core/index_spec.ts";
 import type { Rows } from "../core/rows.ts";
+import type { Scope } from "../core/scope.ts";
 import { handleOf, type RowBacking, type Tensor, tensorOf } from "../core/tensor.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 
@@ -20,20 +21,24 @@ interface Chosen {
 /** Rows of a value over those of the base run. */
 export class LentRows implements RowBacking {
   readonly #tap: Pick<Tap, "space" | "pick" | "whole">;
+  readonly #scope: Scope;
   #value: RowValue;
   readonly #tail: readonly number[];
 
   /**
    * Lends a value.
    *
+   * @param scope The run's: a hook may run other models, and touch the value while they run.
    * @param tail The value's axes behind batch and position.
    */
   constructor(
     tap: Pick<Tap, "space" | "pick" | "whole">,
+    scope: Scope,
     value: RowValue,
     tail: readonly number[],
   ) {
     this.#tap = tap;
+    this.#scope = scope;
     this.#value = value;
     this.#tail = tail;
   }
@@ -49,7 +54,7 @@ export class LentRows implements RowBacking {
       this.#tap.whole(this.#value),
       Uint32Array.of(batch, nPos, ...this.#tail),
     );
-    return core().share(grid);
+    return this.#scope.adopt(core().share(grid));
   }
 
   at(parts: readonly IndexPart[]): Tensor | undefined {
@@ -81,7 +86,7 @@ export class LentRows implements RowBacking {
       Int32Array.of(3, places.length, ...places, ...tail.encoded),
     );
     if (core().node_of(target) !== 0) return false;
-    this.#value = { ...this.#value, rows, handle: target };
+    this.#value = { ...this.#value, rows, handle: this.#scope.adopt(target) };
     return true;
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ConfigError, described, requireKnownOptions, requireOneOf } from "../core/errors.ts";
 import type { Index, Tensor } from "../core/tensor.ts";
 import type { PointSelector } from "../hooks/hook_registry.ts";
 import type { HookScopeOptions } from "../hooks/hooked_root.ts";
@@ -23,7 +24,63 @@ export interface ForwardOptions extends InputOptions {
   /** Positions to unembed, `"all"` unless said; the logits keep their rank. */
   logitsAt?: "all" | number | readonly number[];
   /** Points from which gradients are recorded. */
-  watch?: readonly PointSelector[];
+  watch?: PointSelector | readonly PointSelector[];
+}
+
+const FORWARD_OPTIONS: ReadonlySet<string> = new Set<keyof ForwardOptions>([
+  "returnType",
+  "lossPerToken",
+  "prependBos",
+  "paddingSide",
+  "startAtLayer",
+  "stopAtLayer",
+  "tokens",
+  "attentionMask",
+  "logitsAt",
+  "watch",
+]);
+
+/** Checks a bound of the blocks to run. */
+function requireLayer(name: string, layer: number | undefined): void {
+  if (layer === undefined || Number.isInteger(layer)) return;
+  throw new ConfigError(`Cannot run with ${name} ${layer}: expected a whole number.`);
+}
+
+/**
+ * Checks the options of a forward pass that no type could.
+ *
+ * @throws {ConfigError} If there is no option of a name, or its value isn't one of those that there are.
+ */
+export function checkForwardOptions(options: ForwardOptions): void {
+  requireKnownOptions("Cannot run", options, FORWARD_OPTIONS);
+  const { returnType = "logits", startAtLayer, stopAtLayer } = options;
+  requireOneOf("Cannot run with the returnType", returnType, ["logits", "loss", "both", null]);
+  requireLayer("startAtLayer", startAtLayer);
+  requireLayer("stopAtLayer", stopAtLayer);
+}
+
+/**
+ * The positions whose logits are wanted; `undefined` for all.
+ *
+ * @throws {ConfigError} If one isn't a whole number.
+ * @throws {RangeError} If there is no such position.
+ */
+export function wantedPositions(
+  logitsAt: ForwardOptions["logitsAt"],
+  nPos: number,
+): number[] | undefined {
+  if (logitsAt === undefined || logitsAt === "all") return undefined;
+  const positions = [logitsAt].flat();
+  for (const pos of positions) {
+    const wanted = `expected "all", or whole numbers from ${-nPos} to ${nPos - 1}`;
+    if (!Number.isInteger(pos)) {
+      throw new ConfigError(`Cannot unembed position ${described(pos)}: ${wanted}.`);
+    }
+    if (pos < -nPos || pos >= nPos) {
+      throw new RangeError(`Cannot unembed position ${pos} of ${nPos}: ${wanted}.`);
+    }
+  }
+  return positions;
 }
 
 /** What to cache: everything, names, or those that a predicate chooses. */

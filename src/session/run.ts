@@ -228,7 +228,10 @@ export class Run implements Tap {
     const before = this.#lent(plan, value);
     let tensor = before;
     fwd.forEach((entry, index) => {
-      tensor = callHook(entry, index, tensor, point, info.axes);
+      const result = callHook(entry, index, tensor, point, info.axes);
+      // What a hook returns may be somebody's own tensor, or one in a cache: the next hook edits a value of its own.
+      const isLast = index === fwd.length - 1;
+      tensor = result === tensor || isLast ? result : this.#copyLent(result);
     });
     const rows = rowBackingOf(tensor);
     if (tensor === before && rows instanceof LentRows) {
@@ -248,7 +251,11 @@ export class Run implements Tap {
     }
     const tail = Array.from(core().shape_of(base.value(value.name)).subarray(1));
     const { batch, nPos } = this.space;
-    return lentRowsTensor([batch, nPos, ...tail], scope, new LentRows(this, value, tail));
+    return lentRowsTensor([batch, nPos, ...tail], scope, new LentRows(this, scope, value, tail));
+  }
+
+  #copyLent(tensor: Tensor): Tensor {
+    return lentTensor(core().share(handleOf(tensor)), this.#options.scope);
   }
 
   /** Of rows that a hook may have written, those that differ from the base run's. */

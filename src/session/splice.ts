@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Tensor } from "../core/tensor.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { PointInfo } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
@@ -21,7 +22,7 @@ export interface SpliceContext {
 /** A module attached to a model: anything that turns the value at a point into another of its shape. */
 export interface Splice {
   /** What the user spliced in. */
-  readonly module: { readonly cfg: { readonly hookName: string } };
+  readonly module: { readonly cfg: { readonly hookName: string }; forward(x: Tensor): Tensor };
   /** Says what was attached and how, so that runs with the same splices know each other. */
   readonly signature: string;
   /** The point whose value it reads. */

@@ -5,7 +5,7 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
-import { ConfigError, HookError, ShapeError } from "../core/errors.ts";
+import { ConfigError, HookError, requireOneOf, ShapeError } from "../core/errors.ts";
 import { currentScope } from "../core/scope.ts";
 import { handleOf, lentTensor, Tensor } from "../core/tensor.ts";
 import { bindPoint, HookPoint } from "../hooks/hook_point.ts";
@@ -40,12 +40,18 @@ interface SplicePoint {
   readonly point: HookPoint;
 }
 
+/** Points at which modules and hooks see the head in front of the position, the core behind it. */
+const BY_HEAD = /\.hook_(attn_scores|pattern)$/;
+
+const HEAD_AND_POSITION = Uint32Array.of(0, 2, 1, 3);
+
 /** The module's points under the names that they have in the model. */
 function pointsOf(module: SpliceableModule, prefix: string, registry: HookRegistry): SplicePoint[] {
   if (!(module instanceof HookedModule)) return [];
   return [...module.hookDict.keys()].map((name) => {
     const full = `${prefix}.${name}`;
-    return { info: { name: full, axes: [], stage: 0 }, point: new HookPoint(full, registry) };
+    const axes = BY_HEAD.test(prefix) ? ["batch", "head", "query", "key"] : [];
+    return { info: { name: full, axes, stage: 0 }, point: new HookPoint(full, registry) };
   });
 }
 
@@ -67,24 +73,33 @@ function withVisitor<R>(
 }
 
 /** A value with batch and position axes, for modules and hooks of one's own. */
-function toGrid({ space }: Tap, whole: Handle): Handle {
-  return core().reshape(
+function toGrid({ space }: Tap, point: string, whole: Handle): Handle {
+  const grid = core().reshape(
     whole,
     Uint32Array.of(space.batch, space.nPos, ...core().shape_of(whole).subarray(1)),
+  );
+  return BY_HEAD.test(point) ? core().permute(grid, HEAD_AND_POSITION) : grid;
+}
+
+/** The way back: [batch * pos, ...]. */
+function fromGrid({ space }: Tap, point: string, value: Handle): Handle {
+  const grid = BY_HEAD.test(point) ? core().permute(value, HEAD_AND_POSITION) : value;
+  return core().reshape(
+    grid,
+    Uint32Array.of(space.all.count, ...core().shape_of(grid).subarray(2)),
   );
 }
 
 /** Runs a module of one's own on a whole value, checks what comes out, and gives its rows. */
 function runModule(
-  module: SpliceableModule,
-  where: string,
+  { module, inName, outName: where }: Splice,
   tap: Tap,
   input: RowValue,
   like: Handle,
 ): Handle {
   const scope = currentScope();
   if (!scope) throw new HookError(`Cannot run what is spliced in at "${where}" outside a run.`);
-  const x = lentTensor(core().share(toGrid(tap, tap.whole(input))), scope);
+  const x = lentTensor(core().share(toGrid(tap, inName, tap.whole(input))), scope);
   let output: unknown;
   try {
     output = module.forward(x);
@@ -98,7 +113,7 @@ function runModule(
       `Cannot splice at "${where}": forward() returned ${got}, expected a Tensor.`,
     );
   }
-  const expected = toGrid(tap, like);
+  const expected = toGrid(tap, where, like);
   const wanted = Array.from(core().shape_of(expected));
   if (output.shape.join() !== wanted.join()) {
     throw new ShapeError(
@@ -107,34 +122,33 @@ function runModule(
       }, expected ${describeShape(wanted, [])}.`,
     );
   }
-  return core().reshape(handleOf(output), core().shape_of(like));
+  if (output.dtype !== "float32") {
+    throw new ShapeError(
+      `Cannot splice at "${where}": forward() returned ${output}, expected float32.`,
+    );
+  }
+  return fromGrid(tap, where, handleOf(output));
 }
 
 /** Runs a module whose points are those of the run. */
-function runVisited(
-  module: SpliceableModule,
-  where: string,
-  tap: Tap,
-  input: RowValue,
-  like: Handle,
-): Handle {
+function runVisited(splice: Splice, tap: Tap, input: RowValue, like: Handle): Handle {
+  const { outName: where } = splice;
   const { all } = tap.space;
   let atPoint: unknown;
   const visit = (point: string, value: Tensor): Tensor => {
     const scope = currentScope();
     const handle = handleOf(value);
-    const shape = core().shape_of(handle);
-    const rows = core().reshape(handle, Uint32Array.of(all.count, ...shape.subarray(2)));
+    const rows = fromGrid(tap, where, handle);
     try {
       const after = tap.visit({ name: `${where}.${point}`, rows: all, handle: rows });
-      return scope ? lentTensor(core().reshape(tap.whole(after), shape), scope) : value;
+      return scope ? lentTensor(toGrid(tap, where, tap.whole(after)), scope) : value;
     } catch (error) {
       atPoint = error;
       throw error;
     }
   };
   try {
-    return withVisitor(module, visit, () => runModule(module, where, tap, input, like));
+    return withVisitor(splice.module, visit, () => runModule(splice, tap, input, like));
   } catch (error) {
     // What went wrong at a point of the module isn't the module's fault, and names the point already.
     throw error instanceof HookError && error.cause === atPoint ? atPoint ?? error : error;
@@ -143,24 +157,24 @@ function runVisited(
 
 /** What a module of one's own puts in a value's place. It always computes the whole value: nobody knows which rows it mixes. */
 function runCustom(
-  module: SpliceableModule,
-  { outName, useErrorTerm }: Splice,
+  splice: Splice,
   errorGrad: ErrorGrad,
   { tap, excluded }: SpliceContext,
   input: RowValue,
   original: RowValue,
 ): RowValue {
+  const { module, outName, useErrorTerm } = splice;
   const like = tap.whole(original);
   const name = `${outName} (spliced)`;
   const all = (handle: Handle): RowValue => ({ name, rows: tap.space.all, handle });
-  let output = all(runVisited(module, outName, tap, input, like));
+  let output = all(runVisited(splice, tap, input, like));
   if (useErrorTerm) {
     const constant = (value: Handle) => errorGrad === "detach" ? core().detach(value) : value;
     const from = all(constant(tap.whole(input)));
     const clean = withVisitor(
       module,
       (_, value) => value,
-      () => runModule(module, outName, tap, from, like),
+      () => runModule(splice, tap, from, like),
     );
     const SUB = 1;
     const error = core().binary(SUB, constant(like), clean);
@@ -199,6 +213,7 @@ export function attach(
   }
   const { hookName, hookNameOut = hookName } = module.cfg;
   const { excludeSpecialTokens = false, errorGrad = "detach" } = options;
+  requireOneOf("Cannot splice with the errorGrad", errorGrad, ["detach", "passthrough"]);
   const useErrorTerm = options.useErrorTerm ??
     (module instanceof HookedSAE ? module.useErrorTerm : false);
   const splice: Splice = {
@@ -218,7 +233,7 @@ export function attach(
     points: pointsOf(module, hookNameOut, registry),
     run: (context, input, original) => {
       if (!(module instanceof HookedSAE)) {
-        return runCustom(module, splice, errorGrad, context, input, original);
+        return runCustom(splice, errorGrad, context, input, original);
       }
       const { tap, excluded } = context;
       const mode = { useErrorTerm, errorGrad, excluded };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TokenError } from "../core/errors.ts";
+import { described, requireOneOf, TokenError } from "../core/errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** The side on which short rows are filled up. */
@@ -45,8 +45,9 @@ export interface TokenRows {
  * @param text One prompt, or a list of them.
  * @param options BOS, padding and what happens to long rows.
  * @returns Token ids and mask, both [batch, pos].
- * @throws {TokenError} If the list is empty, a row is too long with `truncate: false`, a row has no position with
- * `forRun`, or a BOS or padding token is needed that the tokenizer hasn't.
+ * @throws {TokenError} If it isn't text, the list is empty, a row is too long with `truncate: false`, a row has no
+ * position with `forRun`, or a BOS or padding token is needed that the tokenizer hasn't.
+ * @throws {ConfigError} If there is no such padding side.
  */
 export function toTokens(
   tokenizer: Tokenizer,
@@ -54,6 +55,8 @@ export function toTokens(
   options: ToTokensOptions = {},
 ): TokenRows {
   const prompts = typeof text === "string" ? [text] : text;
+  requirePrompts(prompts);
+  requireOneOf("Cannot pad on the side", options.paddingSide ?? "right", ["left", "right"]);
   if (prompts.length === 0) {
     throw new TokenError("Cannot tokenize an empty list of prompts: wanted at least one");
   }
@@ -156,6 +159,7 @@ export function toStrTokens(
  * @throws {TokenError} If the text is none or several tokens; the message shows them.
  */
 export function toSingleToken(tokenizer: Tokenizer, text: string): number {
+  requirePrompts([text]);
   const ids = encodePrompt(tokenizer, text, false);
   if (ids.length === 1) return ids[0];
   const pieces = ids.map((id) => JSON.stringify(tokenizer.decode([id])));
@@ -200,6 +204,7 @@ export function getTokenPosition(
     : isRows(input)
     ? singleRow(input)
     : input;
+  requireOneOf("Cannot look for the place", mode, ["first", "last"]);
   const id = typeof singleToken === "string" ? toSingleToken(tokenizer, singleToken) : singleToken;
   const position = mode === "first" ? ids.indexOf(id) : ids.lastIndexOf(id);
   if (position < 0) {
@@ -242,6 +247,17 @@ export function attentionMask(
     const begin = Math.max(nLeading - (hasAmbiguousBos ? 1 : 0), 0);
     return row.map((_, pos) => pos >= begin ? 1 : 0);
   });
+}
+
+function requirePrompts(prompts: readonly string[]): void {
+  const wrong = Array.isArray(prompts)
+    ? prompts.findIndex((prompt) => typeof prompt !== "string")
+    : 0;
+  if (wrong < 0) return;
+  const given = Array.isArray(prompts) ? prompts[wrong] : prompts;
+  throw new TokenError(
+    `Cannot tokenize ${described(given)}: wanted a text or a list of texts`,
+  );
 }
 
 /** Encodes one prompt with or without a BOS, whatever the tokenizer does by itself. */

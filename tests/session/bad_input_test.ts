@@ -136,7 +136,7 @@ Deno.test("Running refuses options that contradict the input", () => {
   refused(
     () => model.forward(TOKENS, { startAtLayer: 1 }),
     ShapeError,
-    "Cannot start at layer 1 from object: expected the residual stream, float32[batch, pos, dModel 16].",
+    "Cannot start at layer 1 from an array: expected the residual stream, float32[batch, pos, dModel 16].",
   );
   refused(
     () => model.forward(Tensor.from(TOKENS), { startAtLayer: 1 }),
@@ -166,7 +166,7 @@ Deno.test("Running refuses options that contradict the input", () => {
   refused(
     () => model.forward(TOKENS, { logitsAt: [0, 6] }),
     RangeError,
-    "Index 6 is outside axis 1 of length 6: expected an integer from -6 to 5.",
+    'Cannot unembed position 6 of 6: expected "all", or whole numbers from -6 to 5.',
   );
   refused(
     () => model.runWithSaes(TOKENS, { saes: identity, excludeSpecialTokens: true }),
