@@ -59,6 +59,11 @@ export type {
   HookedTransformerConfig,
   NormalizationType,
 } from "./src/model/config.ts";
+export {
+  HookedTransformerKeyValueCache,
+  HookedTransformerKeyValueCache as TransformerLensKeyValueCache,
+  type KeyValueEntry,
+} from "./src/model/kv_cache.ts";
 export type { DecodeOptions, Tokenizer } from "./src/tokenizer/tokenizer.ts";
 export type { PaddingSide } from "./src/tokenizer/tokens.ts";
 export type { SourceLocation } from "./src/weights/open_source.ts";

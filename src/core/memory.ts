@@ -21,8 +21,8 @@ export interface MemoryUsage {
   readonly tapeBytes: number;
 }
 
-/** What a value outside every scope is for: parameters that aren't packed, or a base run. */
-type Purpose = "weight" | "base";
+/** What a value outside every scope is for: parameters that aren't packed, a base run, or a cache of keys and values. */
+type Purpose = "weight" | "base" | "cache";
 
 /** The values outside every scope. */
 const owned = new Map<Handle, { readonly purpose: Purpose; readonly bytes: number }>();

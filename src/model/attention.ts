@@ -108,6 +108,9 @@ export function attnIn(
   return { q, k, v };
 }
 
+/** Gives the keys and values that queries see: the run's own [batch * pos, head, dHead], with those of a cache in front. */
+export type KeysInView = (k: Handle, v: Handle) => readonly [keys: Handle, values: Handle];
+
 /** Computes scores, pattern and the mix of values z, [rows, head, dHead]. */
 export function attnMix(
   tap: Tap,
@@ -115,8 +118,9 @@ export function attnMix(
   qkv: Qkv,
   w: AttentionWeights,
   geometries: Geometries,
+  inView: KeysInView,
 ): RowValue {
-  return tap.visit(mix(tap, names, qkv, w.scale, geometries));
+  return tap.visit(mix(tap, names, qkv, w.scale, geometries, inView));
 }
 
 function mix(
@@ -125,6 +129,7 @@ function mix(
   { q, k, v }: Qkv,
   scale: number,
   geometries: Geometries,
+  inView: KeysInView,
 ): RowValue {
   const { space } = tap;
   const rows = space.union(q.rows, space.grown(space.union(k.rows, v.rows)));
@@ -137,7 +142,8 @@ function mix(
     return empty;
   }
   const geometry = geometries.at(rows, scale);
-  const [queries, keys, values] = [tap.pick(q, rows), tap.whole(k), tap.whole(v)];
+  const queries = tap.pick(q, rows);
+  const [keys, values] = inView(tap.whole(k), tap.whole(v));
   if (mode === Mode.idle) {
     return { name: names.z, rows, handle: core().attention(geometry, queries, keys, values) };
   }

@@ -8,6 +8,7 @@ import { core, type Handle } from "../core/engine.ts";
 import { copyIn } from "../core/scope.ts";
 import { attnIn, attnMix, attnOut } from "./attention.ts";
 import type { HookedTransformerConfig } from "./config.ts";
+import type { PastKeys } from "./kv_cache.ts";
 import { mlpIn, mlpOut } from "./mlp.ts";
 import { norm } from "./norm.ts";
 import { type BlockNames, blockNames, ROOT_NAMES } from "./points.ts";
@@ -36,6 +37,8 @@ export interface Pass {
   readonly weights: ModelWeights;
   readonly shape: PassShape;
   readonly input: PassInput;
+  /** The keys and values that came before; `undefined` when the pass begins with the text. */
+  readonly past?: PastKeys;
   /** The first block to run. */
   readonly startAtLayer: number;
   /** The block to stop before. */
@@ -94,7 +97,8 @@ export function runBlock(
   const pre = tap.visit({ ...resid, name: names.residPre });
   tap.stage(`${layer}.attn_in`, pre.rows);
   const qkv = attnIn(tap, names, pre, w.ln1, w.attention, cfg);
-  const z = attnMix(tap, names, qkv, w.attention, geometries);
+  const inView = (k: Handle, v: Handle) => pass.past?.extend(layer, k, v) ?? [k, v] as const;
+  const z = attnMix(tap, names, qkv, w.attention, geometries, inView);
   tap.stage(`${layer}.attn_out`, z.rows);
   const attn = attnOut(tap, names, z, w.attention, cfg);
   if (!w.mlp) return tap.visit(add(names.residPost, pre, attn));

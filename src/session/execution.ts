@@ -15,6 +15,7 @@ import { Mode } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { allBlockNames, finalNorm, type Pass, runBlocks, unembed } from "../model/forward.ts";
+import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
 import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { StateDict } from "../weights/state_dict.ts";
@@ -81,6 +82,25 @@ function layerBound(layer: number | undefined, nLayers: number): number | undefi
   return Math.min(Math.max(layer < 0 ? layer + nLayers : layer, 0), nLayers);
 }
 
+/** A cache that grows has keys and values of every layer for each position. */
+function requireEveryLayer(
+  { pastKvCache }: ForwardOptions,
+  span: RunSpan,
+  nLayers: number,
+): void {
+  const { startAtLayer = 0, stopAtLayer = nLayers } = span;
+  if (!pastKvCache || pastKvCache.frozen || (startAtLayer === 0 && stopAtLayer === nLayers)) return;
+  throw new ConfigError(
+    `Cannot run layers ${startAtLayer} to ${stopAtLayer} of ${nLayers} with a pastKvCache: the others would add nothing to it. ` +
+      "Freeze it, or run all of them.",
+  );
+}
+
+function requireNoCache(options: object): void {
+  if (!("pastKvCache" in options) || options.pastKvCache === undefined) return;
+  throw new ConfigError("Cannot sweep with a pastKvCache: a sweep runs over whole texts.");
+}
+
 /** Runs a model: its weights, its points, what is attached, and the base run. */
 export class Execution implements Disposable {
   /** What is spliced in. */
@@ -136,12 +156,15 @@ export class Execution implements Disposable {
     }
     const started = performance.now();
     const prepared = this.#prepare(input, options, request);
-    const { batch, nPos } = prepared.resolved.shape;
+    const { batch, nPos, keyMask } = prepared.resolved.shape;
+    const { pastKvCache } = options;
+    using past = pastKvCache && openCache(pastKvCache, { batch, nPos, keyMask });
     const result = recordedRun(`a run of [${batch}, ${nPos}] tokens`, () => {
-      const output = scoped((scope) => this.#run(prepared, scope));
+      const output = scoped((scope) => this.#run(prepared, scope, past));
       const isStream = options.stopAtLayer !== undefined || output === null;
       return isStream ? output : asAsked(output, prepared);
     });
+    past?.commit();
     this.ran.ms = performance.now() - started;
     return result;
   }
@@ -156,6 +179,7 @@ export class Execution implements Disposable {
   sweep(input: ModelInput, inputOptions: InputOptions, options: SweepOptions): Tensor {
     const started = performance.now();
     const { cfg } = this.#host;
+    requireNoCache(inputOptions);
     const prepared = this.#prepare(input, inputOptions, { selectors: [options.at] });
     const { resolved, plans } = prepared;
     if ([...plans.values()].some(({ fwd, bwd }) => fwd.length + bwd.length > 0)) {
@@ -239,7 +263,9 @@ export class Execution implements Disposable {
   #prepare(input: ModelInput, options: ForwardOptions, request: RunRequest): PreparedRun {
     const { cfg } = this.#host;
     checkForwardOptions(options);
-    const resolved = resolveInput(input, options, this.#host);
+    const { pastKvCache: cache } = options;
+    const past = cache && { length: cache.length, mask: maskOf(cache) };
+    const resolved = resolveInput(input, options, this.#host, past);
     const logitsAt = wantedPositions(options.logitsAt, resolved.shape.nPos);
     const { splices } = this.attachments;
     const span = {
@@ -247,6 +273,7 @@ export class Execution implements Disposable {
       stopAtLayer: layerBound(options.stopAtLayer, cfg.nLayers),
       returnType: options.returnType,
     };
+    requireEveryLayer(options, span, cfg.nLayers);
     const points = this.points.active(cfg, splices, span);
     const watch = [options.watch ?? []].flat();
     const exactNames = watch.filter((selector) => typeof selector === "string");
@@ -262,9 +289,9 @@ export class Execution implements Disposable {
   }
 
   /** Runs the pass, on the base run where there is one for this input. */
-  #run(prepared: PreparedRun, scope: Scope): Tensor | null {
+  #run(prepared: PreparedRun, scope: Scope, past: OpenCache | undefined): Tensor | null {
     const { resolved, plans, span, options, request } = prepared;
-    const pass = this.#passOf(resolved, span);
+    const pass = { ...this.#passOf(resolved, span), past };
     const resumable = this.#resumeRequest(prepared, pass, scope);
     const standing = this.resume.standing(resumable);
     const run = new Run({
@@ -272,6 +299,7 @@ export class Execution implements Disposable {
       ...standing,
       plans,
       keep: request.keep ?? (() => {}),
+      posOffset: resolved.shape.offset,
     });
     this.ran = run.cost;
     const base = standing.base ?? standing.made;
@@ -304,7 +332,7 @@ export class Execution implements Disposable {
       pass,
       splices,
       plans,
-      isWhole: span.startAtLayer === undefined && span.stopAtLayer === undefined,
+      isWhole: span.startAtLayer === undefined && span.stopAtLayer === undefined && !pass.past,
       names: this.#names,
       points: () => this.points.active(pass.cfg, splices, {}),
       weightsVersion: this.#weightsVersion,

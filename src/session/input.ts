@@ -37,6 +37,14 @@ export interface InputOptions extends TextOptions {
   attentionMask?: Tensor | readonly (readonly number[])[];
 }
 
+/** What came before an input, in a cache. */
+export interface PastPositions {
+  /** How many positions. */
+  readonly length: number;
+  /** Flags of real tokens [batch, length]; `undefined` when all are. */
+  readonly mask: Uint8Array<ArrayBuffer> | undefined;
+}
+
 /** What reading an input needs of the model. */
 export interface InputContext {
   readonly cfg: HookedTransformerConfig;
@@ -129,15 +137,23 @@ function givenTokens(
   return ids;
 }
 
-function checkLength(batch: number, nPos: number, cfg: HookedTransformerConfig): void {
+function checkLength(
+  batch: number,
+  nPos: number,
+  cfg: HookedTransformerConfig,
+  past: PastPositions | undefined,
+): void {
   if (batch === 0 || nPos === 0) {
     throw new TokenError(
       "Cannot run an empty prompt: it has no tokens. Prepend the BOS token, or give some text.",
     );
   }
-  if (nPos > cfg.nCtx) {
+  const before = past?.length ?? 0;
+  if (before + nPos > cfg.nCtx) {
     throw new TokenError(
-      `Cannot run ${nPos} tokens: the context of ${cfg.modelName} holds ${cfg.nCtx}.`,
+      `Cannot run ${nPos} tokens${
+        before > 0 ? ` after ${before}` : ""
+      }: the context of ${cfg.modelName} holds ${cfg.nCtx}.`,
     );
   }
 }
@@ -196,18 +212,41 @@ function leftPadMask(
   return Uint8Array.from(mask.flat());
 }
 
+/** Flags of the real tokens among those of a cache and the new ones [batch, before + nPos]; `undefined` when all are. */
+function wholeMask(
+  past: PastPositions | undefined,
+  mask: Uint8Array<ArrayBuffer> | undefined,
+  batch: number,
+  nPos: number,
+): Uint8Array<ArrayBuffer> | undefined {
+  const { length: before, mask: old } = past ?? { length: 0, mask: undefined };
+  if (!old && !mask?.includes(0)) return undefined;
+  if (before === 0) return mask;
+  const whole = new Uint8Array(batch * (before + nPos)).fill(1);
+  for (let b = 0; b < batch; b++) {
+    const start = b * (before + nPos);
+    if (old) whole.set(old.subarray(b * before, (b + 1) * before), start);
+    if (mask) whole.set(mask.subarray(b * nPos, (b + 1) * nPos), start + before);
+  }
+  return whole;
+}
+
 function finished(
   shape: { batch: number; nPos: number },
   tokens: Int32Array<ArrayBuffer> | undefined,
   mask: Uint8Array<ArrayBuffer> | undefined,
   resid: Tensor | undefined,
+  past: PastPositions | undefined,
 ): ResolvedInput {
   const { batch, nPos } = shape;
-  const pads = mask?.includes(0) ? mask : undefined;
+  const offset = past?.length ?? 0;
+  const nKeys = offset + nPos;
+  const keyMask = wholeMask(past, mask, batch, nPos);
+  const positions = positionsOf(keyMask, batch, nKeys);
   return {
-    shape: { batch, nPos, nKeys: nPos, offset: 0, keyMask: pads },
+    shape: { batch, nPos, nKeys, offset, keyMask },
     tokens,
-    positions: positionsOf(pads, batch, nPos),
+    positions: positions.filter((_, i) => i % nKeys >= offset),
     mask,
     resid,
   };
@@ -216,6 +255,8 @@ function finished(
 /**
  * Reads an input.
  *
+ * @param past What came before it, in a cache. A text that goes on from there gets no BOS unless `prependBos` says so, and token ids
+ *   that do are all real tokens unless `attentionMask` says otherwise.
  * @throws {TokenError} If it is empty, longer than the context, or needs a tokenizer that isn't there.
  * @throws {ShapeError} If it has another shape than the options call for.
  */
@@ -223,9 +264,11 @@ export function resolveInput(
   input: ModelInput,
   options: InputOptions,
   context: InputContext,
+  past?: PastPositions,
 ): ResolvedInput {
   const { cfg, tokenizer, defaultPaddingSide } = context;
   const explicit = options.attentionMask;
+  const isContinuation = past !== undefined && past.length > 0;
   if (options.startAtLayer !== undefined) {
     if (
       !(input instanceof Tensor) || input.rank !== 3 || input.shape[2] !== cfg.dModel ||
@@ -237,38 +280,38 @@ export function resolveInput(
       );
     }
     const [batch, nPos] = input.shape;
-    checkLength(batch, nPos, cfg);
+    checkLength(batch, nPos, cfg, past);
     const ids = options.tokens && givenTokens(options.tokens, batch, nPos, cfg);
-    return finished({ batch, nPos }, ids, explicit && givenMask(explicit, batch, nPos), input);
+    const mask = explicit && givenMask(explicit, batch, nPos);
+    return finished({ batch, nPos }, ids, mask, input, past);
   }
   if (isText(input)) {
-    const { prependBos = cfg.defaultPrependBos, paddingSide = defaultPaddingSide } = options;
+    const { prependBos = cfg.defaultPrependBos && !isContinuation } = options;
+    const { paddingSide = defaultPaddingSide } = options;
     const read = toTokens(requireTokenizer(tokenizer, "run on text"), input, {
       prependBos,
       paddingSide,
       truncate: false,
-      nCtx: cfg.nCtx,
+      nCtx: cfg.nCtx - (past?.length ?? 0),
       forRun: true,
     });
     const [batch, nPos] = [read.ids.length, read.ids[0].length];
     const ids = Int32Array.from(read.ids.flat());
     checkTokens(ids, cfg);
-    // Right-padded texts run without a mask: no real token sees a pad (TransformerLens).
-    const own = paddingSide === "left" ? Uint8Array.from(read.mask.flat()) : undefined;
-    return finished(
-      { batch, nPos },
-      ids,
-      explicit ? givenMask(explicit, batch, nPos) : own,
-      undefined,
-    );
+    // Right-padded texts run without a mask: no real token sees a pad, unless a cache lets more follow (TransformerLens).
+    const own = paddingSide === "left" || past ? Uint8Array.from(read.mask.flat()) : undefined;
+    const mask = explicit ? givenMask(explicit, batch, nPos) : own;
+    return finished({ batch, nPos }, ids, mask, undefined, past);
   }
   const tensor = tokenTensor(input);
   const [batch, nPos] = tensor.shape;
-  checkLength(batch, nPos, cfg);
+  checkLength(batch, nPos, cfg, past);
   const ids = (elementsOf(tensor) as Int32Array<ArrayBuffer>).slice();
   checkTokens(ids, cfg);
   const mask = explicit
     ? givenMask(explicit, batch, nPos)
+    : isContinuation
+    ? undefined
     : leftPadMask(context, ids, batch, nPos, options);
-  return finished({ batch, nPos }, ids, mask, undefined);
+  return finished({ batch, nPos }, ids, mask, undefined, past);
 }

@@ -8,6 +8,7 @@ import { ConfigError, described, requireKnownOptions, requireOneOf } from "../co
 import type { Index, Tensor } from "../core/tensor.ts";
 import type { PointSelector } from "../hooks/hook_registry.ts";
 import type { HookScopeOptions } from "../hooks/hooked_root.ts";
+import { HookedTransformerKeyValueCache } from "../model/kv_cache.ts";
 import type { InputOptions } from "./input.ts";
 
 /** What a forward pass gives: logits, a loss, both, or nothing. */
@@ -25,6 +26,8 @@ export interface ForwardOptions extends InputOptions {
   logitsAt?: "all" | number | readonly number[];
   /** Points from which gradients are recorded. */
   watch?: PointSelector | readonly PointSelector[];
+  /** The keys and values of what came before; the run sees them, computes the input's positions alone, and adds its own. */
+  pastKvCache?: HookedTransformerKeyValueCache;
 }
 
 const FORWARD_OPTIONS: ReadonlySet<string> = new Set<keyof ForwardOptions>([
@@ -38,6 +41,7 @@ const FORWARD_OPTIONS: ReadonlySet<string> = new Set<keyof ForwardOptions>([
   "attentionMask",
   "logitsAt",
   "watch",
+  "pastKvCache",
 ]);
 
 /** Checks a bound of the blocks to run. */
@@ -53,10 +57,16 @@ function requireLayer(name: string, layer: number | undefined): void {
  */
 export function checkForwardOptions(options: ForwardOptions): void {
   requireKnownOptions("Cannot run", options, FORWARD_OPTIONS);
-  const { returnType = "logits", startAtLayer, stopAtLayer } = options;
+  const { returnType = "logits", startAtLayer, stopAtLayer, pastKvCache } = options;
   requireOneOf("Cannot run with the returnType", returnType, ["logits", "loss", "both", null]);
   requireLayer("startAtLayer", startAtLayer);
   requireLayer("stopAtLayer", stopAtLayer);
+  if (pastKvCache === undefined || pastKvCache instanceof HookedTransformerKeyValueCache) return;
+  throw new ConfigError(
+    `Cannot run with ${
+      described(pastKvCache)
+    } as pastKvCache: expected one made by HookedTransformerKeyValueCache.initCache(model.cfg, batch).`,
+  );
 }
 
 /**

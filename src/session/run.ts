@@ -60,6 +60,8 @@ export interface RunOptions {
   readonly looksAt?: (name: string) => boolean;
   /** Values of points that the run itself doesn't pass. */
   readonly elsewhere?: (name: string) => Handle;
+  /** Where the run's positions begin, when it goes on from a cache. */
+  readonly posOffset?: number;
 }
 
 function isThenable(value: unknown): boolean {
@@ -209,9 +211,10 @@ export class Run implements Tap {
 
   /** A value as hooks see it: with batch and position axes, scores by head. */
   #toHooks({ active: { info } }: PointPlan, whole: Handle): Handle {
-    const { batch, nPos } = this.space;
-    const shape = core().shape_of(whole);
-    const grid = core().reshape(whole, Uint32Array.of(batch, nPos, ...shape.subarray(1)));
+    const { batch } = this.space;
+    const [rows, ...rest] = core().shape_of(whole);
+    // Not the run's own positions alone: some points show the keys of a cache too.
+    const grid = core().reshape(whole, Uint32Array.of(batch, rows / batch, ...rest));
     return isByHead(info) ? core().permute(grid, new Uint32Array(BY_HEAD)) : grid;
   }
 
@@ -225,6 +228,7 @@ export class Run implements Tap {
   /** Runs the forward hooks, each on what the one before left, and finds the rows that differ now. */
   #hooked(plan: PointPlan, value: RowValue): RowValue {
     const { active: { point, info }, fwd } = plan;
+    point.posOffset = this.#options.posOffset ?? 0;
     const before = this.#lent(plan, value);
     let tensor = before;
     fwd.forEach((entry, index) => {
@@ -284,9 +288,10 @@ export class Run implements Tap {
     const stop = core().watch(this.#toHooks(plan, this.whole(value)));
     const node = core().node_of(stop);
     const kept = cached ? this.#snapshot(info.name, stop) : undefined;
-    const { keep, scope } = this.#options;
+    const { keep, scope, posOffset = 0 } = this.#options;
     if (!node) return value;
     onGradient(node, (gradient) => {
+      point.posOffset = posOffset;
       let replacement: Tensor | undefined;
       bwd.forEach((entry, index) => {
         // Each hook sees what reached the point; the last that changes it wins (TransformerLens).

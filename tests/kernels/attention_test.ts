@@ -109,6 +109,22 @@ Deno.test("attend() gives a row the same bits alone, in a batch, with later keys
   }
 });
 
+Deno.test("attend() takes keys and values from rooms that hold more than are there", () => {
+  const sizes = { batch: 2, nKeys: 19, nHeads: 2, dHead: 6 };
+  const [entry, room] = [19 * 12, 24 * 12];
+  const rows = allRows(sizes);
+  const mask = Array.from({ length: 38 }, (_, i) => i === 5 || i === 20 ? 0 : 1);
+  const [q, k, v] = operands(sizes, rows.length);
+  const roomy = (x: Float32Array) => {
+    const out = new Float32Array(2 * room).fill(NaN);
+    for (const b of [0, 1]) out.set(x.subarray(b * entry, (b + 1) * entry), b * room);
+    return out;
+  };
+  const compact = attend("compact", sizes, rows, mask, [q, k, v]);
+  const spread = attend("in rooms", sizes, rows, mask, [q, roomy(k), roomy(v)]);
+  assertSameBits(spread, compact, "in rooms");
+});
+
 Deno.test("attend() never reads through a hidden key, not even an infinite one", () => {
   const sizes = { batch: 1, nKeys: 9, nHeads: 2, dHead: 6 };
   const rows = allRows(sizes);

@@ -4,10 +4,17 @@ import { assert } from "@std/assert";
 import { compareAll, type Comparison, referenceTolerance, summary } from "./_compare.ts";
 import { GPT2_CASES } from "./_gpt2.ts";
 import { IOI_TINY_CASES } from "./_ioi_tiny.ts";
+import { KV_CACHE_CASES } from "./_kv_cache.ts";
 import { MULTI_SAE_CASES } from "./_multi_sae.ts";
 import { SAE_CASES } from "./_sae.ts";
 
-const CASES = [...GPT2_CASES, ...SAE_CASES, ...MULTI_SAE_CASES, ...IOI_TINY_CASES];
+const CASES = [
+  ...GPT2_CASES,
+  ...KV_CACHE_CASES,
+  ...SAE_CASES,
+  ...MULTI_SAE_CASES,
+  ...IOI_TINY_CASES,
+];
 const compared: Comparison[] = [];
 
 for (const { name, run, tolerance = referenceTolerance } of CASES) {

@@ -182,6 +182,11 @@ export function mean(a: number, axes: Uint32Array | number[], keepdim: boolean):
 export function merge_error(x: number, clean_recons: number, clean_error: number, recons: number, error: number, row: number): number;
 
 /**
+ * The first `used` positions of a room in one of `positions`.
+ */
+export function moved_room(room: number, positions: number, used: number): number;
+
+/**
  * The next stop as `[node, gradient handle]`; empty when the walk is over.
  */
 export function next_stop(): Uint32Array;
@@ -307,6 +312,11 @@ export function with_rows(x: number, indices: Uint32Array | number[], values: nu
 
 export function with_scalar(kind: number, a: number, scalar: number): number;
 
+/**
+ * Writes `[batch * n, ..]` into a room `[batch, room, ..]` from position `at` on. Who shares the room's buffer keeps what was there.
+ */
+export function write_positions(room: number, at: number, values: number): void;
+
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
@@ -363,6 +373,7 @@ export interface InitOutput {
     readonly matmul: (a: number, b: number) => [number, number, number];
     readonly mean: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly merge_error: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];
+    readonly moved_room: (a: number, b: number, c: number) => [number, number, number];
     readonly next_stop: () => [number, number, number, number];
     readonly node_of: (a: number) => [number, number, number];
     readonly nonzero: (a: number) => [number, number, number];
@@ -396,6 +407,7 @@ export interface InitOutput {
     readonly watch: (a: number) => [number, number, number];
     readonly with_rows: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly with_scalar: (a: number, b: number, c: number) => [number, number, number];
+    readonly write_positions: (a: number, b: number, c: number) => [number, number];
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __externref_table_dealloc: (a: number) => void;
     readonly __wbindgen_malloc: (a: number, b: number) => number;

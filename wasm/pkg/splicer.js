@@ -750,6 +750,21 @@ export function merge_error(x, clean_recons, clean_error, recons, error, row) {
 }
 
 /**
+ * The first `used` positions of a room in one of `positions`.
+ * @param {number} room
+ * @param {number} positions
+ * @param {number} used
+ * @returns {number}
+ */
+export function moved_room(room, positions, used) {
+    const ret = wasm.moved_room(room, positions, used);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
  * The next stop as `[node, gradient handle]`; empty when the walk is over.
  * @returns {Uint32Array}
  */
@@ -1196,6 +1211,19 @@ export function with_scalar(kind, a, scalar) {
         throw takeFromExternrefTable0(ret[1]);
     }
     return ret[0] >>> 0;
+}
+
+/**
+ * Writes `[batch * n, ..]` into a room `[batch, room, ..]` from position `at` on. Who shares the room's buffer keeps what was there.
+ * @param {number} room
+ * @param {number} at
+ * @param {number} values
+ */
+export function write_positions(room, at, values) {
+    const ret = wasm.write_positions(room, at, values);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
 }
 function __wbg_get_imports() {
     const import0 = {

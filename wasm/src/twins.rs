@@ -158,12 +158,14 @@ impl Geometry {
 }
 
 impl Geometry {
-    fn attend(&self) -> Attend<'_> {
+    /// The geometry over these keys or values, which may have room for more than are there.
+    fn attend(&self, keys: &[f32]) -> Attend<'_> {
         Attend {
             rows: &self.rows,
             key_mask: &self.key_mask,
             batch: self.batch,
             n_keys: self.n_keys,
+            key_room: keys.len() / (self.batch * self.n_heads * self.d_head),
             n_heads: self.n_heads,
             d_head: self.d_head,
             scale: (self.d_head as f64).sqrt(),
@@ -186,19 +188,19 @@ pub fn attend(
     let kernel = if simd { <f32 as Kernels>::attend } else { portable::attend };
     let scores = (!scores.is_empty()).then_some(scores);
     let pattern = (!pattern.is_empty()).then_some(pattern);
-    kernel(&at.attend(), q, k, v, z, scores, pattern);
+    kernel(&at.attend(k), q, k, v, z, scores, pattern);
 }
 
 #[wasm_bindgen]
 pub fn attend_scores(simd: bool, at: &Geometry, q: &[f32], k: &[f32], scores: &mut [f32]) {
     let kernel = if simd { <f32 as Kernels>::attend_scores } else { portable::attend_scores };
-    kernel(&at.attend(), q, k, scores);
+    kernel(&at.attend(k), q, k, scores);
 }
 
 #[wasm_bindgen]
 pub fn attend_mix(simd: bool, at: &Geometry, pattern: &[f32], v: &[f32], z: &mut [f32]) {
     let kernel = if simd { <f32 as Kernels>::attend_mix } else { portable::attend_mix };
-    kernel(&at.attend(), pattern, v, z);
+    kernel(&at.attend(v), pattern, v, z);
 }
 
 #[wasm_bindgen]

@@ -43,7 +43,8 @@ pub enum Activation {
 /// The rows that an attention kernel computes, and the keys they see.
 ///
 /// Queries are compact: row `r` is the query of batch `rows[r].0` at key index `rows[r].1`, and it sees the keys up to and
-/// including that one, less those that `key_mask` hides. Keys and values are `[batch, n_keys, n_heads, d_head]`.
+/// including that one, less those that `key_mask` hides. Keys and values are `[batch, key_room, n_heads, d_head]`, of which the first
+/// `n_keys` of each batch entry are there: a cache has room for more.
 #[derive(Clone, Copy, Debug)]
 pub struct Attend<'a> {
     pub rows: &'a [(u32, u32)],
@@ -51,6 +52,7 @@ pub struct Attend<'a> {
     pub key_mask: &'a [u8],
     pub batch: usize,
     pub n_keys: usize,
+    pub key_room: usize,
     pub n_heads: usize,
     pub d_head: usize,
     /// Scores are `(q·k) / scale`.

@@ -1,6 +1,8 @@
-//! Rows of a value: what a resumed run takes out of a base run's value, puts in, and compares.
+//! Rows of a value: what a resumed run takes out of a base run's value, puts in, and compares; and the rooms in which a cache keeps
+//! keys and values, `[batch, room, ..]` with the positions that are there in front.
 //!
-//! A row is everything behind the first axis. These are for forward passes alone; nothing here is recorded.
+//! A row is everything behind the first axis, or of a room behind the second. These are for forward passes alone; nothing here is
+//! recorded.
 
 use crate::error::{Error, Result};
 use crate::memory::Buf;
@@ -64,6 +66,47 @@ pub fn changed_rows<T: Real>(a: &Tensor<T>, b: &Tensor<T>) -> Result<Vec<u32>> {
     Ok(pairs.enumerate().filter(|&(_, pair)| differs(pair)).map(|(row, _)| row as u32).collect())
 }
 
+/// Batch, room and the elements of one position.
+fn room_dims<T: Real>(room: &Tensor<T>) -> Result<(usize, usize, usize)> {
+    match room.shape[..] {
+        [batch, positions, ref rest @ ..] => Ok((batch, positions, rest.iter().product())),
+        _ => shape_error!("A room has the axes [batch, room, ..], got {:?}", room.shape),
+    }
+}
+
+/// Writes the positions from `at` on: `values` is `[batch * n, ..]`, n positions of each batch entry.
+pub fn write_positions<T: Real>(room: &mut Tensor<T>, at: usize, values: &Tensor<T>) -> Result<()> {
+    let (batch, positions, len) = room_dims(room)?;
+    let n = values.len() / (batch * len).max(1);
+    if values.len() != batch * n * len || at + n > positions {
+        return shape_error!("Cannot write {:?} at position {at} of a room of {:?}", values.shape, room.shape);
+    }
+    let (target, values) = (room.floats_mut()?, values.floats()?);
+    for (entry, values) in values.chunks_exact((n * len).max(1)).enumerate() {
+        target[(entry * positions + at) * len..][..n * len].copy_from_slice(values);
+    }
+    Ok(())
+}
+
+/// The first `used` positions of a room in one of another size: `[batch, positions, ..]`.
+pub fn moved_room<T: Real>(room: &Tensor<T>, positions: usize, used: usize) -> Result<Tensor<T>> {
+    let (batch, had, len) = room_dims(room)?;
+    if used > had.min(positions) {
+        return shape_error!("Cannot move {used} positions of {:?} into a room of {positions}", room.shape);
+    }
+    let mut shape = room.shape.clone();
+    shape[1] = positions;
+    if positions == had {
+        return room.reshaped(&shape);
+    }
+    let mut out = Buf::zeroed(batch.saturating_mul(positions).saturating_mul(len))?;
+    let from = room.floats()?;
+    for entry in 0..batch {
+        out[entry * positions * len..][..used * len].copy_from_slice(&from[entry * had * len..][..used * len]);
+    }
+    Ok(Tensor::float(shape, out))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +132,31 @@ mod tests {
         let (a, b) = (tensor(&[0.0, f64::NAN]), tensor(&[-0.0, f64::NAN]));
         assert_eq!(changed_rows(&a, &b).unwrap(), vec![0]);
         assert!(changed_rows(&b, &tensor(&[-0.0, f64::NAN])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn positions_are_written_behind_each_entrys_own() {
+        let mut room = Tensor::<f64>::zeros(&[2, 3, 1]).unwrap();
+        let shared = room.clone();
+        write_positions(&mut room, 1, &tensor(&[1.0, 2.0, 3.0, 4.0])).unwrap();
+        assert_eq!(room.floats().unwrap(), &[0.0, 1.0, 2.0, 0.0, 3.0, 4.0]);
+        assert_eq!(shared.floats().unwrap(), &[0.0; 6]);
+        let larger = moved_room(&room, 4, 2).unwrap();
+        assert_eq!(larger.shape, [2, 4, 1]);
+        assert_eq!(larger.floats().unwrap(), &[0.0, 1.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0]);
+        assert_eq!(moved_room(&larger, 2, 2).unwrap().floats().unwrap(), &[0.0, 1.0, 0.0, 3.0]);
+        assert!(moved_room(&room, 3, 1).unwrap().same_buffer(&room));
+    }
+
+    #[test]
+    fn positions_beyond_a_room_are_refused() {
+        let mut room = Tensor::<f64>::zeros(&[2, 3, 1]).unwrap();
+        let Err(error) = write_positions(&mut room, 2, &tensor(&[1.0, 2.0, 3.0, 4.0])) else {
+            panic!("2 after 2 of 3")
+        };
+        assert_eq!(error.to_string(), "Cannot write [2, 2] at position 2 of a room of [2, 3, 1]");
+        let Err(error) = moved_room(&room, 2, 3) else { panic!("3 into 2") };
+        assert_eq!(error.to_string(), "Cannot move 3 positions of [2, 3, 1] into a room of 2");
     }
 
     #[test]

@@ -109,8 +109,9 @@ fn queries(random: &mut Random, at: &Geometry) -> Tensor<f64> {
     random.tensor(&[at.rows.len(), at.n_heads, at.d_head])
 }
 
+/// Keys or values; those of several sequences have room for one more, as a cache's have.
 fn keys(random: &mut Random, at: &Geometry) -> Tensor<f64> {
-    random.tensor(&[at.batch, at.n_keys, at.n_heads, at.d_head])
+    random.tensor(&[at.batch, at.n_keys + at.batch - 1, at.n_heads, at.d_head])
 }
 
 pub fn attend_scores(random: &mut Random) -> Vec<Case> {

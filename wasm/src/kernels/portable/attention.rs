@@ -4,7 +4,7 @@ use crate::real::Real;
 
 /// The keys or values of one head of one batch entry.
 pub(crate) fn head<'a, T>(at: &Attend, data: &'a [T], batch: u32, h: usize, key: usize) -> &'a [T] {
-    let start = ((batch as usize * at.n_keys + key) * at.n_heads + h) * at.d_head;
+    let start = ((batch as usize * at.key_room + key) * at.n_heads + h) * at.d_head;
     &data[start..start + at.d_head]
 }
 

@@ -207,7 +207,16 @@ fn attend_is_the_three_steps_and_sees_what_it_should() {
     let rows = [(0, 0), (0, 4), (1, 2), (1, 6), (1, 6)];
     let mut mask = vec![1u8; 14];
     mask[7..9].fill(0);
-    let at = Attend { rows: &rows, key_mask: &mask, batch: 2, n_keys: 7, n_heads: 2, d_head: 3, scale: 3f64.sqrt() };
+    let at = Attend {
+        rows: &rows,
+        key_mask: &mask,
+        batch: 2,
+        n_keys: 7,
+        key_room: 7,
+        n_heads: 2,
+        d_head: 3,
+        scale: 3f64.sqrt(),
+    };
     let (q, k, v) = (random(19, 5 * 6), random(20, 14 * 6), random(21, 14 * 6));
     let (mut z, mut scores, mut pattern) = (vec![f32::NAN; 30], vec![f32::NAN; 70], vec![f32::NAN; 70]);
     attend(&at, &q, &k, &v, &mut z, Some(&mut scores), Some(&mut pattern));
@@ -238,7 +247,8 @@ fn attend_is_the_three_steps_and_sees_what_it_should() {
 
 #[test]
 fn attend_mix_ignores_what_has_no_weight() {
-    let at = Attend { rows: &[(0, 0)], key_mask: &[], batch: 1, n_keys: 3, n_heads: 1, d_head: 2, scale: 1.0 };
+    let at =
+        Attend { rows: &[(0, 0)], key_mask: &[], batch: 1, n_keys: 3, key_room: 3, n_heads: 1, d_head: 2, scale: 1.0 };
     let mut z = [f32::NAN; 2];
     attend_mix(&at, &[1.0, 0.0, 0.5], &[1.0, 2.0, f32::NAN, f32::INFINITY, 4.0, 6.0], &mut z);
     assert_eq!(z, [3.0, 5.0], "an edited pattern reaches a later key, a zero hides one");

@@ -39,7 +39,7 @@ fn room_stride(at: &Attend) -> usize {
 fn check(at: &Attend, q: Option<&[f32]>, k: &[f32], z: Option<&[f32]>) {
     let width = at.n_heads * at.d_head;
     assert!(q.is_none_or(|q| q.len() == at.rows.len() * width) && z.is_none_or(|z| z.len() == at.rows.len() * width));
-    assert!(k.len() == at.batch * at.n_keys * width);
+    assert!(at.key_room >= at.n_keys && k.len() == at.batch * at.key_room * width);
     assert!(at.rows.iter().all(|&(batch, key)| (batch as usize) < at.batch && (key as usize) < at.n_keys));
 }
 
@@ -50,7 +50,7 @@ fn check(at: &Attend, q: Option<&[f32]>, k: &[f32], z: Option<&[f32]>) {
 unsafe fn multiply(at: &Attend, rows: Range<usize>, h: usize, key: usize, q: &[f32], k: &[f32], c: *mut f32) {
     let width = at.n_heads * at.d_head;
     let keys = (at.n_keys - key).min(PANEL);
-    let first_key = ((at.rows[rows.start].0 as usize * at.n_keys + key) * at.n_heads + h) * at.d_head;
+    let first_key = ((at.rows[rows.start].0 as usize * at.key_room + key) * at.n_heads + h) * at.d_head;
     let mut room = MaybeUninit::<[f32; DEPTH * PANEL]>::uninit();
     let transposed = room.as_mut_ptr().cast::<f32>();
     for from in (0..at.d_head).step_by(DEPTH) {
@@ -110,7 +110,7 @@ fn weighted(pattern: &[f32]) -> usize {
 /// The mix of values for a tile's rows and one head, two rows at a time. `pattern` has the tile's rows `stride` apart.
 fn mix_tile(at: &Attend, rows: Range<usize>, h: usize, pattern: &[f32], stride: usize, v: &[f32], z: &mut [f32]) {
     let width = at.n_heads * at.d_head;
-    let values = (at.rows[rows.start].0 as usize * at.n_keys * at.n_heads + h) * at.d_head;
+    let values = (at.rows[rows.start].0 as usize * at.key_room * at.n_heads + h) * at.d_head;
     for i in (0..rows.len()).step_by(2) {
         let now = (rows.len() - i).min(2);
         let row = |r: usize| &pattern[(i + r) * stride..][..at.n_keys];

@@ -1,7 +1,7 @@
 //! Attention for a set of rows: scores, the mix of values, and both with the softmax between them.
 //!
-//! Queries are compact (`[rows, n_heads, d_head]`), keys and values whole (`[batch, n_keys, n_heads, d_head]`): a full pass, a
-//! step of generation and a resumed run differ in their rows alone.
+//! Queries are compact (`[rows, n_heads, d_head]`), keys and values whole (`[batch, key_room, n_heads, d_head]`, where a cache has
+//! room beyond the `n_keys` that are there): a full pass, a step of generation and a resumed run differ in their rows alone.
 
 use crate::error::Result;
 use crate::kernels::{Attend, Kernels};
@@ -24,12 +24,14 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    pub fn attend(&self) -> Attend<'_> {
+    /// The geometry over keys (or values) that have this much room.
+    fn attend(&self, key_room: usize) -> Attend<'_> {
         Attend {
             rows: &self.rows,
             key_mask: &self.key_mask,
             batch: self.batch,
             n_keys: self.n_keys,
+            key_room,
             n_heads: self.n_heads,
             d_head: self.d_head,
             scale: self.scale,
@@ -55,8 +57,11 @@ impl Geometry {
         self.rows.len() * self.n_heads * self.d_head
     }
 
-    fn key_len(&self) -> usize {
-        self.batch * self.n_keys * self.n_heads * self.d_head
+    /// The room that keys or values have: their number in each batch entry, those that aren't there yet included.
+    fn key_room<T: Kernels>(&self, what: &str, keys: &Tensor<T>) -> Result<usize> {
+        let room = keys.len() / (self.batch * self.n_heads * self.d_head).max(1);
+        self.check(what, keys, self.batch * room.max(self.n_keys) * self.n_heads * self.d_head)?;
+        Ok(room)
     }
 
     fn score_len(&self) -> usize {
@@ -76,14 +81,14 @@ impl Geometry {
     }
 
     /// Calls `f(score index, query offset, key offset, visible)` for every (row, head, key).
-    fn each(&self, mut f: impl FnMut(usize, usize, usize, bool)) {
+    fn each(&self, key_room: usize, mut f: impl FnMut(usize, usize, usize, bool)) {
         let (h, d) = (self.n_heads, self.d_head);
         for (r, &(batch, query)) in self.rows.iter().enumerate() {
             let (batch, query) = (batch as usize, query as usize);
             for head in 0..h {
                 for key in 0..self.n_keys {
                     let score = (r * h + head) * self.n_keys + key;
-                    let k = ((batch * self.n_keys + key) * h + head) * d;
+                    let k = ((batch * key_room + key) * h + head) * d;
                     f(score, (r * h + head) * d, k, self.visible(batch, query, key));
                 }
             }
@@ -116,9 +121,9 @@ impl<T: Kernels> Op<T> for AttendScores {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let at = &self.0;
         at.check("the queries", inputs[0], at.query_len())?;
-        at.check("the keys", inputs[1], at.key_len())?;
+        let room = at.key_room("the keys", inputs[1])?;
         let mut scores = Buf::zeroed(at.score_len())?;
-        T::attend_scores(&at.attend(), inputs[0].floats()?, inputs[1].floats()?, &mut scores);
+        T::attend_scores(&at.attend(room), inputs[0].floats()?, inputs[1].floats()?, &mut scores);
         Ok(Tensor::float(at.score_shape(), scores))
     }
 
@@ -128,7 +133,7 @@ impl<T: Kernels> Op<T> for AttendScores {
         let (q, k, ds) = (saved.input(0).floats()?, saved.input(1).floats()?, grad.floats()?);
         let (mut dq, mut dk) = (Buf::zeroed(q.len())?, Buf::zeroed(k.len())?);
         let (d, inverse) = (at.d_head, T::ONE / T::from_f64(at.scale));
-        at.each(|score, qi, ki, visible| {
+        at.each(at.key_room("the keys", saved.input(1))?, |score, qi, ki, visible| {
             if visible {
                 let factor = ds[score] * inverse;
                 add_scaled(&mut dq[qi..qi + d], &k[ki..ki + d], factor);
@@ -154,9 +159,9 @@ impl<T: Kernels> Op<T> for AttendMix {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let at = &self.0;
         at.check("the pattern", inputs[0], at.score_len())?;
-        at.check("the values", inputs[1], at.key_len())?;
+        let room = at.key_room("the values", inputs[1])?;
         let mut z = Buf::zeroed(at.query_len())?;
-        T::attend_mix(&at.attend(), inputs[0].floats()?, inputs[1].floats()?, &mut z);
+        T::attend_mix(&at.attend(room), inputs[0].floats()?, inputs[1].floats()?, &mut z);
         Ok(Tensor::float(at.query_shape(), z))
     }
 
@@ -166,7 +171,7 @@ impl<T: Kernels> Op<T> for AttendMix {
         let (p, v, dz) = (saved.input(0).floats()?, saved.input(1).floats()?, grad.floats()?);
         let (mut dp, mut dv) = (Buf::zeroed(p.len())?, Buf::zeroed(v.len())?);
         let d = at.d_head;
-        at.each(|score, qi, ki, _| {
+        at.each(at.key_room("the values", saved.input(1))?, |score, qi, ki, _| {
             dp[score] = dot(&dz[qi..qi + d], &v[ki..ki + d]);
             if p[score] != T::ZERO {
                 add_scaled(&mut dv[ki..ki + d], &dz[qi..qi + d], p[score]);
@@ -187,20 +192,22 @@ pub struct AttentionParts<T: Kernels> {
 }
 
 impl Attention {
-    fn check<T: Kernels>(&self, inputs: &[&Tensor<T>]) -> Result<()> {
+    /// Checks the inputs and gives the geometry over them.
+    fn checked<T: Kernels>(&self, inputs: &[&Tensor<T>]) -> Result<Attend<'_>> {
         self.0.check("the queries", inputs[0], self.0.query_len())?;
-        self.0.check("the keys", inputs[1], self.0.key_len())?;
-        self.0.check("the values", inputs[2], self.0.key_len())
+        let room = self.0.key_room("the keys", inputs[1])?;
+        self.0.check("the values", inputs[2], inputs[1].len())?;
+        Ok(self.0.attend(room))
     }
 
     /// The pass with scores and pattern written out.
     pub fn parts<T: Kernels>(&self, inputs: &[&Tensor<T>]) -> Result<AttentionParts<T>> {
-        self.check(inputs)?;
+        let attend = self.checked(inputs)?;
         let at = &self.0;
         let mut z = Buf::zeroed(at.query_len())?;
         let (mut scores, mut pattern) = (Buf::zeroed(at.score_len())?, Buf::zeroed(at.score_len())?);
         let (q, k, v) = (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?);
-        T::attend(&at.attend(), q, k, v, &mut z, Some(&mut scores), Some(&mut pattern));
+        T::attend(&attend, q, k, v, &mut z, Some(&mut scores), Some(&mut pattern));
         Ok(AttentionParts {
             z: Tensor::float(at.query_shape(), z),
             scores: Tensor::float(at.score_shape(), scores),
@@ -219,10 +226,10 @@ impl<T: Kernels> Op<T> for Attention {
     }
 
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
-        self.check(inputs)?;
+        let attend = self.checked(inputs)?;
         let mut z = Buf::zeroed(self.0.query_len())?;
         let (q, k, v) = (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?);
-        T::attend(&self.0.attend(), q, k, v, &mut z, None, None);
+        T::attend(&attend, q, k, v, &mut z, None, None);
         Ok(Tensor::float(self.0.query_shape(), z))
     }
 
