@@ -66,7 +66,7 @@ export {
 } from "./src/model/kv_cache.ts";
 export type { DecodeOptions, Tokenizer } from "./src/tokenizer/tokenizer.ts";
 export type { PaddingSide } from "./src/tokenizer/tokens.ts";
-export type { SourceLocation } from "./src/weights/open_source.ts";
+export type { ListedFolder, SourceLocation } from "./src/weights/open_source.ts";
 export type { ProcessingOptions } from "./src/weights/process.ts";
 export type { ReadProgress, SourceOptions } from "./src/weights/source.ts";
 export type { StateDict, WeightArray } from "./src/weights/state_dict.ts";

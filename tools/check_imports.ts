@@ -90,7 +90,7 @@ function* filesUnder(folder: string, suffix: RegExp): Generator<string> {
 }
 
 /** Folders with scripts of ours; generated modules and data are left out. */
-const SCRIPT_FOLDERS = ["src", "repl", "examples", "bench", "tests", "tools"];
+const SCRIPT_FOLDERS = ["src", "repl", "runtimes", "examples", "bench", "tests", "tools"];
 const NOT_OURS = /^tests\/(kernels\/pkg|fixtures)\//;
 
 /**

@@ -45,8 +45,12 @@ export interface HookScopeOptions {
  * The life cycle is that of TransformerLens' `HookedRootModule`.
  */
 export abstract class HookedRoot {
-  /** The hooks of this root. */
-  protected readonly registry = new HookRegistry();
+  /**
+   * The hooks of this root.
+   *
+   * @ignore
+   */
+  protected readonly registry: HookRegistry = new HookRegistry();
   #level = 0;
 
   /** Every hook point by name, those that the switches turn off included. */

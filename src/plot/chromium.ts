@@ -5,8 +5,8 @@
  */
 import { ConfigError } from "../core/errors.ts";
 
-/** A computed name keeps the package from being fetched by programs that draw no pictures. */
-const PLAYWRIGHT: string = "npm:playwright-core@1.65.1";
+/** A computed name keeps the package from being fetched by programs that draw no pictures; Deno alone knows `npm:`. */
+const PLAYWRIGHT: string = "Deno" in globalThis ? "npm:playwright-core@1.65.1" : "playwright-core";
 
 /** The part of playwright's page that drawing needs. */
 interface Page {

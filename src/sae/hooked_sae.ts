@@ -115,17 +115,17 @@ export class HookedSAE extends HookedModule implements Disposable {
   /** Whether the error term is added when the SAE is spliced in and the splice doesn't say. */
   useErrorTerm: boolean;
   /** The flattened input, before normalisation and `b_dec`. */
-  readonly hookSaeInput = new HookPoint("hook_sae_input");
+  readonly hookSaeInput: HookPoint = new HookPoint("hook_sae_input");
   /** Codes before the activation function. */
-  readonly hookSaeActsPre = new HookPoint("hook_sae_acts_pre");
+  readonly hookSaeActsPre: HookPoint = new HookPoint("hook_sae_acts_pre");
   /** The codes: the features' activations. */
-  readonly hookSaeActsPost = new HookPoint("hook_sae_acts_post");
+  readonly hookSaeActsPost: HookPoint = new HookPoint("hook_sae_acts_post");
   /** The reconstruction, before it is scaled and shaped back. */
-  readonly hookSaeRecons = new HookPoint("hook_sae_recons");
+  readonly hookSaeRecons: HookPoint = new HookPoint("hook_sae_recons");
   /** What the reconstruction misses; fires with the error term alone. */
-  readonly hookSaeError = new HookPoint("hook_sae_error");
+  readonly hookSaeError: HookPoint = new HookPoint("hook_sae_error");
   /** What takes the activation's place. */
-  readonly hookSaeOutput = new HookPoint("hook_sae_output");
+  readonly hookSaeOutput: HookPoint = new HookPoint("hook_sae_output");
   #weights: SaeWeights;
   #lastInput: Tensor | undefined;
 

@@ -5,14 +5,15 @@
  */
 
 import { nearestNames, UnknownPointError } from "../core/errors.ts";
+import { embeddedFolder } from "../weights/embedded.ts";
 import type { SourceLocation } from "../weights/open_source.ts";
 
 /** The folder of the embedded SAEs. */
-const EMBEDDED = new URL("../../models/ioi-tiny/saes/", import.meta.url);
+const EMBEDDED = embeddedFolder("ioi-tiny/saes");
 
 /** A release: where its files are, and the SAEs in it. */
 interface Release {
-  readonly location: URL;
+  readonly location: SourceLocation;
   /** The folder of each SAE by its id. */
   readonly folders: Readonly<Record<string, string>>;
 }

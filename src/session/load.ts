@@ -13,6 +13,7 @@ import {
 import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PaddingSide } from "../tokenizer/tokens.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
+import { embeddedFolder } from "../weights/embedded.ts";
 import { openSource, type SourceLocation } from "../weights/open_source.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { Source, SourceOptions } from "../weights/source.ts";
@@ -50,8 +51,8 @@ export interface LoadedModel {
 }
 
 /** The embedded models by name. */
-const EMBEDDED: Readonly<Record<string, URL>> = {
-  "ioi-tiny": new URL("../../models/ioi-tiny/model/", import.meta.url),
+const EMBEDDED: Readonly<Record<string, SourceLocation>> = {
+  "ioi-tiny": embeddedFolder("ioi-tiny/model"),
 };
 
 function isLocation(name: string): boolean {

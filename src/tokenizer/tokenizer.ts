@@ -135,7 +135,7 @@ class HuggingFaceTokenizer implements Tokenizer {
     this.bosTokenId = declaredBos ?? this.eosTokenId;
     this.padTokenId = declaredId(backend, config, "pad_token") ?? this.eosTokenId;
     this.unkTokenId = declaredId(backend, config, "unk_token");
-    this.vocabSize = 1 + backend.get_vocab().values().reduce((a, b) => Math.max(a, b), -1);
+    this.vocabSize = 1 + [...backend.get_vocab().values()].reduce((a, b) => Math.max(a, b), -1);
 
     // TransformerLens makes every tokenizer anew with `add_bos_token`, which works where a BOS is declared.
     const hasOwnPrefix = putsTokenInFront(backend);

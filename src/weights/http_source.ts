@@ -10,6 +10,8 @@ import { encodeName, messageOf, Source, type SourceOptions } from "./source.ts";
 export interface HttpSourceOptions extends SourceOptions {
   /** Sent with every request, such as an `Authorization`. */
   headers?: Readonly<Record<string, string>>;
+  /** The files that are there, where that is known: each is fetched whole, and no other is asked for. */
+  files?: readonly string[];
 }
 
 /** What a `Content-Range` header says (RFC 9110, section 14.4); `*` gives `undefined`. */
@@ -26,6 +28,7 @@ interface ContentRange {
 export class HttpSource extends Source {
   readonly #root: URL;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #files: readonly string[] | undefined;
   readonly #sizes = new Map<string, number>();
   readonly #bodies = new Map<string, Uint8Array<ArrayBuffer>>();
 
@@ -33,20 +36,22 @@ export class HttpSource extends Source {
    * Creates a source over a URL; nothing is requested yet.
    *
    * @param root The URL of the folder; its query is kept for every file.
-   * @param options Abort signal, progress callback and headers.
+   * @param options Abort signal, progress callback, headers and the names of the files.
    */
-  constructor(root: URL, { headers = {}, ...options }: HttpSourceOptions = {}) {
+  constructor(root: URL, { headers = {}, files, ...options }: HttpSourceOptions = {}) {
     // The query may hold a signature: it stays out of messages.
     super(`${root.origin}${root.pathname}`, options);
     this.#root = new URL(root);
     if (!this.#root.pathname.endsWith("/")) this.#root.pathname += "/";
     this.#headers = headers;
+    this.#files = files;
   }
 
   /** Gives a file's size in bytes, or `undefined` where there is no such file. */
   protected override async findSize(name: string): Promise<number | undefined> {
     const known = this.#sizes.get(name);
     if (known !== undefined) return known;
+    if (this.#files?.includes(name) === false) return undefined;
     const response = await this.#request(name, 0, 0);
     if (response.status === 404 || response.status === 410) {
       await response.body?.cancel();
@@ -86,18 +91,16 @@ export class HttpSource extends Source {
     return body.slice(offset, offset + length);
   }
 
-  /** Asks for bytes `first` to `last`, both included. */
+  /** Asks for bytes `first` to `last`, both included; for the whole where the folder is listed. */
   async #request(name: string, first: number, last: number): Promise<Response> {
     const url = new URL(encodeName(name), this.#root);
     url.search = this.#root.search;
+    const isWhole = this.#files !== undefined;
+    // A range of a compressed body would count compressed bytes.
+    const range = { "accept-encoding": "identity", range: `bytes=${first}-${last}` };
     try {
       return await fetch(url, {
-        // A range of a compressed body would count compressed bytes.
-        headers: {
-          ...this.#headers,
-          "accept-encoding": "identity",
-          range: `bytes=${first}-${last}`,
-        },
+        headers: { ...this.#headers, ...(isWhole ? {} : range) },
         signal: this.signal,
       });
     } catch (cause) {
@@ -157,13 +160,17 @@ export class HttpSource extends Source {
   ): Promise<Uint8Array<ArrayBuffer>> {
     const parts: Uint8Array[] = [];
     let length = 0;
+    // Not every browser iterates over a stream by itself.
+    const reader = response.body?.getReader();
     try {
-      for await (const part of response.body ?? []) {
-        parts.push(part);
-        length += part.byteLength;
-        this.report(name, part.byteLength, total);
-        if (length > limit) break;
+      while (length <= limit) {
+        const part = await reader?.read();
+        if (part?.value === undefined) break;
+        parts.push(part.value);
+        length += part.value.byteLength;
+        this.report(name, part.value.byteLength, total);
       }
+      await reader?.cancel();
     } catch (cause) {
       throw this.#failure(name, cause);
     }

@@ -10,8 +10,19 @@ import { HttpSource, type HttpSourceOptions } from "./http_source.ts";
 import { MemorySource } from "./memory_source.ts";
 import type { Source } from "./source.ts";
 
-/** Where files are: a directory's path, a `file:` or `http(s):` URL of a folder, or bytes by name. */
-export type SourceLocation = string | URL | ReadonlyMap<string, Uint8Array>;
+/** A folder whose files are known. Over HTTP each is fetched whole, and no other is asked for. */
+export interface ListedFolder {
+  /** The folder: a `file:` or `http(s):` URL. */
+  readonly root: string | URL;
+  /** The names of its files, with `/` between folders. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Where files are: a directory's path, a `file:` or `http(s):` URL of a folder, the same with the names of its files, or bytes
+ * by name.
+ */
+export type SourceLocation = string | URL | ListedFolder | ReadonlyMap<string, Uint8Array>;
 
 /**
  * Opens a folder of files. Nothing is read yet.
@@ -23,6 +34,9 @@ export type SourceLocation = string | URL | ReadonlyMap<string, Uint8Array>;
  * @throws {WeightFileError} If the URL is of another kind than `file:`, `http:` or `https:`.
  */
 export function openSource(location: SourceLocation, options: HttpSourceOptions = {}): Source {
+  if (typeof location === "object" && "files" in location) {
+    return openSource(location.root, { ...options, files: location.files });
+  }
   if (!(typeof location === "string" || location instanceof URL)) {
     return new MemorySource(location, options);
   }

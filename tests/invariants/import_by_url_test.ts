@@ -1,28 +1,9 @@
 // Invariant 9: import by URL works with no permission but the import's own.
 
 import { assertEquals } from "@std/assert";
+import { serveFiles } from "../_serve_files.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const TYPES: Readonly<Record<string, string>> = {
-  ts: "application/typescript",
-  js: "text/javascript",
-  wasm: "application/wasm",
-};
-
-/** Serves the project's files on loopback. */
-function serve(): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
-    const { pathname } = new URL(request.url);
-    try {
-      const type = TYPES[pathname.split(".").at(-1) ?? ""] ?? "application/octet-stream";
-      const body = await Deno.readFile(new URL(`.${pathname}`, ROOT));
-      return new Response(body, { headers: { "content-type": type } });
-    } catch {
-      return new Response(null, { status: 404 });
-    }
-  });
-}
-
 async function run(source: string, flags: readonly string[]): Promise<string> {
   const program = await Deno.makeTempFile({ suffix: ".ts" });
   try {
@@ -46,7 +27,7 @@ async function run(source: string, flags: readonly string[]): Promise<string> {
 }
 
 Deno.test("mod.ts runs by URL with no permission but the import's, and loads the embedded model from there", async () => {
-  await using server = serve();
+  await using server = serveFiles(ROOT);
   const host = `127.0.0.1:${server.addr.port}`;
   const sum = `
     import { Tensor } from "http://${host}/mod.ts";

@@ -53,6 +53,8 @@ export const ROOMS: Record<string, Room> = {
   },
   "workers": { paths: ["src/workers/"], imports: SOURCES, shipped: true },
   "mod": { paths: ["mod.ts"], imports: SOURCES, shipped: true },
+  // What stands in for a module of the library in a bundle for another runtime.
+  "runtimes": { paths: ["runtimes/"], imports: ["module"], shipped: false },
   "repl": { paths: ["repl/"], imports: [...PUBLIC, "workers"], shipped: true },
   "examples": { paths: ["examples/"], imports: PUBLIC, shipped: false },
   "bench": { paths: ["bench/"], imports: [...PUBLIC, "workers", "twins", "repl"], shipped: false },

@@ -1,0 +1,47 @@
+/** Runs the suite in a Chromium, with the package served at the address of the first argument, and prints what it gave. */
+import { chromium } from "npm:playwright-core@1.65.1";
+import { CHROMIUM_FLAGS, findChromium } from "../../src/plot/chromium.ts";
+
+const RUN_IN_PAGE = `(async () => {
+  const [splicer, { smoke }] = await Promise.all([import("/browser.js"), import("/smoke.js")]);
+  return await smoke(splicer);
+})()`;
+
+const RUN_IN_WORKER = `new Promise((resolve, reject) => {
+  const source = 'import * as splicer from "' + location.origin + '/browser.js";' +
+    'import { smoke } from "' + location.origin + '/smoke.js";' +
+    'postMessage(await smoke(splicer));';
+  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const worker = new Worker(address, { type: "module" });
+  worker.onmessage = ({ data }) => resolve(data);
+  worker.onerror = reject;
+})`;
+
+/** The file is imported from memory, where nothing lies beside it. */
+const RUN_INLINE = `(async () => {
+  const blob = await (await fetch("/inline.js")).blob();
+  const address = URL.createObjectURL(new Blob([blob], { type: "text/javascript" }));
+  const [splicer, { smoke }] = await Promise.all([import(address), import("/smoke.js")]);
+  return await smoke(splicer);
+})()`;
+
+const [address] = Deno.args;
+await using browser = await chromium.launch({
+  executablePath: await findChromium(),
+  args: CHROMIUM_FLAGS,
+});
+const page = await browser.newPage();
+const consoleErrors: string[] = [];
+page.on("console", (message) => {
+  const isIcon = message.location().url.endsWith("/favicon.ico");
+  if (message.type() === "error" && !isIcon) consoleErrors.push(message.text());
+});
+page.on("pageerror", (error) => consoleErrors.push(String(error)));
+await page.goto(address);
+const result = {
+  page: await page.evaluate(RUN_IN_PAGE),
+  worker: await page.evaluate(RUN_IN_WORKER),
+  inline: await page.evaluate(RUN_INLINE),
+  consoleErrors,
+};
+console.log(JSON.stringify(result));

@@ -1,0 +1,88 @@
+// The packages as they would be published.
+
+import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { filesBelow } from "../../tools/dist/plugin.ts";
+import { nodeMajor } from "../../tools/npm/programs.ts";
+import { runDeno, runProgram } from "./_package.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** A folder with the package installed in it, and the package's own folder. */
+let [project, out] = ["", ""];
+
+Deno.test.beforeAll(async () => {
+  project = await Deno.makeTempDir({ prefix: "splicer_project_" });
+  out = join(project, "node_modules/@splicer/splicer");
+  await runDeno(["run", "--quiet", "-A", "tools/dist.ts", "--out", out]);
+  await Deno.writeTextFile(join(project, "package.json"), JSON.stringify({ type: "module" }));
+});
+
+Deno.test.afterAll(() => Deno.remove(project, { recursive: true }));
+
+/** Every path that a `package.json` exports; patterns are left out. */
+function exportedPaths(entry: unknown): string[] {
+  if (typeof entry === "string") return entry.includes("*") ? [] : [entry];
+  return Object.values(entry as Record<string, unknown>).flatMap(exportedPaths);
+}
+
+Deno.test("the npm package exports files that are there, and depends on exact versions", async () => {
+  const manifest = JSON.parse(await Deno.readTextFile(join(out, "package.json")));
+  const files = filesBelow(out).map((file) => `./${file}`);
+  assertEquals(exportedPaths(manifest.exports).filter((path) => !files.includes(path)), []);
+  const { version } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  assertEquals(manifest.version, version);
+  const { dependencies, peerDependencies } = manifest;
+  const lock = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.lock"))).specifiers;
+  const locked = (name: string) =>
+    lock[`npm:${name}@${{ ...dependencies, ...peerDependencies }[name]}`];
+  assertEquals(Object.keys(dependencies), ["@huggingface/tokenizers"]);
+  for (const name of Object.keys({ ...dependencies, ...peerDependencies })) {
+    assert(locked(name) !== undefined, `${name} is not the locked one`);
+  }
+});
+
+Deno.test("the npm package tells nothing of the machine that made it", async () => {
+  for (const file of filesBelow(out).filter((file) => !file.endsWith(".safetensors"))) {
+    const text = await Deno.readTextFile(join(out, file));
+    for (const path of [ROOT, "/.cache/", "file:///"]) {
+      assert(!text.includes(path), `${file} has "${path}" in it`);
+    }
+  }
+});
+
+Deno.test({
+  name: "npm pack takes all of it, and nothing else",
+  ignore: await nodeMajor() === undefined,
+  fn: async () => {
+    const said = await runProgram("npm", ["pack", "--dry-run", "--json"], { cwd: out });
+    const [{ files }] = JSON.parse(said);
+    assertEquals(files.map(({ path }: { path: string }) => path).sort(), filesBelow(out));
+  },
+});
+
+Deno.test("the npm package's types are those of the library", async () => {
+  await Deno.writeTextFile(
+    join(project, "types.ts"),
+    `import { HookedSAETransformer, SAE, type Tensor } from "@splicer/splicer";
+const model: HookedSAETransformer = await HookedSAETransformer.fromPretrained("ioi-tiny");
+const sae: SAE = await SAE.fromPretrained("ioi-tiny-hook-z", "blocks.1.hook_z");
+const logits: Tensor = model.runWithSaes("Hello", { saes: sae });
+const layers: number = model.cfg.nLayers;
+// @ts-expect-error There is no such option.
+model.forward("Hello", { returnTypo: "logits" });
+// @ts-expect-error A shape is made of numbers.
+const wrong: string = logits.shape[layers];
+`,
+  );
+  await runDeno(["check", "--quiet", "types.ts"], { cwd: project });
+});
+
+Deno.test("JSR's package is ready to publish", async () => {
+  await runDeno(["publish", "--dry-run", "--allow-dirty", "--quiet"]);
+});
+
+Deno.test("the library uses nothing that Node 20 or a browser of its age lacks", async () => {
+  await runDeno(["check", "--quiet", "--config", "runtimes/es2023.json", "mod.ts"]);
+});

@@ -1,0 +1,162 @@
+// The same suite in every runtime, with the same numbers.
+
+import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as splicer from "../../mod.ts";
+import { filesBelow } from "../../tools/dist/plugin.ts";
+import { bunProgram, nodeMajor } from "../../tools/npm/programs.ts";
+import { startWorkerd } from "../../tools/npm/workerd.ts";
+import { noChromium, runWithChromium } from "../_chromium.ts";
+import { serveFiles } from "../_serve_files.ts";
+import { type InstalledPackage, installPackage, runDeno, runProgram } from "./_package.ts";
+import { smoke, type SmokeResult } from "./_smoke.js";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** What the library gives in the tests' own Deno. */
+let expected: SmokeResult;
+let installed: InstalledPackage;
+
+Deno.test.beforeAll(async () => {
+  [expected, installed] = [await smoke(splicer), await installPackage()];
+});
+
+Deno.test.afterAll(async () => {
+  await installed[Symbol.asyncDispose]();
+});
+
+/** A program that runs the suite with the library of an address, and prints what comes out. */
+function program(library: string, suite: string): string {
+  return `import * as splicer from ${JSON.stringify(library)};
+import { smoke } from ${JSON.stringify(suite)};
+console.log(JSON.stringify(await smoke(splicer)));
+`;
+}
+
+async function writeProgram(name: string, source: string): Promise<string> {
+  const path = join(installed.folder, name);
+  await Deno.writeTextFile(path, source);
+  return path;
+}
+
+/** The numbers of a result, in order. */
+function numbersOf({ logits, difference, strengths, ablated, gradient }: SmokeResult): number[] {
+  return [...logits, difference, ...strengths, ablated, ...gradient];
+}
+
+/**
+ * Holds a result of another engine to ours. Whether a relaxed multiply-add rounds once or twice is the engine's choice, so the
+ * last bits differ: by some 2e-7 of a value of size 1 in each of four layers, and by no more than 1e-5 of the largest.
+ */
+function assertClose(actual: SmokeResult): void {
+  const { next, features, rows, resumedFrom } = actual;
+  const exact = { next, features, rows, resumedFrom };
+  assertEquals({ ...expected, ...exact }, expected);
+  const numbers = numbersOf(actual);
+  const atMost = 1e-5 * Math.max(...numbersOf(expected).map(Math.abs));
+  for (const [n, value] of numbersOf(expected).entries()) {
+    assert(Math.abs(numbers[n] - value) <= atMost, `number ${n} is ${numbers[n]}, wanted ${value}`);
+  }
+}
+
+Deno.test("the suite finds the indirect object, and ablating a feature of it costs something", () => {
+  assertEquals([expected.next, expected.resumedFrom], [" Mary", "1.attn_out"]);
+  assert(expected.ablated < expected.difference - 1);
+  assert(expected.gradient.every((value) => value !== 0));
+});
+
+Deno.test("Deno runs the suite from a file, with permission to read the embedded model alone", async () => {
+  const path = await writeProgram(
+    "file.ts",
+    program(new URL("mod.ts", ROOT).href, new URL("tests/runtimes/_smoke.js", ROOT).href),
+  );
+  const models = fileURLToPath(new URL("models/ioi-tiny", ROOT));
+  const flags = ["--quiet", "--no-prompt", `--allow-read=${models}`];
+  assertEquals(JSON.parse(await runDeno(["run", ...flags, path])), expected);
+});
+
+Deno.test("Deno runs the suite by URL, with permission to import and to fetch the embedded model alone", async () => {
+  await using server = serveFiles(ROOT);
+  const host = `127.0.0.1:${server.addr.port}`;
+  const path = await writeProgram(
+    "url.ts",
+    program(`http://${host}/mod.ts`, `http://${host}/tests/runtimes/_smoke.js`),
+  );
+  const flags = ["--quiet", "--no-prompt", "--no-lock", "--reload=http://127.0.0.1"];
+  const permissions = [`--allow-import=${host}`, `--allow-net=${host}`];
+  assertEquals(JSON.parse(await runDeno(["run", ...flags, ...permissions, path])), expected);
+});
+
+Deno.test("Deno's REPL runs the suite line by line", async () => {
+  const source = program(
+    new URL("mod.ts", ROOT).href,
+    new URL("tests/runtimes/_smoke.js", ROOT).href,
+  );
+  const said = await runDeno(["repl", "--quiet", "-A"], { input: source });
+  const result = said.split("\n").find((line) => line.startsWith("{"));
+  assertEquals(JSON.parse(result ?? "null"), expected);
+});
+
+const major = await nodeMajor();
+
+Deno.test({
+  name: "Node runs the suite",
+  ignore: major === undefined,
+  fn: async () => {
+    const path = await writeProgram("node.mjs", program("@splicer/splicer", "./smoke.js"));
+    // Node 20 has relaxed SIMD behind a flag.
+    const flags = Number(major) < 21 ? ["--experimental-wasm-relaxed-simd"] : [];
+    assertEquals(JSON.parse(await runProgram("node", [...flags, path])), expected);
+  },
+});
+
+Deno.test("Bun runs the suite", async () => {
+  const path = await writeProgram("bun.mjs", program("@splicer/splicer", "./smoke.js"));
+  assertClose(JSON.parse(await runProgram(await bunProgram(), [path])));
+});
+
+Deno.test("workerd runs the suite", async () => {
+  await Deno.writeTextFile(
+    join(installed.package, "worker.js"),
+    `import * as splicer from "./workerd.js";
+import { smoke } from "./smoke.js";
+export default { fetch: async () => Response.json(await smoke(splicer)) };
+`,
+  );
+  const weights = filesBelow(installed.package).filter((file) => file.endsWith(".safetensors"));
+  const files = ["worker.js", "workerd.js", "smoke.js", "splicer_bg.wasm", ...weights];
+  await using workerd = await startWorkerd(installed.package, files);
+  assertEquals(await (await fetch(workerd.url)).json(), expected);
+});
+
+Deno.test({
+  name:
+    "Chromium runs the suite in a page, in a worker, and from the one file that holds everything",
+  ignore: noChromium !== undefined,
+  fn: async () => {
+    const paths: string[] = [];
+    await using server = serveFiles(
+      new URL(`file://${installed.package}/`),
+      (path) => paths.push(path),
+    );
+    await Deno.writeTextFile(join(installed.package, "index.html"), "<!doctype html>");
+    const url = `http://127.0.0.1:${server.addr.port}/`;
+    const browse = new URL("./_browse.ts", import.meta.url);
+    const { page, worker, inline, consoleErrors } = JSON.parse(
+      await runWithChromium(browse, [url]),
+    );
+    assertEquals({ page, worker, inline }, { page: expected, worker: expected, inline: expected });
+    // No file is asked for that isn't there.
+    const missing = paths.filter((path) => path !== "/favicon.ico" && !isThere(path));
+    assertEquals({ missing, consoleErrors }, { missing: [], consoleErrors: [] });
+  },
+});
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(`${installed.package}${path}`) !== undefined;
+  } catch {
+    return false;
+  }
+}
