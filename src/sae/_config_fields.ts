@@ -70,6 +70,11 @@ export class Fields {
     this.#note(key, value, "a positive integer");
   }
 
+  /** Reads a count that may be left out. */
+  optionalCount(key: string): number | undefined {
+    return (this.json[key] ?? undefined) === undefined ? undefined : this.count(key);
+  }
+
   /** Reads one of several words; left out, it is the fallback, if there is one. */
   oneOf<T extends string>(key: string, words: readonly T[], fallback?: T): T | undefined {
     const value = this.json[key] ?? fallback;

@@ -1,5 +1,6 @@
 import type { JsonObject } from "./_config_fields.ts";
 import { isJsonObject } from "./_config_fields.ts";
+import { SAE_KINDS } from "./kinds/registry.ts";
 
 /** Names of before version 6 and what they became. */
 const RENAMED: Readonly<Record<string, string>> = {
@@ -22,13 +23,12 @@ const KEPT = [
   "architecture",
   "d_in",
   "d_sae",
-  "d_out",
-  "k",
   "dtype",
   "device",
   "apply_b_dec_to_input",
   "normalize_activations",
   "reshape_activations",
+  ...Object.values(SAE_KINDS).flatMap(({ ownKeys }) => ownKeys),
 ];
 
 /**

@@ -10,7 +10,8 @@ import { Mode } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { SaeConfig } from "./config.ts";
 import { CODE, type KindOps } from "./kinds/kind.ts";
-import { normalize } from "./normalize.ts";
+import { SAE_KINDS } from "./kinds/registry.ts";
+import { normalize, RESTORED } from "./normalize.ts";
 
 /** The points of an autoencoder by their own names, in the order in which they fire. */
 export const SAE_POINTS = [
@@ -31,12 +32,20 @@ export function saeNames(prefix: string): SaeNames {
   return Object.fromEntries(named) as SaeNames;
 }
 
+/** Why an SAE never comes past one of its points, by its own name; `undefined` when it may. */
+export function whyNeverPassed({ architecture }: SaeConfig, point: string): string | undefined {
+  const { whyNoPreActivations } = SAE_KINDS[architecture];
+  return point === "hook_sae_acts_pre" ? whyNoPreActivations : undefined;
+}
+
 /** An autoencoder's arithmetic with the points it passes. */
 export interface AutoencodeContext {
   readonly cfg: SaeConfig;
   readonly ops: KindOps;
   readonly names: SaeNames;
   readonly tap: Tap;
+  /** What reaches the output beside the codes, where that is wanted. */
+  readonly bypass: KindOps["bypass"];
 }
 
 /** Joins the head axis of `hook_z` to the one after it, where the SAE reads it so. */
@@ -46,9 +55,6 @@ export function flattened(x: Handle, cfg: SaeConfig): Handle {
   const [heads, dHead] = shape.slice(-2);
   return core().reshape(x, Uint32Array.of(...shape.slice(0, -2), heads * dHead));
 }
-
-/** The normalisations whose scale a reconstruction is given back. */
-const SCALED = new Set<string>(["constant_norm_rescale", "layer_norm"]);
 
 /** The same run without its points: nobody looks, nobody edits. */
 export function silentTap(tap: Tap): Tap {
@@ -85,6 +91,25 @@ function visited(tap: Tap, value: RowValue): { value: RowValue; isChanged: boole
   return { value: after, isChanged: !isSame };
 }
 
+/** Applies an operation in which a row sees the positions before it. It always computes every row. */
+function mapMixed(
+  tap: Tap,
+  name: string,
+  input: RowValue,
+  operation: (whole: Handle) => Handle,
+): RowValue {
+  const rows = tap.space.grown(input.rows);
+  if (rows.isEmpty) return { name, rows, handle: 0 };
+  const whole = operation(tap.whole(input));
+  return { name, rows, handle: rows.isAll ? whole : core().take_rows(whole, rows.indices) };
+}
+
+/** An activation as it is encoded: normalised and, where the SAE says so, centred by `b_dec`. */
+function prepared(x: Handle, cfg: SaeConfig, bDec: Handle): Handle {
+  const { value } = normalize(x, cfg);
+  return cfg.applyBDecToInput ? core().binary(CODE.sub, value, bDec) : value;
+}
+
 /**
  * Encodes activations, passing `hook_sae_input`, `hook_sae_acts_pre` and `hook_sae_acts_post`.
  *
@@ -94,22 +119,23 @@ export function encode({ cfg, ops, names, tap }: AutoencodeContext, x: RowValue)
   const flat = tap.map(names.hook_sae_input, [x], (x) => flattened(x, cfg));
   const { value: input, isChanged } = visited(tap, flat);
   tap.count(input.rows.count * cfg.dIn * cfg.dSae);
-  const prepared = (x: Handle) => {
-    const { value } = normalize(x, cfg);
-    return cfg.applyBDecToInput ? core().binary(CODE.sub, value, ops.bDec) : value;
-  };
+  const { halves } = ops;
+  const ready = (x: Handle) => prepared(x, cfg, ops.bDec);
+  const map = SAE_KINDS[cfg.architecture].mixesPositions
+    ? (name: string, operation: (x: Handle) => Handle) => mapMixed(tap, name, input, operation)
+    : (name: string, operation: (x: Handle) => Handle) => tap.map(name, [input], operation);
   const post = names.hook_sae_acts_post;
   let isPreChanged = false;
   let unhooked: RowValue;
-  if (tap.mode(names.hook_sae_acts_pre) === Mode.idle) {
-    unhooked = tap.map(post, [input], (x) => ops.encode(prepared(x)));
+  if (!halves || tap.mode(names.hook_sae_acts_pre) === Mode.idle) {
+    unhooked = map(post, (x) => ops.encode(ready(x), tap.space));
   } else {
     const pre = visited(
       tap,
-      tap.map(names.hook_sae_acts_pre, [input], (x) => ops.pre(prepared(x))),
+      map(names.hook_sae_acts_pre, (x) => halves.pre(ready(x), tap.space)),
     );
     isPreChanged = pre.isChanged;
-    unhooked = tap.map(post, [pre.value, input], (pre, x) => ops.post(pre, () => prepared(x)));
+    unhooked = tap.map(post, [pre.value, input], (pre, x) => halves.post(pre, () => ready(x)));
   }
   return { codes: tap.visit(unhooked), unhooked, input, isInputChanged: isChanged || isPreChanged };
 }
@@ -122,7 +148,7 @@ export function encode({ cfg, ops, names, tap }: AutoencodeContext, x: RowValue)
  * @param tail The output's axes behind the rows.
  */
 export function decode(
-  { cfg, ops, names, tap }: AutoencodeContext,
+  { cfg, ops, names, tap, bypass }: AutoencodeContext,
   codes: RowValue,
   input: RowValue,
   tail: readonly number[],
@@ -132,11 +158,16 @@ export function decode(
     tap.map(names.hook_sae_recons, [codes], (f) => ops.decode(f)),
   );
   // A transcoder's output lives elsewhere: its input's scale isn't given back (SAELens).
-  const isScaled = SCALED.has(cfg.normalizeActivations) && cfg.architecture !== "transcoder";
+  const isScaled = RESTORED.has(cfg.normalizeActivations) &&
+    !SAE_KINDS[cfg.architecture].isTranscoder;
   const shaped = (y: Handle) => core().reshape(y, Uint32Array.of(core().shape_of(y)[0], ...tail));
   const name = `${names.hook_sae_output} (reconstruction)`;
-  const output = isScaled
-    ? tap.map(name, [recons, input], (y, x) => shaped(normalize(x, cfg).restore(y)))
+  const beside = bypass && ((x: Handle) => bypass(x, () => prepared(x, cfg, ops.bDec), tap.space));
+  const output = isScaled || beside
+    ? tap.map(name, [recons, input], (y, x) => {
+      const whole = beside ? core().binary(CODE.add, y, beside(x)) : y;
+      return shaped(isScaled ? normalize(x, cfg).restore(whole) : whole);
+    })
     : tap.map(name, [recons], shaped);
   return { recons, output: tap.visit(output), isChanged };
 }
@@ -148,6 +179,14 @@ export interface SpliceMode {
   readonly errorGrad: "detach" | "passthrough";
   /** Flags of the rows that pass unchanged; `undefined` for none. */
   readonly excluded: Uint8Array | undefined;
+  /** The output's axes behind the rows, where they aren't those of the value that is replaced. */
+  readonly tail?: readonly number[];
+}
+
+/** A value's axes behind the rows. */
+function tailOf(tap: Tap, value: RowValue): readonly number[] {
+  const shown = value.rows.isEmpty ? tap.whole(value) : value.handle;
+  return Array.from(core().shape_of(shown).subarray(1));
 }
 
 /** Picks `a` in flagged rows and `b` elsewhere. */
@@ -210,7 +249,7 @@ export function splicedOutput(
   context: AutoencodeContext,
   input: RowValue,
   original: RowValue,
-  { useErrorTerm, errorGrad, excluded }: SpliceMode,
+  { useErrorTerm, errorGrad, excluded, tail }: SpliceMode,
 ): RowValue {
   const { names, tap, cfg } = context;
   const isDetached = errorGrad === "detach";
@@ -218,18 +257,15 @@ export function splicedOutput(
   const isIdle = SAE_POINTS.every((point) => tap.mode(names[point]) === Mode.idle);
   if (useErrorTerm && isIdle && !(isRecorded && isDetached)) return original;
 
-  const tail = Array.from(
-    core().shape_of(tap.pick(original, original.rows.isEmpty ? tap.space.all : original.rows)),
-  )
-    .slice(1);
-  const { output, clean: silent } = passage(context, input, tail);
+  const axes = tail ?? tailOf(tap, original);
+  const { output, clean: silent } = passage(context, input, axes);
   if (!useErrorTerm) {
     return tap.visit({
       ...atExcluded(tap, excluded, original, output),
       name: names.hook_sae_output,
     });
   }
-  const clean = isDetached ? silent : untouched(context, input, tail);
+  const clean = isDetached ? silent : untouched(context, input, axes);
   const from = isDetached ? detached(original) : original;
   const missed = tap.map(
     names.hook_sae_error,

@@ -6,19 +6,33 @@
 import { ConfigError, nearestNames } from "../core/errors.ts";
 import { Fields, isJsonObject, type JsonObject, quoteAll } from "./_config_fields.ts";
 import { upgradeSaeConfig } from "./_config_upgrade.ts";
+import { SAE_KINDS } from "./kinds/registry.ts";
 
 /** How activations are scaled before they are encoded, by SAELens' names. */
 export type SaeNormalization =
   | "none"
   | "expected_average_only_in"
   | "constant_norm_rescale"
-  | "layer_norm";
+  | "layer_norm"
+  | "covariance_whitening"
+  | "constant_scalar_rescale";
 
 /** Whether the head axis of `hook_z` is flattened before encoding. */
 export type SaeReshape = "none" | "hook_z";
 
 /** The kinds of SAE that can be read, by SAELens' names. */
-export type SaeArchitecture = "standard" | "gated" | "jumprelu" | "topk" | "transcoder";
+export type SaeArchitecture =
+  | "standard"
+  | "gated"
+  | "jumprelu"
+  | "topk"
+  | "abstopk"
+  | "matching_pursuit"
+  | "temporal"
+  | "transcoder"
+  | "skip_transcoder"
+  | "jumprelu_transcoder"
+  | "jumprelu_skip_transcoder";
 
 /** What is known of where an SAE comes from and belongs to. */
 export interface SaeMetadata {
@@ -58,10 +72,30 @@ export interface SaeConfig {
   readonly normalizeActivations: SaeNormalization;
   /** Whether the head axis is flattened before encoding. */
   readonly reshapeActivations: SaeReshape;
-  /** Most features alive at a position; topk only. */
+  /** Most features alive at a position; topk and abstopk only. */
   readonly k?: number;
-  /** Whether codes are scaled by the norms of the decoder's rows; topk only. */
+  /** Whether codes are scaled by the norms of the decoder's rows; topk and abstopk only. */
   readonly rescaleActsByDecoderNorm?: boolean;
+  /** Length of a residual that is left alone; 0 for none. Matching pursuit only, like the next two. */
+  readonly residualThreshold?: number;
+  /** Most steps; `dIn` unless said. */
+  readonly maxIterations?: number;
+  /** Whether a feature chosen again ends the pursuit. */
+  readonly stopOnDuplicateSupport?: boolean;
+  /** Attention heads; temporal only, like all that follow. */
+  readonly nHeads?: number;
+  /** Attention layers. */
+  readonly nAttnLayers?: number;
+  /** How much narrower than the codes queries and keys are. */
+  readonly bottleneckFactor?: number;
+  /** How the novel codes are chosen. */
+  readonly saeDiffType?: "topk" | "relu";
+  /** Most novel features alive at a position; all unless said. */
+  readonly kvalTopk?: number;
+  /** Whether the encoder is the decoder transposed. */
+  readonly tiedWeights?: boolean;
+  /** What activations are multiplied by under `constant_scalar_rescale`. */
+  readonly activationNormalizationFactor?: number;
   /** Hook point whose value is encoded (the metadata's). */
   readonly hookName: string;
   /** Hook point whose value is replaced, where it isn't the one encoded (the metadata's). */
@@ -70,64 +104,23 @@ export interface SaeConfig {
   readonly metadata: SaeMetadata;
 }
 
-/** The shapes of an SAE's tensors by name. */
-export type SaeShapes = Readonly<Record<string, readonly number[]>>;
-
-/** What sets a kind of SAE apart in its files. */
-export interface SaeArchitectureInfo {
-  /** Keys of `cfg.json` that only some kinds have, beside the ones that all have. */
-  readonly ownKeys: readonly string[];
-  /** Whether `b_dec` is subtracted where the file doesn't say. */
-  readonly appliesBDec: boolean;
-  /** Gives the tensors of the weight file. */
-  shapes(cfg: Pick<SaeConfig, "dIn" | "dSae" | "dOut">): SaeShapes;
-}
-
-/** Encoder, decoder and their biases, which all kinds but the gated one have. */
-const plainShapes = ({ dIn, dSae, dOut = dIn }: Pick<SaeConfig, "dIn" | "dSae" | "dOut">) => ({
-  W_enc: [dIn, dSae],
-  b_enc: [dSae],
-  W_dec: [dSae, dOut],
-  b_dec: [dOut],
-});
-
-/** The kinds of SAE as SAELens 6.54 writes them; a further kind is a further row. */
-export const SAE_ARCHITECTURES: Readonly<Record<SaeArchitecture, SaeArchitectureInfo>> = {
-  standard: { ownKeys: [], appliesBDec: true, shapes: plainShapes },
-  gated: {
-    ownKeys: [],
-    appliesBDec: true,
-    shapes: ({ dIn, dSae }) => ({
-      W_enc: [dIn, dSae],
-      W_dec: [dSae, dIn],
-      b_dec: [dIn],
-      b_gate: [dSae],
-      b_mag: [dSae],
-      r_mag: [dSae],
-    }),
-  },
-  jumprelu: {
-    ownKeys: [],
-    appliesBDec: true,
-    shapes: (cfg) => ({ ...plainShapes(cfg), threshold: [cfg.dSae] }),
-  },
-  topk: {
-    ownKeys: ["k", "rescale_acts_by_decoder_norm"],
-    appliesBDec: true,
-    shapes: plainShapes,
-  },
-  transcoder: { ownKeys: ["d_out"], appliesBDec: false, shapes: plainShapes },
-};
-
 const NORMALIZATIONS: readonly SaeNormalization[] = [
   "none",
   "expected_average_only_in",
   "constant_norm_rescale",
   "layer_norm",
+  "covariance_whitening",
+  "constant_scalar_rescale",
 ];
 const RESHAPES: readonly SaeReshape[] = ["none", "hook_z"];
 const DTYPES = ["float32", "float16", "bfloat16", "float64"];
-const KINDS = Object.keys(SAE_ARCHITECTURES) as SaeArchitecture[];
+const KINDS = Object.keys(SAE_KINDS) as SaeArchitecture[];
+
+/** The kinds that train under a name of their own and are saved under another. */
+const SAVED_AS_JUMPRELU = ["batchtopk", "matryoshka_batchtopk"];
+
+/** More attention layers than any temporal SAE has: a broken file may ask for millions. */
+const MAX_ATTN_LAYERS = 64;
 
 /** Keys of `cfg.json` that every kind has. */
 const COMMON_KEYS = [
@@ -180,29 +173,45 @@ export function createSaeConfig(options: SaeConfigOptions): SaeConfig {
   const { metadata, hookName, hookNameOut, ...rest } = options;
   const json = {
     architecture: "standard",
-    ...(options.architecture === "transcoder" ? { d_out: options.dIn } : {}),
+    ...(isTranscoder(options.architecture) ? { d_out: options.dIn } : {}),
     ...renameKeys(rest, snakeCase),
     metadata: renameKeys({ ...metadata, hookName, hookNameOut }, snakeCase),
   };
   return build(new Fields(json, [], camelCase), "of a new SAE");
 }
 
+function isTranscoder(architecture: SaeArchitecture | undefined): boolean {
+  return architecture !== undefined && Object.hasOwn(SAE_KINDS, architecture) &&
+    SAE_KINDS[architecture].isTranscoder;
+}
+
+/** Reads the kind, and says of those that are for training alone how they are saved. */
+function readArchitecture(fields: Fields): SaeArchitecture | undefined {
+  const name = fields.json.architecture;
+  if (typeof name !== "string" || !SAVED_AS_JUMPRELU.includes(name)) {
+    return fields.oneOf("architecture", KINDS);
+  }
+  fields.problems.push(
+    `architecture is "${name}", which is for training alone: such SAEs are saved as "jumprelu" with one threshold ` +
+      "for all features",
+  );
+}
+
 /** Reads the fields of a version 6 configuration, collecting everything that is wrong with them. */
 function build(fields: Fields, where: string): SaeConfig {
   const { problems } = fields;
-  const architecture = fields.oneOf("architecture", KINDS);
-  const kind = SAE_ARCHITECTURES[architecture ?? "standard"];
+  const architecture = readArchitecture(fields);
+  const kind = SAE_KINDS[architecture ?? "standard"];
   const metadata = readMetadata(fields.section("metadata"));
   const cfg: SaeConfig = {
     architecture: architecture ?? "standard",
     dIn: fields.count("d_in") ?? 0,
     dSae: fields.count("d_sae") ?? 0,
-    ...(architecture === "transcoder" ? { dOut: fields.count("d_out") } : {}),
     dtype: fields.oneOf("dtype", DTYPES, "float32") ?? "",
     applyBDecToInput: fields.optional("apply_b_dec_to_input", "boolean") ?? kind.appliesBDec,
     normalizeActivations: fields.oneOf("normalize_activations", NORMALIZATIONS, "none") ?? "none",
     reshapeActivations: fields.oneOf("reshape_activations", RESHAPES, "none") ?? "none",
-    ...(architecture === "topk" ? readTopk(fields) : {}),
+    ...kind.readOwn?.(fields),
     hookName: metadata.hookName,
     ...(metadata.hookNameOut === undefined ? {} : { hookNameOut: metadata.hookNameOut }),
     metadata,
@@ -211,13 +220,6 @@ function build(fields: Fields, where: string): SaeConfig {
   if (problems.length === 0) problems.push(...contradictions(cfg, fields.spell));
   if (problems.length > 0) throw configError(where, problems);
   return cfg;
-}
-
-function readTopk(fields: Fields): Pick<SaeConfig, "k" | "rescaleActsByDecoderNorm"> {
-  return {
-    k: fields.count("k"),
-    rescaleActsByDecoderNorm: fields.optional("rescale_acts_by_decoder_norm", "boolean") ?? false,
-  };
 }
 
 function readMetadata(fields: Fields): SaeMetadata {
@@ -240,9 +242,9 @@ function readMetadata(fields: Fields): SaeMetadata {
 
 /** Fields that this architecture doesn't have: another one's, or nobody's. */
 function foreignFields(fields: Fields, architecture: SaeArchitecture): string[] {
-  const known = [...COMMON_KEYS, ...SAE_ARCHITECTURES[architecture].ownKeys];
+  const known = [...COMMON_KEYS, ...SAE_KINDS[architecture].ownKeys];
   return fields.others(known).map((key) => {
-    const owners = KINDS.filter((kind) => SAE_ARCHITECTURES[kind].ownKeys.includes(key));
+    const owners = KINDS.filter((kind) => SAE_KINDS[kind].ownKeys.includes(key));
     if (owners.length > 0) {
       return `${fields.spell(key)} is a field of architecture ${quoteAll(owners)}, ` +
         `but architecture is "${architecture}"`;
@@ -253,32 +255,67 @@ function foreignFields(fields: Fields, architecture: SaeArchitecture): string[] 
   });
 }
 
+/** A rule that a configuration may break: what is wrong, `undefined` when nothing is. */
+type Rule = (cfg: SaeConfig, spell: (key: string) => string) => string | undefined;
+
+const RULES: readonly Rule[] = [
+  ({ architecture, applyBDecToInput }, spell) =>
+    isTranscoder(architecture) && applyBDecToInput
+      ? `${spell("apply_b_dec_to_input")} is true, but a transcoder's b_dec is of its output, ` +
+        "wanted false"
+      : undefined,
+  ({ dIn, dOut = dIn, hookNameOut }, spell) =>
+    dOut !== dIn && hookNameOut === undefined
+      ? `${spell("hook_name_out")} is missing, but ${spell("d_in")} is ${dIn} and ` +
+        `${spell("d_out")} ${dOut}, wanted the hook point of the output`
+      : undefined,
+  ({ dSae, k = 1 }, spell) =>
+    k > dSae ? `k is ${k}, but ${spell("d_sae")} is ${dSae}, wanted at most that many` : undefined,
+  ({ reshapeActivations, hookName }, spell) =>
+    reshapeActivations === "hook_z" && !hookName.endsWith("_z")
+      ? `${spell("reshape_activations")} is "hook_z", but ${spell("hook_name")} is ` +
+        `${JSON.stringify(hookName)}, wanted a name that ends in "_z"`
+      : undefined,
+  ({ architecture, normalizeActivations }, spell) =>
+    normalizeActivations === "constant_scalar_rescale" && architecture !== "temporal"
+      ? `${
+        spell("normalize_activations")
+      } is "constant_scalar_rescale", which only temporal SAEs have`
+      : undefined,
+  ({ architecture, normalizeActivations }, spell) =>
+    normalizeActivations === "covariance_whitening" && architecture === "temporal"
+      ? `${
+        spell("normalize_activations")
+      } is "covariance_whitening", which temporal SAEs don't have`
+      : undefined,
+  ({ residualThreshold = 0 }, spell) =>
+    residualThreshold < 0
+      ? `${spell("residual_threshold")} is ${residualThreshold}, wanted 0 or more`
+      : undefined,
+  ({ nAttnLayers = 1 }, spell) =>
+    nAttnLayers > MAX_ATTN_LAYERS
+      ? `${spell("n_attn_layers")} is ${nAttnLayers}, wanted at most ${MAX_ATTN_LAYERS}`
+      : undefined,
+  ({ dSae, bottleneckFactor = 1, nHeads = 1 }, spell) =>
+    dSae % (bottleneckFactor * nHeads) !== 0
+      ? `${spell("d_sae")} is ${dSae}, wanted a multiple of ${spell("bottleneck_factor")} × ` +
+        `${spell("n_heads")}, ${bottleneckFactor} × ${nHeads}`
+      : undefined,
+  ({ dSae, kvalTopk = 1 }, spell) =>
+    kvalTopk > dSae
+      ? `${spell("kval_topk")} is ${kvalTopk}, but ${
+        spell("d_sae")
+      } is ${dSae}, wanted at most that many`
+      : undefined,
+  ({ activationNormalizationFactor = 1 }, spell) =>
+    activationNormalizationFactor === 0
+      ? `${spell("activation_normalization_factor")} is 0, wanted a number to divide by`
+      : undefined,
+];
+
 /** What is wrong with fields that are each fine alone. */
 function contradictions(cfg: SaeConfig, spell: (key: string) => string): string[] {
-  const { architecture, dIn, dSae, dOut = dIn, k = 1, hookName, hookNameOut } = cfg;
-  const problems: string[] = [];
-  if (architecture === "transcoder" && cfg.applyBDecToInput) {
-    problems.push(
-      `${spell("apply_b_dec_to_input")} is true, but a transcoder's b_dec is of its output, ` +
-        `wanted false`,
-    );
-  }
-  if (dOut !== dIn && hookNameOut === undefined) {
-    problems.push(
-      `${spell("hook_name_out")} is missing, but ${spell("d_in")} is ${dIn} and ` +
-        `${spell("d_out")} ${dOut}, wanted the hook point of the output`,
-    );
-  }
-  if (k > dSae) {
-    problems.push(`k is ${k}, but ${spell("d_sae")} is ${dSae}, wanted at most that many`);
-  }
-  if (cfg.reshapeActivations === "hook_z" && !hookName.endsWith("_z")) {
-    problems.push(
-      `${spell("reshape_activations")} is "hook_z", but ${spell("hook_name")} is ` +
-        `${JSON.stringify(hookName)}, wanted a name that ends in "_z"`,
-    );
-  }
-  return problems;
+  return RULES.map((rule) => rule(cfg, spell)).filter((problem) => problem !== undefined);
 }
 
 function configError(where: string, problems: readonly string[]): ConfigError {

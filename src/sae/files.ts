@@ -8,7 +8,9 @@ import { openSafetensors, readFloats, type TensorFile } from "../weights/safeten
 import type { WeightArray } from "../weights/state_dict.ts";
 import { FLOAT_DTYPES } from "../weights/tensor_data.ts";
 import type { Source } from "../weights/source.ts";
-import { readSaeConfig, SAE_ARCHITECTURES, type SaeConfig, type SaeShapes } from "./config.ts";
+import { readSaeConfig, type SaeConfig } from "./config.ts";
+import type { SaeShapes } from "./kinds/kind.ts";
+import { SAE_KINDS } from "./kinds/registry.ts";
 
 const CONFIG_FILE = "cfg.json";
 const WEIGHTS_FILE = "sae_weights.safetensors";
@@ -24,7 +26,7 @@ const SPARSITY = "sparsity";
 export interface SaeFiles {
   /** The configuration, upgraded and checked. */
   readonly cfg: SaeConfig;
-  /** The tensors by SAELens' names, shaped as `SAE_ARCHITECTURES` has them, widened to float32. */
+  /** The tensors by SAELens' names, shaped as `SAE_KINDS` has them, widened to float32. */
   readonly weights: ReadonlyMap<string, WeightArray>;
   /** Base-10 logarithm of how often each feature is alive [dSae]; only where the file is there. */
   readonly sparsity?: Float32Array;
@@ -54,7 +56,7 @@ export async function readSaeDirectory(
 ): Promise<SaeFiles> {
   const path = (file: string) => options.folder ? `${options.folder}/${file}` : file;
   const cfg = readSaeConfig(await source.readJson(path(CONFIG_FILE)), path(CONFIG_FILE));
-  const shapes = SAE_ARCHITECTURES[cfg.architecture].shapes(cfg);
+  const shapes = SAE_KINDS[cfg.architecture].shapes(cfg);
 
   const file = await openSafetensors(source, path(WEIGHTS_FILE));
   checkTensors(file, shapes, cfg.architecture);

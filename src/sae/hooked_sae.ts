@@ -5,12 +5,13 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
-import { ConfigError, ShapeError } from "../core/errors.ts";
+import { ConfigError, ShapeError, UnknownPointError } from "../core/errors.ts";
 import { normal } from "../core/random.ts";
 import { sizeOf } from "../core/scope.ts";
 import { apply, type Tensor } from "../core/tensor.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
 import { HookPoint } from "../hooks/hook_point.ts";
+import type { PointSelector } from "../hooks/hook_registry.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import { ParameterStore } from "../weights/parameter_store.ts";
 import { openSource, type SourceLocation } from "../weights/open_source.ts";
@@ -24,16 +25,13 @@ import {
   saeNames,
   splicedOutput,
   type SpliceMode,
+  whyNeverPassed,
 } from "./autoencode.ts";
-import {
-  createSaeConfig,
-  SAE_ARCHITECTURES,
-  type SaeConfig,
-  type SaeConfigOptions,
-} from "./config.ts";
+import { createSaeConfig, type SaeConfig, type SaeConfigOptions } from "./config.ts";
 import { readSaeDirectory } from "./files.ts";
 import type { KindOps } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
+import { RESTORED } from "./normalize.ts";
 import { locateRelease } from "./releases.ts";
 import { allRows, standaloneTap } from "./standalone.ts";
 
@@ -60,12 +58,11 @@ function loaded(cfg: SaeConfig, weights: ReadonlyMap<string, WeightArray>): SaeW
   return { store, ops: layout };
 }
 
-/** Random weights: decoder rows of length 1, the encoder their transpose, biases zero (SAELens' initialisation). */
+/**
+ * Random weights: decoder rows of length 1, the encoder their transpose, other matrices with rows of about length 1, biases and skip
+ * connections zero (SAELens' initialisation).
+ */
 function randomWeights(cfg: SaeConfig, seed: number): Map<string, WeightArray> {
-  const weights = new Map<string, WeightArray>();
-  for (const [name, shape] of Object.entries(SAE_ARCHITECTURES[cfg.architecture].shapes(cfg))) {
-    weights.set(name, { shape, data: new Float32Array(shape.reduce((n, m) => n * m, 1)) });
-  }
   const random = normal(seed);
   const { dSae, dIn, dOut = dIn } = cfg;
   const decoder = Float32Array.from({ length: dSae * dOut }, random);
@@ -78,9 +75,16 @@ function randomWeights(cfg: SaeConfig, seed: number): Map<string, WeightArray> {
       encoder[d * dSae + f] = dIn === dOut ? row[d] : random() / Math.sqrt(dIn);
     }
   }
-  weights.set("W_dec", { shape: [dSae, dOut], data: decoder });
-  weights.set("W_enc", { shape: [dIn, dSae], data: encoder });
-  return weights;
+  const known = new Map([["W_dec", decoder], ["W_enc", encoder]]);
+  const filled = (name: string, shape: readonly number[]) => {
+    const isRandom = name.endsWith(".weight");
+    const scale = 1 / Math.sqrt(shape[shape.length - 1]);
+    return Float32Array.from({ length: sizeOf(shape) }, () => isRandom ? random() * scale : 0);
+  };
+  const shapes = Object.entries(SAE_KINDS[cfg.architecture].shapes(cfg));
+  return new Map(
+    shapes.map(([name, shape]) => [name, { shape, data: known.get(name) ?? filled(name, shape) }]),
+  );
 }
 
 /** Identifies an SAE's weights: SAEs that share them compute the same. */
@@ -175,9 +179,11 @@ export class HookedSAE extends HookedModule implements Disposable {
     return new HookedSAE(cfg, weights);
   }
 
-  /** The encoder [dIn, dSae]. */
+  /** The encoder [dIn, dSae]; the decoder's transpose where the two are tied. */
   get W_enc(): Tensor {
-    return this.#weights.store.view("W_enc");
+    const { store } = this.#weights;
+    const isTied = !store.disposed && !store.has("W_enc");
+    return isTied ? this.W_dec.transpose() : store.view("W_enc");
   }
 
   /** The decoder [dSae, dOut]. */
@@ -193,6 +199,16 @@ export class HookedSAE extends HookedModule implements Disposable {
   /** The decoder's bias [dOut]. */
   get b_dec(): Tensor {
     return this.#weights.store.view("b_dec");
+  }
+
+  /** The skip connection [dOut, dIn]; skip transcoders only. */
+  get W_skip(): Tensor {
+    return this.#weights.store.view("W_skip");
+  }
+
+  /** What pre-activations have to exceed [dSae]; JumpReLU SAEs only. */
+  get threshold(): Tensor {
+    return this.#weights.store.view("threshold");
   }
 
   /** All parameters by name. */
@@ -232,8 +248,7 @@ export class HookedSAE extends HookedModule implements Disposable {
       );
     }
     const last = this.#lastInput;
-    const isScaled = normalizeActivations === "constant_norm_rescale" ||
-      normalizeActivations === "layer_norm";
+    const isScaled = RESTORED.has(normalizeActivations);
     if (isScaled && !last) {
       throw new ShapeError(
         `Cannot decode with ${normalizeActivations}: the scale is taken from the input, so call encode() first.`,
@@ -256,34 +271,41 @@ export class HookedSAE extends HookedModule implements Disposable {
   }
 
   /**
-   * Reconstructs activations, with the error term when {@linkcode HookedSAE.useErrorTerm} is set.
+   * Reconstructs activations, with the error term when {@linkcode HookedSAE.useErrorTerm} is set. A transcoder gives what it makes
+   * of them, without an error term: it doesn't know what it is compared with.
    *
    * @param x Activations as they are at `cfg.hookName`.
    */
   forward(x: Tensor): Tensor {
+    const { dIn, dOut = dIn, architecture } = this.cfg;
+    const { isTranscoder } = SAE_KINDS[architecture];
     const lead = this.#leading(x.shape, this.cfg.hookName);
+    const shape = isTranscoder ? [...lead, dOut] : x.shape;
     const mode: SpliceMode = {
-      useErrorTerm: this.useErrorTerm,
+      useErrorTerm: this.useErrorTerm && !isTranscoder,
       errorGrad: "detach",
       excluded: undefined,
+      tail: shape.slice(lead.length),
     };
     return apply([x], (handle) => {
-      const context = this.#standalone(lead);
+      const context = { ...this.#standalone(lead), bypass: this.#ops().bypass };
       const input = this.#rows(context, handle, x.shape.slice(lead.length));
       const output = splicedOutput(context, input, input, mode);
-      return core().reshape(output.handle, new Uint32Array(x.shape));
+      return core().reshape(output.handle, new Uint32Array(shape));
     });
   }
 
   /**
    * Scales the decoder's rows to length 1 and the encoder to make up for it. The reconstruction stays.
    *
-   * @throws {ConfigError} If that would change which codes are kept, as it would for topk SAEs without `rescaleActsByDecoderNorm`.
+   * @throws {ConfigError} If that would change which codes are kept, as it would for topk SAEs without `rescaleActsByDecoderNorm`
+   *   and for those whose encoder is their decoder.
    */
   foldWDecNorm(): void {
     const { dSae, architecture } = this.cfg;
-    const { scaledByNorm, whyUnfoldable } = SAE_KINDS[architecture];
-    const why = whyUnfoldable?.(this.cfg);
+    const kind = SAE_KINDS[architecture];
+    const { scaledByNorm } = kind;
+    const why = kind.whyTied ?? kind.whyUnfoldable?.(this.cfg);
     if (why !== undefined) {
       throw new ConfigError(`Cannot fold the decoder's norms of this ${architecture} SAE: ${why}.`);
     }
@@ -304,14 +326,78 @@ export class HookedSAE extends HookedModule implements Disposable {
    * reads and writes activations as they are (SAELens' `fold_activation_norm_scaling_factor`). Biases of codes stay.
    *
    * @param factor What activations were multiplied by.
+   * @throws {ConfigError} If the factor is 0 or not finite, or the SAE isn't one of this scale or another.
    */
   foldActivationNormScalingFactor(factor: number): void {
+    const { architecture, residualThreshold } = this.cfg;
+    this.#requireNone("the activations' scale", SAE_KINDS[architecture].whyUnscalable);
+    if (!Number.isFinite(factor) || factor === 0) {
+      throw new ConfigError(
+        `Cannot fold the activations' scale ${factor}: expected a number, not 0.`,
+      );
+    }
+    this.cfg = {
+      ...this.cfg,
+      normalizeActivations: "none",
+      ...residualThreshold === undefined ? {} : { residualThreshold: residualThreshold / factor },
+    };
+    // An encoder that is the decoder gives codes in the activations' own scale.
+    const isTied = !this.#weights.store.has("W_enc");
     this.#replaceWeights([
-      ["W_enc", this.W_enc.mul(factor)],
-      ["W_dec", this.W_dec.div(factor)],
       ["b_dec", this.b_dec.div(factor)],
+      ...isTied ? [] : [
+        ["W_enc", this.W_enc.mul(factor)],
+        ["W_dec", this.W_dec.div(factor)],
+      ] as [string, Tensor][],
     ]);
+  }
+
+  /**
+   * Folds the whitening that activations went through in training (`covariance_whitening`), `z = (x - mean) M`, into the weights, so
+   * that the SAE reads and writes activations as they are (SAELens' `fold_activation_whitening`).
+   *
+   * @param mean The activations' mean [dIn].
+   * @param whitening `M` [dIn, dIn].
+   * @param unwhitening Its inverse [dIn, dIn].
+   * @throws {ConfigError} If the SAE is a transcoder, whose output is of another space, or the encoder can't be changed by itself.
+   * @throws {ShapeError} If the shapes aren't those.
+   */
+  foldActivationWhitening(mean: Tensor, whitening: Tensor, unwhitening: Tensor): void {
+    const { dIn, architecture, applyBDecToInput, rescaleActsByDecoderNorm } = this.cfg;
+    const { isTranscoder, shifted, whyTied } = SAE_KINDS[architecture];
+    this.#requireNone("a whitening", whyTied);
+    if (isTranscoder) {
+      throw new ConfigError(
+        "Cannot fold a whitening into a transcoder: what it writes isn't what was whitened.",
+      );
+    }
+    const wanted = [[dIn], [dIn, dIn], [dIn, dIn]].join("; ");
+    const got = [mean, whitening, unwhitening].map(({ shape }) => shape).join("; ");
+    if (got !== wanted) {
+      throw new ShapeError(`Cannot fold a whitening of shapes ${got}: expected ${wanted}.`);
+    }
+    if (rescaleActsByDecoderNorm) {
+      // The decoder's norms are about to change, and with them which codes are the largest.
+      this.foldWDecNorm();
+      this.cfg = { ...this.cfg, rescaleActsByDecoderNorm: false };
+    }
     this.cfg = { ...this.cfg, normalizeActivations: "none" };
+    const wEnc = whitening.matmul(this.W_enc);
+    const view = (name: string) => this.#weights.store.view(name);
+    const moved = mean.matmul(wEnc);
+    // Where b_dec is subtracted from the input, its new value takes the mean away.
+    const biases = applyBDecToInput ? [] : Object.entries(shifted).map((
+      [bias, scale],
+    ): [string, Tensor] => [
+      bias,
+      view(bias).sub(scale === undefined ? moved : moved.mul(view(scale).exp())),
+    ]);
+    this.#replaceWeights([
+      ["W_enc", wEnc],
+      ["W_dec", this.W_dec.matmul(unwhitening)],
+      ["b_dec", this.b_dec.matmul(unwhitening).add(mean)],
+      ...biases,
+    ]);
   }
 
   /** An SAE with the same weights, and flags and hook points of its own; hooks aren't copied. */
@@ -344,6 +430,19 @@ export class HookedSAE extends HookedModule implements Disposable {
     this.#weights = loaded(this.cfg, new Map(arrays));
   }
 
+  /** Throws unless a selector is a predicate or names a point that this kind of SAE passes. */
+  protected override requirePoint(name: PointSelector): void {
+    super.requirePoint(name);
+    const why = typeof name === "string" ? whyNeverPassed(this.cfg, name) : undefined;
+    if (why === undefined) return;
+    throw new UnknownPointError(`A hook on "${name}" can never fire: ${why}.`);
+  }
+
+  #requireNone(what: string, why: string | undefined): void {
+    if (why === undefined) return;
+    throw new ConfigError(`Cannot fold ${what} into this ${this.cfg.architecture} SAE: ${why}.`);
+  }
+
   /** The arithmetic over the weights, while they are there. */
   #ops(): KindOps {
     const { store, ops } = this.#weights;
@@ -358,6 +457,7 @@ export class HookedSAE extends HookedModule implements Disposable {
       ops: this.#ops(),
       names: OWN_NAMES,
       tap: standaloneTap(this.hookDict, lead),
+      bypass: undefined,
     };
   }
 
@@ -391,7 +491,9 @@ export class HookedSAE extends HookedModule implements Disposable {
         const { batch, nPos } = tap.space;
         sae.#leading([batch, nPos, ...core().shape_of(input.handle).subarray(1)], prefix);
       }
-      const context = { cfg, ops: sae.#ops(), names: saeNames(prefix), tap };
+      const ops = sae.#ops();
+      const bypass = SAE_KINDS[cfg.architecture].splicesCodesAlone ? undefined : ops.bypass;
+      const context = { cfg, ops, names: saeNames(prefix), tap, bypass };
       return splicedOutput(context, input, original, mode);
     };
   }

@@ -5,7 +5,7 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
-import type { SaeConfig } from "./config.ts";
+import type { SaeConfig, SaeNormalization } from "./config.ts";
 import { CODE } from "./kinds/kind.ts";
 
 /** A normalised input, and the way back. */
@@ -47,8 +47,24 @@ function layerNorm(x: Handle, dIn: number): Normalized {
   };
 }
 
+/** `x c` with a constant of the SAE; back by division. */
+function constantScalar(x: Handle, factor: number): Normalized {
+  return {
+    value: core().with_scalar(SCALAR.mul, x, factor),
+    restore: (recons) => core().with_scalar(SCALAR.mul, recons, 1 / factor),
+  };
+}
+
+/** The normalisations whose scale a reconstruction is given back. */
+export const RESTORED: ReadonlySet<SaeNormalization> = new Set([
+  "constant_norm_rescale",
+  "layer_norm",
+  "constant_scalar_rescale",
+]);
+
 /**
- * Normalises an input as `cfg.normalizeActivations` says. `expected_average_only_in` does nothing here: it is folded into the weights.
+ * Normalises an input as `cfg.normalizeActivations` says. `expected_average_only_in` and `covariance_whitening` do nothing here: they are
+ * folded into the weights.
  *
  * @param x Activations [..., dIn].
  */
@@ -58,6 +74,8 @@ export function normalize(x: Handle, cfg: SaeConfig): Normalized {
       return constantNorm(x, cfg.dIn);
     case "layer_norm":
       return layerNorm(x, cfg.dIn);
+    case "constant_scalar_rescale":
+      return constantScalar(x, cfg.activationNormalizationFactor ?? 1);
     default:
       return { value: x, restore: (recons) => recons };
   }

@@ -21,13 +21,13 @@ export function allRows(tap: Tap, name: string, handle: Handle): RowValue {
  * A tap whose rows are whatever stands in front of an input's own axes.
  *
  * @param points The autoencoder's points by name.
- * @param lead The leading axes.
+ * @param lead The leading axes, the last of them the position's.
  */
 export function standaloneTap(
   points: ReadonlyMap<string, HookPoint>,
   lead: readonly number[],
 ): Tap {
-  const space = new RowSpace(1, sizeOf(lead));
+  const space = new RowSpace(sizeOf(lead.slice(0, -1)), lead.at(-1) ?? 1);
   const isHooked = (name: string) => points.get(name)?.hasHooks() ?? false;
   const visit = (value: RowValue): RowValue => {
     const point = points.get(value.name);

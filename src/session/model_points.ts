@@ -80,11 +80,11 @@ export class ModelPoints {
       const own = { info, point: this.#dict.get(name)!, isGated, unreachable };
       const splice = splices.find(({ outName }) => outName === name);
       if (!splice) return [own];
-      const inner = splice.points.map(({ info, point }): ActivePoint => ({
+      const inner = splice.points.map(({ info, point, unreachable: own }): ActivePoint => ({
         info,
         point,
         isGated: false,
-        unreachable: unreachable ??
+        unreachable: unreachable ?? own ??
           (info.name.endsWith(".hook_sae_error") && !splice.useErrorTerm
             ? "it is spliced in without the error term"
             : undefined),

@@ -19,6 +19,14 @@ export interface SpliceContext {
   readonly excluded: Uint8Array | undefined;
 }
 
+/** One of a splice's own points. */
+export interface SplicePoint {
+  readonly info: PointInfo;
+  readonly point: HookPoint;
+  /** Why the module never comes past it; `undefined` when it may. */
+  readonly unreachable?: string;
+}
+
 /** A module attached to a model: anything that turns the value at a point into another of its shape. */
 export interface Splice {
   /** What the user spliced in. */
@@ -34,7 +42,7 @@ export interface Splice {
   /** Tokens at which the value passes unchanged: ids, or the tokenizer's special ones. */
   readonly excludeSpecialTokens: boolean | readonly number[];
   /** Its own points under their full names, in the order in which they fire. */
-  readonly points: readonly { readonly info: PointInfo; readonly point: HookPoint }[];
+  readonly points: readonly SplicePoint[];
   /**
    * Computes what takes the value's place.
    *

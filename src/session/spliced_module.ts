@@ -11,11 +11,11 @@ import { handleOf, lentTensor, Tensor } from "../core/tensor.ts";
 import { bindPoint, HookPoint } from "../hooks/hook_point.ts";
 import { HookRegistry } from "../hooks/hook_registry.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
-import { describeShape, type PointInfo } from "../hooks/points.ts";
+import { describeShape } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
-import { atExcluded } from "../sae/autoencode.ts";
+import { atExcluded, whyNeverPassed } from "../sae/autoencode.ts";
 import { HookedSAE, spliceSae, weightsOf } from "../sae/hooked_sae.ts";
-import type { ErrorGrad, Splice, SpliceContext } from "./splice.ts";
+import type { ErrorGrad, Splice, SpliceContext, SplicePoint } from "./splice.ts";
 
 /** Anything that can be spliced in: it says where, and turns a value into another of its shape. */
 export interface SpliceableModule {
@@ -35,11 +35,6 @@ export interface AttachOptions {
   errorGrad?: ErrorGrad;
 }
 
-interface SplicePoint {
-  readonly info: PointInfo;
-  readonly point: HookPoint;
-}
-
 /** Points at which modules and hooks see the head in front of the position, the core behind it. */
 const BY_HEAD = /\.hook_(attn_scores|pattern)$/;
 
@@ -51,7 +46,9 @@ function pointsOf(module: SpliceableModule, prefix: string, registry: HookRegist
   return [...module.hookDict.keys()].map((name) => {
     const full = `${prefix}.${name}`;
     const axes = BY_HEAD.test(prefix) ? ["batch", "head", "query", "key"] : [];
-    return { info: { name: full, axes, stage: 0 }, point: new HookPoint(full, registry) };
+    const unreachable = module instanceof HookedSAE ? whyNeverPassed(module.cfg, name) : undefined;
+    const info = { name: full, axes, stage: 0 };
+    return { info, point: new HookPoint(full, registry), unreachable };
   });
 }
 

@@ -18,6 +18,28 @@ interface Held {
   readonly isPacked: boolean;
   /** The parameter's own layout has the heads in front of the rows, [head, row, dHead]. */
   readonly headsFirst: boolean;
+  /** The parameter's own layout is [col, row]. */
+  readonly transposed: boolean;
+}
+
+/** How {@linkcode ParameterStore.packed} reads a parameter's own layout. */
+export interface PackOptions {
+  /** As [head, row, dHead]; the product's columns are [head, dHead]. */
+  headsFirst?: boolean;
+  /** As [col, row], which is how torch's `Linear` has it. */
+  transposed?: boolean;
+}
+
+/** [row, col] to [col, row]. */
+export function transposed(
+  data: Float32Array,
+  [rows, cols]: readonly number[],
+): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(data.length);
+  for (let row = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++) out[col * rows + row] = data[row * cols + col];
+  }
+  return out;
 }
 
 /** [head, row, dHead] to [row, head * dHead]. */
@@ -35,6 +57,10 @@ function headsLast(
   return out;
 }
 
+function packMatrix(matrix: Float32Array<ArrayBuffer>, cols: number): WeightHandle {
+  return scoped(() => core().pack(copyIn(matrix, [matrix.length / cols, cols], "float32")));
+}
+
 /** Gives memory back when nobody holds its store any more. */
 const collected = new FinalizationRegistry<() => void>((release) => release());
 
@@ -46,6 +72,7 @@ export class ParameterStore implements Disposable {
   readonly #source: ReadonlyMap<string, WeightArray>;
   readonly #held = new Map<string, Held>();
   readonly #derived = new Map<string, Handle>();
+  readonly #derivedWeights: WeightHandle[] = [];
   readonly #release: () => void;
   #disposed = false;
 
@@ -74,12 +101,14 @@ export class ParameterStore implements Disposable {
     this.#source = source;
     const held = this.#held;
     const derived = this.#derived;
+    const derivedWeights = this.#derivedWeights;
     this.#release = () => {
       for (const { handle, isPacked } of held.values()) {
         if (isPacked) core().free_weight(handle);
         else freeOwned(handle);
       }
       for (const handle of derived.values()) freeOwned(handle);
+      for (const weight of derivedWeights.splice(0)) core().free_weight(weight);
       held.clear();
       derived.clear();
     };
@@ -106,22 +135,30 @@ export class ParameterStore implements Disposable {
     const handle = scoped(() =>
       ownValue(copyIn(data as Float32Array<ArrayBuffer>, shape, "float32"), "weight")
     );
-    this.#held.set(name, { shape, handle, isPacked: false, headsFirst: false });
+    this.#held.set(name, { shape, handle, isPacked: false, headsFirst: false, transposed: false });
     return handle;
   }
 
-  /**
-   * Takes a matrix [row, col] for products from the right. `headsFirst` reads [head, row, dHead] as [row, head * dHead]; otherwise
-   * leading axes join to rows.
-   */
-  packed(name: string, { headsFirst = false }: { headsFirst?: boolean } = {}): WeightHandle {
+  /** Takes a matrix [row, col] for products from the right. Leading axes join to rows unless options say how they stand. */
+  packed(
+    name: string,
+    { headsFirst = false, transposed: isTransposed = false }: PackOptions = {},
+  ): WeightHandle {
     const { shape, data } = this.#entry(name);
-    const matrix = (headsFirst ? headsLast(data, shape) : data) as Float32Array<ArrayBuffer>;
-    const cols = headsFirst ? shape[0] * shape[2] : shape[shape.length - 1];
-    const handle = scoped(() =>
-      core().pack(copyIn(matrix, [matrix.length / cols, cols], "float32"))
-    );
-    this.#held.set(name, { shape, handle, isPacked: true, headsFirst });
+    let matrix = data as Float32Array<ArrayBuffer>;
+    let cols = shape[shape.length - 1];
+    if (headsFirst) [matrix, cols] = [headsLast(data, shape), shape[0] * shape[2]];
+    if (isTransposed) [matrix, cols] = [transposed(data, shape), shape[0]];
+    const handle = packMatrix(matrix, cols);
+    this.#held.set(name, { shape, handle, isPacked: true, headsFirst, transposed: isTransposed });
+    return handle;
+  }
+
+  /** The transpose of a matrix that is a parameter already; it goes when the parameters go, and isn't one of them. */
+  packedTranspose(name: string): WeightHandle {
+    const { shape, data } = this.#entry(name);
+    const handle = packMatrix(transposed(data, shape), shape[0]);
+    this.#derivedWeights.push(handle);
     return handle;
   }
 
@@ -145,9 +182,10 @@ export class ParameterStore implements Disposable {
       throw new WeightFileError(`Cannot read the parameter "${name}": ${why}.`);
     }
     return scoped(() => {
-      const { shape, handle, isPacked, headsFirst } = found;
+      const { shape, handle, isPacked, headsFirst, transposed } = found;
       if (!isPacked) return tensorOf(core().share(handle));
       const matrix = core().unpack(handle, new Uint32Array());
+      if (transposed) return tensorOf(core().permute(matrix, new Uint32Array([1, 0])));
       if (!headsFirst) return tensorOf(core().reshape(matrix, new Uint32Array(shape)));
       const [heads, rows, dHead] = shape;
       const split = core().reshape(matrix, new Uint32Array([rows, heads, dHead]));
@@ -163,11 +201,13 @@ export class ParameterStore implements Disposable {
   view(name: string): Tensor {
     const found = this.#held.get(name);
     if (!found) return this.read(name);
-    const { handle, isPacked, headsFirst, shape } = found;
+    const { handle, isPacked, headsFirst, transposed, shape } = found;
     return lazyTensor(shape, {
       all: () => this.read(name),
       at: ([row, ...rest]) => {
-        if (!isPacked || headsFirst || typeof row !== "number" || shape.length !== 2) {
+        if (
+          !isPacked || headsFirst || transposed || typeof row !== "number" || shape.length !== 2
+        ) {
           return undefined;
         }
         const at = row < 0 ? row + shape[0] : row;

@@ -37,6 +37,16 @@ function randomModel(random: Random, seed: number): HookedSAETransformer {
   });
 }
 
+/** Kinds of SAEs: row by row, in many steps, and over positions. */
+const KINDS = [
+  { architecture: "standard" },
+  { architecture: "topk", k: 4 },
+  { architecture: "jumprelu" },
+  { architecture: "abstopk", k: 3 },
+  { architecture: "matching_pursuit", maxIterations: 4 },
+  { architecture: "temporal", nHeads: 2, bottleneckFactor: 5, kvalTopk: 4 },
+] as const;
+
 function randomSaes(random: Random, { cfg }: HookedSAETransformer, seed: number): HookedSAE[] {
   const sites = [
     { hookName: "blocks.0.attn.hook_z", dIn: cfg.nHeads * cfg.dHead, reshapeActivations: "hook_z" },
@@ -46,15 +56,9 @@ function randomSaes(random: Random, { cfg }: HookedSAETransformer, seed: number)
     { hookName: "blocks.2.hook_resid_post", dIn: cfg.dModel },
   ] as const;
   return sites.filter(() => random() < 0.35).map((site, i) => {
-    const architecture = pick(random, ["standard", "topk", "jumprelu"] as const);
-    const options = {
-      ...site,
-      dSae: 19,
-      architecture,
-      useErrorTerm: random() < 0.5,
-      seed: seed + i,
-    };
-    return new HookedSAE(architecture === "topk" ? { ...options, k: 4 } : options);
+    const kind = pick(random, KINDS);
+    const useErrorTerm = random() < 0.5;
+    return new HookedSAE({ ...site, ...kind, dSae: 20, useErrorTerm, seed: seed + i });
   });
 }
 
@@ -91,8 +95,12 @@ function randomHooks(
   using _saes = model.saes(saes);
   // The error node fires with the error term alone; attention's own masked cells are -inf, which some edits turn into NaN.
   const withError = new Set(saes.filter((sae) => sae.useErrorTerm).map((sae) => sae.cfg.hookName));
+  const isSilent = new Set(
+    saes.filter((sae) => sae.cfg.architecture === "matching_pursuit")
+      .map((sae) => `${sae.cfg.hookName}.hook_sae_acts_pre`),
+  );
   const names = [...model.hookDict.keys()].filter((name) =>
-    !name.endsWith("hook_attn_scores") &&
+    !name.endsWith("hook_attn_scores") && !isSilent.has(name) &&
     (!name.endsWith("hook_sae_error") || withError.has(name.replace(".hook_sae_error", "")))
   );
   return Array.from(

@@ -1,7 +1,7 @@
 /** One SAE at a time on the GPT-2 fixture: spliced in with and without its error term, alone, and folded. */
 
 import { assertEquals } from "@std/assert";
-import { HookedSAETransformer, SAE, type Tensor } from "../../mod.ts";
+import { HookedSAETransformer, SAE, Tensor } from "../../mod.ts";
 import {
   fixtureFolders,
   type FixtureInfo,
@@ -29,10 +29,23 @@ interface Loaded {
   readonly want: Named;
 }
 
+/** The SAE as SAELens splices it: without its skip connection, which only `forward` applies there. */
+async function loadAsSpliced(folder: string): Promise<SAE> {
+  const sae = await SAE.fromDisk(fixtureUrl(folder));
+  const weights = sae.stateDict();
+  const skip = weights.get("W_skip");
+  if (!skip) return sae;
+  weights.set("W_skip", Tensor.zeros(skip.shape));
+  const arrays = [...weights].map(([name, tensor]) =>
+    [name, { shape: tensor.shape, data: tensor.data() as Float32Array }] as const
+  );
+  return new SAE(sae.cfg, new Map(arrays));
+}
+
 async function load(folder: string): Promise<Loaded> {
   const [model, sae, info, want] = await Promise.all([
     HookedSAETransformer.fromPretrained(fixtureUrl("gpt2/model")),
-    SAE.fromDisk(fixtureUrl(folder)),
+    loadAsSpliced(folder),
     readJson<FixtureInfo>(folder, "fixture.json"),
     readTensors(folder, "refs.safetensors"),
   ]);
@@ -57,7 +70,11 @@ function splicedValues({ model, sae, info }: Loaded, useErrorTerm: boolean): Nam
   values.set("metric", perPrompt(logits, info.metric).mean());
   const own =
     (info.hook_points as Record<string, readonly string[]>)[useErrorTerm ? "err" : "noerr"];
-  const fires = own.filter((name) => useErrorTerm || !name.endsWith(".hook_sae_error"));
+  const silent = [
+    ...useErrorTerm ? [] : [".hook_sae_error"],
+    ...sae.cfg.architecture === "matching_pursuit" ? [".hook_sae_acts_pre"] : [],
+  ];
+  const fires = own.filter((name) => !silent.some((point) => name.endsWith(point)));
   assertEquals(
     [...values.keys()].filter((name) => name.includes(".hook_sae_")),
     fires.map((name) => `cache/${name}`),

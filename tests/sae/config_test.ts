@@ -170,7 +170,7 @@ Deno.test("readSaeConfig() names an unknown architecture and the nearest one", (
   assertRefused(
     current({ architecture: "jumpreLU" }),
     'Cannot use the SAE config "x/cfg.json": architecture is "jumpreLU", wanted "standard", ' +
-      '"gated", "jumprelu", "topk" or "transcoder"; nearest is "jumprelu"',
+      '"gated", "jumprelu", "topk", "abstopk", "matching_pursuit", "temporal", "transcoder", "skip_transcoder", "jumprelu_transcoder" or "jumprelu_skip_transcoder"; nearest is "jumprelu"',
   );
 });
 
@@ -178,7 +178,7 @@ Deno.test("readSaeConfig() names an unknown normalisation and the nearest one", 
   assertRefused(
     current({ normalize_activations: "layernorm" }),
     'Cannot use the SAE config "x/cfg.json": normalize_activations is "layernorm", wanted "none", ' +
-      '"expected_average_only_in", "constant_norm_rescale" or "layer_norm"; nearest is "layer_norm"',
+      '"expected_average_only_in", "constant_norm_rescale", "layer_norm", "covariance_whitening" or "constant_scalar_rescale"; nearest is "layer_norm"',
   );
 });
 
@@ -213,7 +213,7 @@ Deno.test("readSaeConfig() refuses what isn't an object, or has no metadata", ()
 Deno.test("readSaeConfig() refuses fields of another architecture", () => {
   assertRefused(
     current({ k: 5 }),
-    'Cannot use the SAE config "x/cfg.json": k is a field of architecture "topk", ' +
+    'Cannot use the SAE config "x/cfg.json": k is a field of architecture "topk" or "abstopk", ' +
       'but architecture is "standard"',
   );
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { readSaeDirectory } from "../../src/sae/files.ts";
-import { SAE_ARCHITECTURES } from "../../src/sae/config.ts";
+import { SAE_KINDS } from "../../src/sae/kinds/registry.ts";
 import { openSource } from "../../src/weights/open_source.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
 import { ConfigError, WeightFileError } from "../../src/core/errors.ts";
@@ -83,7 +83,7 @@ for (
     const source = openSource(new URL(`${folder}/`, ROOT));
     for (const { name } of Deno.readDirSync(new URL(folder, ROOT))) {
       const { cfg, weights, sparsity } = await readSaeDirectory(source, { folder: name });
-      const shapes = SAE_ARCHITECTURES[cfg.architecture].shapes(cfg);
+      const shapes = SAE_KINDS[cfg.architecture].shapes(cfg);
       assertEquals([...weights.keys()], Object.keys(shapes));
       const file = await openSafetensors(source, `${name}/sae_weights.safetensors`);
       for (const [tensor, { shape, data }] of weights) {

@@ -14,7 +14,19 @@ import { CODE, type SaeKind } from "./kind.ts";
  * gradients; `hook_sae_acts_pre` is the magnitude path.
  */
 export const GATED: SaeKind = {
+  ownKeys: [],
+  appliesBDec: true,
+  isTranscoder: false,
+  shapes: ({ dIn, dSae }) => ({
+    W_enc: [dIn, dSae],
+    W_dec: [dSae, dIn],
+    b_dec: [dIn],
+    b_gate: [dSae],
+    b_mag: [dSae],
+    r_mag: [dSae],
+  }),
   scaledByNorm: ["b_gate", "b_mag"],
+  shifted: { b_gate: undefined, b_mag: "r_mag" },
   load(store, cfg) {
     const wEnc = store.packed("W_enc");
     const wDec = store.packed("W_dec");
@@ -46,8 +58,10 @@ export const GATED: SaeKind = {
         const product = shared(x);
         return gated(product, magnitude(product));
       },
-      pre: (x) => magnitude(shared(x)),
-      post: (pre, x) => gated(shared(x()), pre),
+      halves: {
+        pre: (x) => magnitude(shared(x)),
+        post: (pre, x) => gated(shared(x()), pre),
+      },
       decode: (codes) => core().decode(codes, wDec, bDec),
     };
   },

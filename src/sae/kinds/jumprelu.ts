@@ -1,15 +1,21 @@
 /**
- * JumpReLU autoencoders (Rajamanoharan et al. 2024).
+ * JumpReLU autoencoders (Rajamanoharan et al. 2024). Batch-topk and matryoshka ones are saved as such, with one threshold for all
+ * features.
  *
  * @module
  */
 
 import { core } from "../../core/engine.ts";
-import { encoder, type SaeKind } from "./kind.ts";
+import { encoder, plainShapes, type SaeKind } from "./kind.ts";
 
 /** `relu(h)` where `h = x W_enc + b_enc` exceeds the feature's threshold, strictly. */
 export const JUMPRELU: SaeKind = {
+  ownKeys: [],
+  appliesBDec: true,
+  isTranscoder: false,
+  shapes: (cfg) => ({ ...plainShapes(cfg), threshold: [cfg.dSae] }),
   scaledByNorm: ["b_enc", "threshold"],
+  shifted: { b_enc: undefined },
   load(store, cfg) {
     const pre = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
     const wDec = store.packed("W_dec");
@@ -18,8 +24,10 @@ export const JUMPRELU: SaeKind = {
     return {
       bDec,
       encode: (x) => core().jumprelu(pre(x), threshold),
-      pre: (x) => pre(x),
-      post: (pre) => core().jumprelu(pre, threshold),
+      halves: {
+        pre: (x) => pre(x),
+        post: (pre) => core().jumprelu(pre, threshold),
+      },
       decode: (codes) => core().decode(codes, wDec, bDec),
     };
   },

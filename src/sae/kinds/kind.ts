@@ -1,35 +1,72 @@
 /**
- * What sets one kind of autoencoder apart from another: its parameters and its activation.
+ * What sets one kind of autoencoder apart from another: its fields, its parameters and its activation.
  *
  * @module
  */
 
 import { core, type Handle } from "../../core/engine.ts";
 import type { ParameterStore } from "../../weights/parameter_store.ts";
+import type { Fields } from "../_config_fields.ts";
 import type { SaeConfig } from "../config.ts";
+
+/** The grid whose rows, batch by batch, an activation's are. */
+export interface Grid {
+  readonly batch: number;
+  readonly nPos: number;
+}
 
 /** A kind's arithmetic over loaded parameters. Inputs are normalised and, where the kind says so, centred by `b_dec`. */
 export interface KindOps {
   /** `b_dec`, [dOut]. */
   readonly bDec: Handle;
   /** Encodes: [rows, dIn] to codes [rows, dSae]; the bits of the two halves. */
-  encode(x: Handle): Handle;
-  /** The first half: what `hook_sae_acts_pre` sees. */
-  pre(x: Handle): Handle;
-  /** The second half: codes of the pre-activations and, for kinds with a gate, of the input again. */
-  post(pre: Handle, x: () => Handle): Handle;
+  encode(x: Handle, grid: Grid): Handle;
+  /** The halves of the encoder; `undefined` where codes come about in many steps. */
+  readonly halves?: {
+    /** The first half: what `hook_sae_acts_pre` sees. */
+    pre(x: Handle, grid: Grid): Handle;
+    /** The second half: codes of the pre-activations and, for kinds with a gate, of the input again. */
+    post(pre: Handle, x: () => Handle): Handle;
+  };
   /** Decodes: codes [rows, dSae] to [rows, dOut]. */
   decode(codes: Handle): Handle;
+  /** What reaches the output beside the codes, [rows, dOut], of the raw input [rows, dIn] and of the one that is encoded. */
+  bypass?(raw: Handle, x: () => Handle, grid: Grid): Handle;
 }
+
+/** The shapes of an SAE's tensors by name. */
+export type SaeShapes = Readonly<Record<string, readonly number[]>>;
 
 /** A kind of autoencoder. */
 export interface SaeKind {
+  /** Keys of `cfg.json` that only some kinds have, beside the ones that all have. */
+  readonly ownKeys: readonly string[];
+  /** Reads these. */
+  readOwn?(fields: Fields): Partial<SaeConfig>;
+  /** Whether `b_dec` is subtracted where the file doesn't say. */
+  readonly appliesBDec: boolean;
+  /** Whether it maps one point to another, so that its `b_dec` and its output are of another space than its input. */
+  readonly isTranscoder: boolean;
+  /** Gives the tensors of the weight file. */
+  shapes(cfg: SaeConfig): SaeShapes;
   /** Takes the kind's parameters into a store. */
   load(store: ParameterStore, cfg: SaeConfig): KindOps;
   /** The vectors [dSae] that scale with the decoder's norms when these are folded into the encoder. */
   readonly scaledByNorm: readonly string[];
+  /** The biases [dSae] that a shift of the input reaches, each with the vector by whose exponential its encoder is scaled. */
+  readonly shifted: Readonly<Record<string, string | undefined>>;
   /** Why the norms of this SAE's decoder can't be folded; `undefined` when they can. */
-  readonly whyUnfoldable?: (cfg: SaeConfig) => string | undefined;
+  whyUnfoldable?(cfg: SaeConfig): string | undefined;
+  /** Why nothing can be folded into the encoder alone. */
+  readonly whyTied?: string;
+  /** Why the scale of the activations can't be folded into the weights. */
+  readonly whyUnscalable?: string;
+  /** Why `hook_sae_acts_pre` never fires. */
+  readonly whyNoPreActivations?: string;
+  /** Whether a row's codes depend on the positions before it. */
+  readonly mixesPositions?: boolean;
+  /** Whether the splice leaves out what reaches the output beside the codes, as SAELens does. */
+  readonly splicesCodesAlone?: boolean;
 }
 
 /** The core's codes of what kinds compute with. */
@@ -41,8 +78,18 @@ export const CODE = {
   identity: 0,
   relu: 1,
   exp: 7,
+  eq: 0,
   gt: 2,
+  abs: 1,
+  sqrt: 2,
+  addScalar: 0,
+  mulScalar: 1,
 } as const;
+
+/** Encoder, decoder and their biases, which most kinds have. */
+export function plainShapes({ dIn, dSae, dOut = dIn }: SaeConfig): SaeShapes {
+  return { W_enc: [dIn, dSae], b_enc: [dSae], W_dec: [dSae, dOut], b_dec: [dOut] };
+}
 
 /** `act(x W_enc + b)`. */
 export function encoder(
@@ -52,4 +99,9 @@ export function encoder(
 ): (x: Handle, act?: number) => Handle {
   const dims = new Uint32Array([dSae]);
   return (x, act = CODE.identity) => core().linear(x, weight, bias, 1, dims, act);
+}
+
+/** Sums along the last axis, which stays with length 1. */
+export function sumLast(x: Handle): Handle {
+  return core().sum(x, new Uint32Array([core().shape_of(x).length - 1]), true);
 }
