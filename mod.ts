@@ -30,6 +30,34 @@ export {
   Tensor,
 } from "./src/core/tensor.ts";
 
+export {
+  type AblateEdit,
+  type Activity,
+  type AddEdit,
+  type ClampEdit,
+  type CutEdgeEdit,
+  type Edit,
+  type EditCells,
+  type EditFields,
+  type EditOfKind,
+  edits,
+  type EditSource,
+  type EditValue,
+  type FreezeEdit,
+  type MeanAblateEdit,
+  type PatchEdit,
+  type PathEnd,
+  type PathPatchEdit,
+  type Places,
+  type ScaleEdit,
+  type SetEdit,
+} from "./src/hooks/edits.ts";
+export type {
+  PositionPredicate,
+  PositionRange,
+  Positions,
+  TokenPositions,
+} from "./src/hooks/edit_positions.ts";
 export { type AddHookOptions, HookPoint } from "./src/hooks/hook_point.ts";
 export type {
   Direction,

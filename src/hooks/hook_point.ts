@@ -6,6 +6,8 @@
 
 import { described, HookError, requireOneOf } from "../core/errors.ts";
 import { type Tensor, watchedTensor } from "../core/tensor.ts";
+import { runnable } from "./edit_hook.ts";
+import { type Edit, isEdit } from "./edits.ts";
 import {
   type Direction,
   type HookEntry,
@@ -68,19 +70,26 @@ export class HookPoint {
   }
 
   /** Adds a hook here. */
-  addHook(hook: HookFunction, direction: Direction = "fwd", options: AddHookOptions = {}): void {
+  addHook(
+    hook: HookFunction | Edit,
+    direction: Direction = "fwd",
+    options: AddHookOptions = {},
+  ): void {
     const { isPermanent = false, level = null, prepend = false } = options;
     requireOneOf("Cannot add a hook for the direction", direction, ["fwd", "bwd"]);
-    if (typeof hook !== "function") {
+    if (typeof hook !== "function" && !(isEdit(hook) && direction === "fwd")) {
       throw new HookError(
         `Cannot add ${described(hook)} as a hook at "${this.name}": expected a function.`,
       );
     }
-    this.#registry.add({ selector: this.name, hook, direction, isPermanent, level }, prepend);
+    this.#registry.add(
+      { selector: this.name, ...runnable(hook), direction, isPermanent, level },
+      prepend,
+    );
   }
 
   /** Adds a hook that stays through `resetHooks()`. */
-  addPermaHook(hook: HookFunction, direction: Direction = "fwd"): void {
+  addPermaHook(hook: HookFunction | Edit, direction: Direction = "fwd"): void {
     this.addHook(hook, direction, { isPermanent: true });
   }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Tensor } from "../core/tensor.ts";
+import type { Edit } from "./edits.ts";
 import type { HookPoint } from "./hook_point.ts";
 
 /** Whether a hook sees activations on the way forward or gradients on the way back. */
@@ -19,8 +20,8 @@ export type HookFunction = (act: Tensor, hook: HookPoint) => Tensor | void;
 /** Chooses points: an exact name, or a predicate over names that binds anew at each run. */
 export type PointSelector = string | ((name: string) => boolean);
 
-/** A hook for a run: where, and what. */
-export type HookSpec = readonly [PointSelector, HookFunction];
+/** A hook for a run: where, and what: a function, or on the way forward an edit. */
+export type HookSpec = readonly [PointSelector, HookFunction | Edit];
 
 /** One hook as it is kept. */
 export interface HookEntry {
@@ -28,6 +29,8 @@ export interface HookEntry {
   readonly selector: PointSelector;
   /** What runs. */
   readonly hook: HookFunction;
+  /** The edit that the hook stands for; a run makes a hook of its own of it, which knows the run's tokens. */
+  readonly edit?: Edit;
   /** On activations, or on gradients. */
   readonly direction: Direction;
   /** Stays through `resetHooks()` unless permanent hooks are included. */
@@ -44,6 +47,19 @@ export interface RemovalOptions {
   includingPermanent?: boolean;
   /** Removes only what this context level added; all levels when `null`. */
   level?: number | null;
+}
+
+/** Those of some hooks that run at a point. `gated` points, off under the switches, answer to their exact name alone. */
+export function entriesAt(
+  entries: readonly HookEntry[],
+  name: string,
+  direction: Direction,
+  gated = false,
+): HookEntry[] {
+  return entries.filter((entry) =>
+    entry.direction === direction &&
+    (typeof entry.selector === "string" ? entry.selector === name : !gated && entry.selector(name))
+  );
 }
 
 /** The hooks of one root (a model or a module), in the order in which they run. */
@@ -63,12 +79,7 @@ export class HookRegistry {
 
   /** Gives the hooks that run at a point. `gated` points, off under the switches, answer to their exact name alone. */
   at(name: string, direction: Direction, gated = false): HookEntry[] {
-    return this.#entries.filter((entry) =>
-      entry.direction === direction &&
-      (typeof entry.selector === "string"
-        ? entry.selector === name
-        : !gated && entry.selector(name))
-    );
+    return entriesAt(this.#entries, name, direction, gated);
   }
 
   /** Removes hooks by direction, permanence and level. */

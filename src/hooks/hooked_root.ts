@@ -11,6 +11,8 @@ import {
   requireOneOf,
   UnknownPointError,
 } from "../core/errors.ts";
+import { runnable } from "./edit_hook.ts";
+import { type Edit, isEdit } from "./edits.ts";
 import { bindPoint, HookPoint } from "./hook_point.ts";
 import {
   type Direction,
@@ -70,7 +72,7 @@ export abstract class HookedRoot {
    * Adds a hook.
    *
    * @param name A point's exact name, or a predicate that chooses points at each run.
-   * @param hook The hook.
+   * @param hook The hook, or on activations an edit.
    * @param direction Whether it sees activations or gradients.
    * @throws {UnknownPointError} If no point has this name.
    * @throws {HookError} If the hook isn't a function.
@@ -78,7 +80,7 @@ export abstract class HookedRoot {
    */
   addHook(
     name: PointSelector,
-    hook: HookFunction,
+    hook: HookFunction | Edit,
     direction: Direction = "fwd",
     { isPermanent = false, level = null, prepend = false }: {
       isPermanent?: boolean;
@@ -87,13 +89,20 @@ export abstract class HookedRoot {
     } = {},
   ): void {
     this.requirePoint(name);
-    requireHook(name, hook);
     requireOneOf("Cannot add a hook for the direction", direction, ["fwd", "bwd"]);
-    this.registry.add({ selector: name, hook, direction, isPermanent, level }, prepend);
+    requireHook(name, hook, direction);
+    this.registry.add(
+      { selector: name, ...runnable(hook), direction, isPermanent, level },
+      prepend,
+    );
   }
 
   /** Adds a hook that `resetHooks()` leaves in place. */
-  addPermaHook(name: PointSelector, hook: HookFunction, direction: Direction = "fwd"): void {
+  addPermaHook(
+    name: PointSelector,
+    hook: HookFunction | Edit,
+    direction: Direction = "fwd",
+  ): void {
     this.addHook(name, hook, direction, { isPermanent: true });
   }
 
@@ -132,14 +141,16 @@ export abstract class HookedRoot {
     { fwdHooks = [], bwdHooks = [], resetHooksEnd = true, clearContexts = false }:
       HookScopeOptions = {},
   ): Disposable {
-    for (const spec of [...fwdHooks, ...bwdHooks]) {
+    const check = (direction: Direction) => (spec: HookSpec) => {
       requirePair(spec);
       this.requirePoint(spec[0]);
-      requireHook(...spec);
-    }
+      requireHook(...spec, direction);
+    };
+    fwdHooks.forEach(check("fwd"));
+    bwdHooks.forEach(check("bwd"));
     const level = ++this.#level;
     const add = (direction: Direction) => ([selector, hook]: HookSpec) =>
-      this.registry.add({ selector, hook, direction, isPermanent: false, level });
+      this.registry.add({ selector, ...runnable(hook), direction, isPermanent: false, level });
     fwdHooks.forEach(add("fwd"));
     bwdHooks.forEach(add("bwd"));
     let open = true;
@@ -174,10 +185,20 @@ function requirePair(spec: HookSpec): void {
   );
 }
 
-function requireHook(name: PointSelector, hook: HookFunction): void {
+function requireHook(
+  name: PointSelector,
+  hook: HookFunction | Edit,
+  direction: Direction,
+): void {
   if (typeof hook === "function") return;
   const where = typeof name === "string" ? `"${name}"` : "a predicate";
-  throw new HookError(`Cannot add ${described(hook)} as a hook at ${where}: expected a function.`);
+  if (isEdit(hook) && direction === "fwd") return;
+  const wanted = isEdit(hook) ? "a function, as edits are of activations" : "a function";
+  throw new HookError(
+    `Cannot add ${
+      isEdit(hook) ? `the edit "${hook.kind}"` : described(hook)
+    } as a hook at ${where}: expected ${wanted}.`,
+  );
 }
 
 /** The error for a name that no point has. */

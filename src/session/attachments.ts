@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { HookEntry, HookRegistry } from "../hooks/hook_registry.ts";
+import { entriesAt, type HookEntry, type HookRegistry } from "../hooks/hook_registry.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
 import type { ActivePoint } from "./plan.ts";
 import type { Splice } from "./splice.ts";
@@ -32,6 +32,11 @@ export class Attachments {
     return this.#attached;
   }
 
+  /** The model's hooks, in the order in which they run. */
+  get entries(): readonly HookEntry[] {
+    return this.#registry.entries;
+  }
+
   /** Adds splices on top. */
   add(splices: readonly Splice[]): void {
     this.#attached = [...this.#attached, ...splices];
@@ -47,10 +52,18 @@ export class Attachments {
     this.#registry.removeAt(new Set(names(splices).filter((name) => !remaining.has(name))));
   }
 
-  /** The hooks at a point in the order in which they run: a spliced module's own, then the model's. */
-  hooksAt({ info, isGated }: ActivePoint, direction: "fwd" | "bwd"): readonly HookEntry[] {
+  /**
+   * The hooks at a point in the order in which they run: a spliced module's own, then the model's.
+   *
+   * @param entries The model's hooks.
+   */
+  hooksAt(
+    { info, isGated }: ActivePoint,
+    direction: "fwd" | "bwd",
+    entries: readonly HookEntry[],
+  ): readonly HookEntry[] {
     const { name } = info;
-    const onModel = this.#registry.at(name, direction, isGated);
+    const onModel = entriesAt(entries, name, direction, isGated);
     const splice = this.splices.find(({ points }) => points.some(({ info }) => info.name === name));
     if (!splice || !(splice.module instanceof HookedModule)) return onModel;
     const point = splice.module.hookDict.get(name.slice(splice.outName.length + 1));

@@ -6,11 +6,11 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
-import { recordedRun } from "../core/gradients.ts";
+import { noGrad, recordedRun } from "../core/gradients.ts";
 import { RowSpace } from "../core/rows.ts";
 import { currentScope, type Scope, scoped } from "../core/scope.ts";
 import { handleOf, Tensor, tensorOf } from "../core/tensor.ts";
-import type { HookRegistry, PointSelector } from "../hooks/hook_registry.ts";
+import type { HookEntry, HookRegistry, PointSelector } from "../hooks/hook_registry.ts";
 import { Mode } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
@@ -21,6 +21,7 @@ import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import { Attachments } from "./attachments.ts";
 import type { BaseRun, BaseValues } from "./base_run.ts";
+import { type EditHost, type Observation, resolveEdits, SourceValues } from "./edit_runs.ts";
 import {
   type InputContext,
   type InputOptions,
@@ -38,9 +39,17 @@ import {
   type ForwardOutput,
   wantedPositions,
 } from "./options.ts";
-import { type CacheRequest, planRun, type PointPlan, requireReachable } from "./plan.ts";
+import {
+  type ActivePoint,
+  type CacheRequest,
+  planRun,
+  type PointPlan,
+  requireReachable,
+} from "./plan.ts";
 import { Resume, type ResumeRequest } from "./resume.ts";
 import { type KeepValue, Run, type RunCost } from "./run.ts";
+import { HookedSAE } from "../sae/hooked_sae.ts";
+import type { Splice } from "./splice.ts";
 import { runSweep, type SweepHost, type SweepOptions } from "./sweep.ts";
 
 /** What a model tells its execution: its configuration and tokenizer as they are now. */
@@ -52,6 +61,10 @@ export interface RunRequest {
   readonly keep?: KeepValue;
   /** Selectors of the run's own hooks, which must reach a point. */
   readonly selectors?: readonly PointSelector[];
+  /** The model's hooks for this run; those that are added to it unless said. */
+  readonly entries?: readonly HookEntry[];
+  /** Leaves the values that are kept of the last input alone. */
+  readonly isAside?: boolean;
 }
 
 /** Texts of a base run that run again with an edit. */
@@ -113,6 +126,8 @@ export class Execution implements Disposable {
   ran: RunCost = NO_COST;
   readonly #host: ModelHost;
   readonly #names: readonly BlockNames[];
+  /** Values that edits took from runs on other inputs. */
+  readonly #sources = new SourceValues();
   #weights: ModelWeights;
   #weightsVersion = 0;
 
@@ -278,9 +293,15 @@ export class Execution implements Disposable {
     const watch = [options.watch ?? []].flat();
     const exactNames = watch.filter((selector) => typeof selector === "string");
     requireReachable([...request.selectors ?? [], ...exactNames], points);
+    const { entries, compile } = resolveEdits(
+      request.entries ?? this.attachments.entries,
+      this.#editHost(input, options, resolved, points),
+    );
     const plans = planRun({
       points,
-      hooksAt: (active, direction) => this.attachments.hooksAt(active, direction),
+      hooksAt: (active, direction) =>
+        this.attachments.hooksAt(active, direction, entries)
+          .flatMap((entry) => compile(entry, active.info.name)),
       splices,
       cache: request.cache,
       watch,
@@ -288,12 +309,77 @@ export class Execution implements Disposable {
     return { resolved, plans, span, options, logitsAt, request };
   }
 
+  /** What edits of a run ask of other runs. */
+  #editHost(
+    input: ModelInput,
+    options: ForwardOptions,
+    resolved: ResolvedInput,
+    points: readonly ActivePoint[],
+  ): EditHost {
+    const { logitsAt: _, watch: __, ...span } = options;
+    return {
+      tokenizer: this.#host.tokenizer,
+      resolved,
+      pointNames: () => points.map(({ info }) => info.name),
+      observe: (observation) => this.#observe(input, span, observation, false),
+      elsewhere: (source, name) => this.#elsewhere(source, name),
+    };
+  }
+
+  /** The value that a point has for another input. */
+  #elsewhere(source: ModelInput, name: string): { value: Tensor; resolved: ResolvedInput } {
+    const resolved = resolveInput(source, {}, this.#host);
+    const observe = () => {
+      const value = this.#observe(source, {}, { names: [name], entries: [] }, true).get(name);
+      if (!value) throw new Error(`The run never passes "${name}".`);
+      return value;
+    };
+    const { attachments: { splices } } = this;
+    const { batch, nPos } = resolved.shape;
+    const { tokens, mask = "" } = resolved;
+    const signatures = splices.map(({ signature }) => signature);
+    const { useSplitQkvInput } = this.#host.cfg;
+    const key = [
+      this.#weightsVersion,
+      batch,
+      nPos,
+      tokens,
+      mask,
+      signatures,
+      useSplitQkvInput,
+      name,
+    ]
+      .join("|");
+    const value = splices.every(isPlain) ? this.#sources.get(key, observe) : observe();
+    return { value, resolved };
+  }
+
+  /** Runs an input under other hooks for the values that points have. */
+  #observe(
+    input: ModelInput,
+    options: ForwardOptions,
+    { names, entries }: Observation,
+    isAside: boolean,
+  ): Map<string, Tensor> {
+    const seen = new Map<string, Tensor>();
+    const wanted = new Set(names);
+    const request: RunRequest = {
+      entries,
+      isAside,
+      selectors: names,
+      cache: { wants: (name) => wanted.has(name), gradients: false },
+      keep: (name, value) => seen.set(name, value),
+    };
+    noGrad(() => this.execute(input, { ...options, returnType: "logits" }, request));
+    return seen;
+  }
+
   /** Runs the pass, on the base run where there is one for this input. */
   #run(prepared: PreparedRun, scope: Scope, past: OpenCache | undefined): Tensor | null {
     const { resolved, plans, span, options, request } = prepared;
     const pass = { ...this.#passOf(resolved, span), past };
     const resumable = this.#resumeRequest(prepared, pass, scope);
-    const standing = this.resume.standing(resumable);
+    const standing = request.isAside ? {} : this.resume.standing(resumable);
     const run = new Run({
       ...resumable.common,
       ...standing,
@@ -394,6 +480,11 @@ export class Execution implements Disposable {
     const excluded = new Set(ids);
     return Uint8Array.from(tokens, (id) => (excluded.has(id) ? 1 : 0));
   }
+}
+
+/** Whether a splice computes the same whenever it is given the same. */
+function isPlain({ module }: Splice): boolean {
+  return module instanceof HookedSAE && module.listHooks().length === 0;
 }
 
 function tokensNeeded(what: string): ShapeError {

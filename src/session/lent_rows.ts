@@ -18,6 +18,13 @@ interface Chosen {
   readonly lead: readonly number[];
 }
 
+/** What is written to a choice of rows, with one axis for them: [rows, ...]. */
+function byRow(value: Handle, { rows, lead }: Chosen, tail: readonly number[]): Handle {
+  if (lead.length === 1 || core().shape_of(value).length === 0) return value;
+  const region = core().expand(value, Uint32Array.of(...lead, ...tail));
+  return core().reshape(region, Uint32Array.of(rows.count, ...tail));
+}
+
 /** Rows of a value over those of the base run. */
 export class LentRows implements RowBacking {
   readonly #tap: Pick<Tap, "space" | "pick" | "whole">;
@@ -74,7 +81,7 @@ export class LentRows implements RowBacking {
 
   set(parts: readonly IndexPart[], value: Tensor): boolean {
     const chosen = this.#chosen(parts);
-    if (!chosen || (chosen.lead.length !== 1 && value.rank > 0)) return false;
+    if (!chosen) return false;
     const tail = resolveIndex(parts.slice(2), this.#tail);
     if (tail.isFlat) return false;
     const rows = this.#tap.space.union(this.#value.rows, chosen.rows);
@@ -82,7 +89,7 @@ export class LentRows implements RowBacking {
     const places = Array.from(chosen.rows.indices, (row) => rows.indices.indexOf(row));
     core().index_put(
       target,
-      handleOf(value),
+      byRow(handleOf(value), chosen, tail.shape),
       Int32Array.of(3, places.length, ...places, ...tail.encoded),
     );
     if (core().node_of(target) !== 0) return false;

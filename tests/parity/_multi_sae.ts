@@ -1,7 +1,7 @@
 /** Five SAEs at once on the GPT-2 fixture: the notebook's steps. */
 
 import { assertEquals } from "@std/assert";
-import { HookedSAETransformer, SAE, Tensor } from "../../mod.ts";
+import { edits, HookedSAETransformer, type HookSpec, SAE, Tensor } from "../../mod.ts";
 import { type FixtureInfo, fixtureUrl, readJson, readTensors } from "../_fixtures.ts";
 import {
   gradientsWithSaes,
@@ -59,9 +59,10 @@ async function load(): Promise<Loaded> {
 function multiCase(
   part: string,
   compute: (loaded: Loaded, want: Named) => Iterable<[string, Tensor]>,
+  how = "",
 ): ParityCase {
   return {
-    name: `${FIXTURE}/${part}`,
+    name: `${FIXTURE}/${part}${how}`,
     async run() {
       const loaded = await load();
       using _model = loaded.model;
@@ -71,10 +72,15 @@ function multiCase(
   };
 }
 
-/** A hook that zeroes a part of every prompt's value: `ablating(pos, feature)`. */
-function ablating(...index: (number | string)[]): (value: Tensor) => void {
-  return (value) => value.set([":", ...index], 0);
-}
+/** Zeroes a part of every prompt's value: at a position (`null` for all), of a feature or of all. */
+type Ablating = (pos: number | null, feature?: number) => HookSpec[1];
+
+/** By a hook. */
+const byHook: Ablating = (pos, feature) => (value) =>
+  value.set([":", pos ?? ":", feature ?? ":"], 0);
+
+/** By an edit. */
+const byEdit: Ablating = (pos, feature) => edits.ablate({ pos: pos ?? "all", feature });
 
 function cachedCase(part: "noerr" | "err"): ParityCase {
   return multiCase(part, ({ model, saes, info, tokens }) => {
@@ -119,7 +125,8 @@ function liveFeatures({ model, saes, info: { ablation }, tokens }: Loaded): Tens
 function ablationEffects(
   { model, info: { ablation, metric }, tokens }: Loaded,
   live: Tensor,
-  pos: number | string,
+  pos: number | null,
+  ablating: Ablating,
 ): Tensor {
   const base = perPrompt(model.forward(tokens), metric);
   return Tensor.stack(
@@ -130,49 +137,49 @@ function ablationEffects(
   );
 }
 
-const ABLATION = multiCase("ablation", (loaded) => {
-  const { model, saes, info: { ablation, metric }, tokens } = loaded;
-  const { sae, hook, pos, one, two_saes } = ablation;
-  const base = model.runWithSaes(tokens, { saes: saes[sae] });
-  const live = liveFeatures(loaded);
-  const two = two_saes.hooks.map(([name, at, feature]) =>
-    [name, ablating(at ?? ":", feature)] as const
-  );
-  using _attached = model.saes(saes[sae]);
-  const effects: [string, Tensor][] = [
-    ["effect_at_pos", ablationEffects(loaded, live, pos)],
-    ["effect_all_pos", ablationEffects(loaded, live, ":")],
-  ];
-  return [
-    ["base_logits", base],
-    ["base_per_prompt", perPrompt(base, metric)],
-    ["live_features", live],
-    [
-      "one/logits",
-      model.runWithHooks(tokens, { fwdHooks: [[hook, ablating(one.pos, one.feature)]] }),
-    ],
-    [
-      "two_saes/logits",
-      model.runWithHooksWithSaes(tokens, { saes: Object.values(saes), fwdHooks: two }),
-    ],
-    ...effects,
-  ];
-});
+const ablationCase = (ablating: Ablating, how = "") =>
+  multiCase("ablation", (loaded) => {
+    const { model, saes, info: { ablation, metric }, tokens } = loaded;
+    const { sae, hook, pos, one, two_saes } = ablation;
+    const base = model.runWithSaes(tokens, { saes: saes[sae] });
+    const live = liveFeatures(loaded);
+    const two = two_saes.hooks.map(([name, at, feature]) => [name, ablating(at, feature)] as const);
+    using _attached = model.saes(saes[sae]);
+    const effects: [string, Tensor][] = [
+      ["effect_at_pos", ablationEffects(loaded, live, pos, ablating)],
+      ["effect_all_pos", ablationEffects(loaded, live, null, ablating)],
+    ];
+    return [
+      ["base_logits", base],
+      ["base_per_prompt", perPrompt(base, metric)],
+      ["live_features", live],
+      [
+        "one/logits",
+        model.runWithHooks(tokens, { fwdHooks: [[hook, ablating(one.pos, one.feature)]] }),
+      ],
+      [
+        "two_saes/logits",
+        model.runWithHooksWithSaes(tokens, { saes: Object.values(saes), fwdHooks: two }),
+      ],
+      ...effects,
+    ];
+  }, how);
 
-const ATTACHED = multiCase("attached_err", (loaded) => {
-  const { model, saes, info: { ablation }, tokens } = loaded;
-  const live = liveFeatures(loaded);
-  model.addSae(saes[ablation.sae], { useErrorTerm: true });
-  const errorName = ablation.hook.replace("hook_sae_acts_post", "hook_sae_error");
-  return [
-    ["logits", model.forward(tokens)],
-    ["effect_at_pos", ablationEffects(loaded, live, ablation.pos)],
-    [
-      "error_ablation_logits",
-      model.runWithHooks(tokens, { fwdHooks: [[errorName, ablating(ablation.pos)]] }),
-    ],
-  ];
-});
+const attachedCase = (ablating: Ablating, how = "") =>
+  multiCase("attached_err", (loaded) => {
+    const { model, saes, info: { ablation }, tokens } = loaded;
+    const live = liveFeatures(loaded);
+    model.addSae(saes[ablation.sae], { useErrorTerm: true });
+    const errorName = ablation.hook.replace("hook_sae_acts_post", "hook_sae_error");
+    return [
+      ["logits", model.forward(tokens)],
+      ["effect_at_pos", ablationEffects(loaded, live, ablation.pos, ablating)],
+      [
+        "error_ablation_logits",
+        model.runWithHooks(tokens, { fwdHooks: [[errorName, ablating(ablation.pos)]] }),
+      ],
+    ];
+  }, how);
 
 /** A hook that takes a direction, [batch, dModel], out of one head's input at a position. */
 function withoutDirection(dirs: Tensor, pos: number, head: number): (input: Tensor) => void {
@@ -211,6 +218,38 @@ const PATHS = multiCase("path", (loaded) => {
     ["q_input_effect", effects("q")],
   ];
 });
+
+/** The same as a path: the feature's ablation reaches the value input of one head alone. */
+function pathEditCase(): ParityCase {
+  const wanted = new Set(["one/logits", "v_input_effect"]);
+  const whole = multiCase("path", (loaded) => {
+    const { model, saes, info: { ablation, path_patching, metric }, tokens } = loaded;
+    const { hook, pos, sae } = ablation;
+    const live = liveFeatures(loaded);
+    model.addSae(saes[sae]);
+    const base = perPrompt(model.forward(tokens), metric);
+    const patched = (feature: number, head: number) => {
+      const edit = edits.ablate({ feature, pos });
+      const to = { at: "blocks.2.hook_v_input", head, pos };
+      return model.runWithHooks(tokens, { fwdHooks: [[hook, edits.pathPatch({ edit, to })]] });
+    };
+    const heads = Array.from({ length: model.cfg.nHeads }, (_, head) => head);
+    const effectOf = (feature: number, head: number) =>
+      perPrompt(patched(feature, head), metric).sub(base);
+    const effects = [...live].map((feature) =>
+      Tensor.stack(heads.map((head) => effectOf(feature.item(), head)))
+    );
+    const { feature, head } = path_patching.one;
+    return [["one/logits", patched(feature, head)], ["v_input_effect", Tensor.stack(effects)]];
+  }, " (edits)");
+  return {
+    ...whole,
+    async run() {
+      const { got, want } = await whole.run();
+      return { got, want: new Map([...want].filter(([name]) => wanted.has(name))) };
+    },
+  };
+}
 
 function attributionCase(useErrorTerm: boolean): ParityCase {
   const part = `attribution_${useErrorTerm ? "err" : "noerr"}`;
@@ -259,9 +298,12 @@ export const MULTI_SAE_CASES: readonly ParityCase[] = [
   cachedCase("noerr"),
   cachedCase("err"),
   SUBSETS,
-  ABLATION,
-  ATTACHED,
+  ablationCase(byHook),
+  ablationCase(byEdit, " (edits)"),
+  attachedCase(byHook),
+  attachedCase(byEdit, " (edits)"),
   PATHS,
+  pathEditCase(),
   attributionCase(false),
   attributionCase(true),
   INTEGRATED,
