@@ -25,9 +25,15 @@ export interface EditHost {
   readonly tokenizer: Tokenizer | undefined;
   /** The names of all points of the run, in the order in which they fire. */
   readonly pointNames: () => readonly string[];
-  /** The texts of the run. */
+  /** The input of the run. */
   readonly resolved: ResolvedInput;
-  /** Runs this run's input under other hooks, and gives the values that points have. */
+  /** The whole texts, when the run goes on from a cache and they are known. */
+  readonly whole: WholeTexts | undefined;
+  /**
+   * Runs this run's input under other hooks, and gives the values that points have.
+   *
+   * @throws {ConfigError} If the run goes on from a cache.
+   */
   observe(observation: Observation): ReadonlyMap<string, Tensor>;
   /** Runs another input without hooks, and gives the value that a point has. */
   elsewhere(source: ModelInput, name: string): { value: Tensor; resolved: ResolvedInput };
@@ -52,24 +58,36 @@ export class SourceValues {
   }
 }
 
+/** The whole texts of a run that goes on from a cache. */
+export interface WholeTexts {
+  /** Token ids, those included that the cache holds [batch, pos]. */
+  readonly tokens: ArrayLike<number>;
+  /** How many positions of each text are the prompt's; the others were generated. */
+  readonly nPrompt: number;
+}
+
 /** The texts of an input, for choosing positions in them. */
 function textsOf(
   { shape, tokens }: ResolvedInput,
   tokenizer: Tokenizer | undefined,
+  whole?: WholeTexts,
 ): PositionedText[] {
-  const { batch, nPos } = shape;
+  const { batch, nPos, nKeys, offset } = shape;
   const id = (text: number, pos: number) => {
-    if (tokens) return tokens[text * nPos + pos];
+    if (whole) return whole.tokens[text * nKeys + pos];
+    if (tokens && pos >= offset) return tokens[text * nPos + pos - offset];
     throw new ConfigError(
-      "Cannot choose positions by token: pass the `tokens` that the residual stream came from.",
+      tokens
+        ? "Cannot choose positions by token in a run that goes on from a cache: the tokens before aren't known."
+        : "Cannot choose positions by token: pass the `tokens` that the residual stream came from.",
     );
   };
   const str = (id: number) =>
     requireTokenizer(tokenizer, "choose positions by token").decode([id], {});
   return Array.from({ length: batch }, (_, text) => ({
     text,
-    nPos,
-    nPrompt: nPos,
+    nPos: nKeys,
+    nPrompt: whole?.nPrompt ?? nKeys,
     id: (pos: number) => id(text, pos),
     str,
     label: (id: number) => (tokenizer ? JSON.stringify(str(id)) : String(id)),
@@ -77,11 +95,11 @@ function textsOf(
 }
 
 function contextOf(host: EditHost): EditContext {
-  const { resolved, tokenizer } = host;
-  const texts = textsOf(resolved, tokenizer);
+  const { resolved, tokenizer, whole } = host;
+  const texts = textsOf(resolved, tokenizer, whole);
   return {
     texts,
-    from: 0,
+    from: resolved.shape.offset,
     unedited: (name): Observed => {
       const value = host.observe({ names: [name], entries: [] }).get(name);
       if (!value) throw new Error(`A run without edits never passes "${name}".`);

@@ -21,7 +21,13 @@ import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import { Attachments } from "./attachments.ts";
 import type { BaseRun, BaseValues } from "./base_run.ts";
-import { type EditHost, type Observation, resolveEdits, SourceValues } from "./edit_runs.ts";
+import {
+  type EditHost,
+  type Observation,
+  resolveEdits,
+  SourceValues,
+  type WholeTexts,
+} from "./edit_runs.ts";
 import {
   type InputContext,
   type InputOptions,
@@ -65,6 +71,8 @@ export interface RunRequest {
   readonly entries?: readonly HookEntry[];
   /** Leaves the values that are kept of the last input alone. */
   readonly isAside?: boolean;
+  /** The whole texts, for edits in a run that goes on from a cache. */
+  readonly whole?: WholeTexts;
 }
 
 /** Texts of a base run that run again with an edit. */
@@ -295,7 +303,7 @@ export class Execution implements Disposable {
     requireReachable([...request.selectors ?? [], ...exactNames], points);
     const { entries, compile } = resolveEdits(
       request.entries ?? this.attachments.entries,
-      this.#editHost(input, options, resolved, points),
+      this.#editHost(input, options, request.whole, resolved, points),
     );
     const plans = planRun({
       points,
@@ -313,15 +321,22 @@ export class Execution implements Disposable {
   #editHost(
     input: ModelInput,
     options: ForwardOptions,
+    whole: WholeTexts | undefined,
     resolved: ResolvedInput,
     points: readonly ActivePoint[],
   ): EditHost {
-    const { logitsAt: _, watch: __, ...span } = options;
+    const { logitsAt: _, watch: __, pastKvCache: ___, ...span } = options;
     return {
       tokenizer: this.#host.tokenizer,
       resolved,
+      whole,
       pointNames: () => points.map(({ info }) => info.name),
-      observe: (observation) => this.#observe(input, span, observation, false),
+      observe: (observation) => {
+        if (resolved.shape.offset === 0) return this.#observe(input, span, observation, false);
+        throw new ConfigError(
+          "Cannot edit with values of an unedited run while going on from a cache: give the values.",
+        );
+      },
       elsewhere: (source, name) => this.#elsewhere(source, name),
     };
   }
