@@ -33,6 +33,9 @@ pub struct Buf<E: Copy> {
     len: usize,
 }
 
+// SAFETY: a buffer owns its elements, which a shared reference only reads. It isn't `Send`: the thread that made it counts it.
+unsafe impl<E: Copy + Sync> Sync for Buf<E> {}
+
 impl<E: Copy> Buf<E> {
     fn allocate(len: usize, zeroed: bool) -> Result<Self> {
         let (live, limit) = (LIVE.get(), LIMIT.get());

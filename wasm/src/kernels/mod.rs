@@ -14,6 +14,7 @@
 pub mod activation;
 pub mod elementary;
 pub mod packed;
+pub mod parallel;
 pub mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod simd;

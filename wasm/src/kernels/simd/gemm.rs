@@ -1,9 +1,10 @@
 //! Products with packed matrices. Loops: panels of 16 columns outside (B is read once and in order), rows inside, k innermost.
 
 use super::activation::activate_in_place;
+use super::shares::Out;
 use super::tile::{Tile, ZEROS, panel, panel_part, three_panels, tile_1x8};
 use super::transpose::transpose_to_16;
-use crate::kernels::{Activation, PANEL, Packed, Rows, RowsMut};
+use crate::kernels::{Activation, PANEL, Packed, Rows};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -36,20 +37,13 @@ fn bias_at<const N: usize>(bias: Option<&[f32]>, at: usize) -> [f32; N] {
     room
 }
 
-pub fn gemm(
-    a: Rows<f32>,
-    b: &Packed<f32>,
-    cols: Range<usize>,
-    bias: Option<&[f32]>,
-    act: Activation,
-    out: RowsMut<f32>,
-) {
+pub fn gemm(a: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, bias: Option<&[f32]>, act: Activation, mut out: Out) {
     if a.count == 0 || cols.is_empty() {
         return;
     }
     assert!(cols.end <= b.cols && bias.is_none_or(|bias| bias.len() == b.cols));
     check(a.data.len(), a.stride, a.count, b.rows);
-    check(out.data.len(), out.stride, a.count, cols.len());
+    check(out.len(), out.stride, a.count, cols.len());
     let mut p = panels(&cols).start;
     while p < panels(&cols).end {
         let within = part(p, &cols);
@@ -68,7 +62,7 @@ pub fn gemm(
             k: b.rows,
             start: start.as_ptr(),
             start_stride: 0,
-            c: out.data[first..].as_mut_ptr(),
+            c: out.at(first),
             c_stride: out.stride,
         };
         // SAFETY: A and C were checked above; a panel has `b.rows` rows of 16, and the `together` panels lie side by side in `cols`.
@@ -83,20 +77,28 @@ pub fn gemm(
         if act != Activation::Identity {
             let width = if together > 1 { together * PANEL } else { within.len() };
             for i in 0..a.count {
-                activate_in_place(act, &mut out.data[i * out.stride + first..][..width]);
+                activate_in_place(act, out.row(i, first..first + width));
             }
         }
         p += together;
     }
 }
 
-/// Adds block sums in order: each tile sums its block from zero into a small room, from which it is added to C.
-pub fn gemm_blocks(a: Rows<f32>, b: &Packed<f32>, block: usize, bias: Option<&[f32]>, out: RowsMut<f32>) {
-    assert!(bias.is_none_or(|bias| bias.len() == b.cols));
+/// Adds block sums in order (`cols` begin with a panel): each tile sums its block from zero into a small room, from which it is added to C.
+pub fn gemm_blocks(
+    a: Rows<f32>,
+    b: &Packed<f32>,
+    cols: Range<usize>,
+    block: usize,
+    bias: Option<&[f32]>,
+    mut out: Out,
+) {
+    assert!(cols.start.is_multiple_of(PANEL) && cols.end <= b.cols && bias.is_none_or(|bias| bias.len() == b.cols));
     check(a.data.len(), a.stride, a.count, b.rows);
-    check(out.data.len(), out.stride, a.count, b.cols);
-    for p in panels(&(0..b.cols)) {
-        let width = part(p, &(0..b.cols)).len();
+    check(out.len(), out.stride, a.count, cols.len());
+    for p in panels(&cols) {
+        let width = part(p, &cols).len();
+        let first = p * PANEL - cols.start;
         let bias: Option<[f32; PANEL]> = bias.map(|bias| bias_at(Some(bias), p * PANEL));
         for i in (0..a.count).step_by(2) {
             let rows = (a.count - i).min(2);
@@ -121,7 +123,7 @@ pub fn gemm_blocks(a: Rows<f32>, b: &Packed<f32>, block: usize, bias: Option<&[f
                 if let Some(bias) = bias {
                     total.iter_mut().zip(bias).for_each(|(total, bias)| *total += bias);
                 }
-                out.data[(i + r) * out.stride + p * PANEL..][..width].copy_from_slice(&total[..width]);
+                out.row(i + r, first..first + width).copy_from_slice(&total[..width]);
             }
         }
     }
@@ -129,12 +131,12 @@ pub fn gemm_blocks(a: Rows<f32>, b: &Packed<f32>, block: usize, bias: Option<&[f
 
 /// Transposes 16 rows of B at a time, [`TRANSPOSED`] columns of them, and runs the ordinary tiles, which take up the sums of
 /// the columns before where C holds them.
-pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<f32>) {
+pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usize>, mut out: Out) {
     assert!(cols.end <= b.cols && ks.end <= b.rows);
     check(dy.data.len(), dy.stride, dy.count, cols.len());
-    check(out.data.len(), out.stride, dy.count, ks.len());
+    check(out.len(), out.stride, dy.count, ks.len());
     if cols.is_empty() {
-        (0..dy.count).for_each(|i| out.data[i * out.stride..][..ks.len()].fill(0.0));
+        (0..dy.count).for_each(|i| out.row(i, 0..ks.len()).fill(0.0));
     }
     if dy.count == 0 || cols.is_empty() {
         return;
@@ -154,7 +156,7 @@ pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usi
                 // SAFETY: the panel has rows k..k + width of 16, and the room TRANSPOSED ≥ to - from rows of 16.
                 unsafe { transpose_to_16(source, PANEL, width, within.len(), transposed.add(at)) };
             }
-            let c = out.data[k - ks.start..].as_mut_ptr();
+            let c = out.at(k - ks.start);
             let continues = from > cols.start;
             let tile = Tile {
                 a: dy.data[from - cols.start..].as_ptr(),

@@ -8,6 +8,7 @@ mod decode;
 mod gemm;
 mod lanes;
 mod norm;
+mod shares;
 mod softmax;
 mod tile;
 mod transpose;
@@ -35,22 +36,22 @@ impl Kernels for f32 {
         out: RowsMut<f32>,
     ) {
         count_call();
-        gemm::gemm(a, b, cols, bias, act, out);
+        shares::gemm(a, b, cols, bias, act, out);
     }
 
     fn gemm_blocks(a: Rows<f32>, b: &Packed<f32>, block: usize, bias: Option<&[f32]>, out: RowsMut<f32>) {
         count_call();
-        gemm::gemm_blocks(a, b, block, bias, out);
+        shares::gemm_blocks(a, b, block, bias, out);
     }
 
     fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<f32>) {
         count_call();
-        gemm::gemm_bt(dy, b, cols, ks, out);
+        shares::gemm_bt(dy, b, cols, ks, out);
     }
 
     fn norm_scale(x: &[f32], d: usize, eps: f32, center: bool, centered: &mut [f32], scale: &mut [f32]) {
         count_call();
-        norm::norm_scale(x, d, eps, center, centered, scale);
+        shares::norm_scale(x, d, eps, center, centered, scale);
     }
 
     fn norm(
@@ -64,27 +65,27 @@ impl Kernels for f32 {
         normalized: Option<&mut [f32]>,
     ) {
         count_call();
-        norm::norm(x, d, eps, center, affine, out, scale, normalized);
+        shares::norm(x, d, eps, center, affine, out, scale, normalized);
     }
 
     fn softmax(x: &[f32], n: usize, out: &mut [f32]) {
         count_call();
-        softmax::softmax(x, n, out);
+        shares::softmax(x, n, out);
     }
 
     fn log_softmax(x: &[f32], n: usize, out: &mut [f32]) {
         count_call();
-        softmax::log_softmax(x, n, out);
+        shares::log_softmax(x, n, out);
     }
 
     fn attend_scores(at: &Attend, q: &[f32], k: &[f32], scores: &mut [f32]) {
         count_call();
-        attention::attend_scores(at, q, k, scores);
+        shares::attend_scores(at, q, k, scores);
     }
 
     fn attend_mix(at: &Attend, pattern: &[f32], v: &[f32], z: &mut [f32]) {
         count_call();
-        attention::attend_mix(at, pattern, v, z);
+        shares::attend_mix(at, pattern, v, z);
     }
 
     fn attend(
@@ -97,21 +98,21 @@ impl Kernels for f32 {
         pattern: Option<&mut [f32]>,
     ) {
         count_call();
-        attention::attend(at, q, k, v, z, scores, pattern);
+        shares::attend(at, q, k, v, z, scores, pattern);
     }
 
     fn activate(f: Activation, x: &[f32], out: &mut [f32]) {
         count_call();
-        activation::activate(f, x, out);
+        shares::activate(f, x, out);
     }
 
     fn activate_grad(f: Activation, x: &[f32], dy: &[f32], out: &mut [f32]) {
         count_call();
-        activation::activate_grad(f, x, dy, out);
+        shares::activate_grad(f, x, dy, out);
     }
 
     fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
         count_call();
-        decode::decode(codes, w, bias, out);
+        shares::decode(codes, w, bias, out);
     }
 }
