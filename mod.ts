@@ -120,9 +120,11 @@ export type {
 } from "./src/session/options.ts";
 export type { RunCost } from "./src/session/run.ts";
 export type { ErrorGrad } from "./src/session/splice.ts";
-export type { SweepCell, SweepEdit, SweepOptions } from "./src/session/sweep.ts";
+export type { SweepAxes, SweepOptions } from "./src/session/sweep.ts";
+export type { SweepCell, SweepEdit, SweepHook, SweepSource } from "./src/session/sweep_edit.ts";
 export type { AttachOptions, SpliceableModule } from "./src/session/spliced_module.ts";
 export type { BlockView } from "./src/session/weight_views.ts";
+export * as patching from "./src/analysis/patching.ts";
 export * as utils from "./src/session/utils.ts";
 
 export { HookedSAE, HookedSAE as SAE, type HookedSaeOptions } from "./src/sae/hooked_sae.ts";

@@ -10,7 +10,13 @@ import { noGrad, recordedRun } from "../core/gradients.ts";
 import { RowSpace } from "../core/rows.ts";
 import { currentScope, type Scope, scoped } from "../core/scope.ts";
 import { handleOf, Tensor, tensorOf } from "../core/tensor.ts";
-import type { HookEntry, HookRegistry, PointSelector } from "../hooks/hook_registry.ts";
+import type {
+  HookEntry,
+  HookFunction,
+  HookRegistry,
+  PointSelector,
+} from "../hooks/hook_registry.ts";
+import { unknownPoint } from "../hooks/hooked_root.ts";
 import { Mode } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
@@ -56,7 +62,8 @@ import { Resume, type ResumeRequest } from "./resume.ts";
 import { type KeepValue, Run, type RunCost } from "./run.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice } from "./splice.ts";
-import { runSweep, type SweepHost, type SweepOptions } from "./sweep.ts";
+import { runSweep, type SweepOptions, variantsOf } from "./sweep.ts";
+import type { SweepHost } from "./sweep_chunk.ts";
 
 /** What a model tells its execution: its configuration and tokenizer as they are now. */
 export type ModelHost = InputContext;
@@ -93,6 +100,24 @@ interface PreparedRun {
   /** The positions whose logits are wanted; `undefined` for all. */
   readonly logitsAt: readonly number[] | undefined;
   readonly request: RunRequest;
+}
+
+/** The plan of a point of which nobody asks anything. */
+const UNASKED = {
+  fwd: [],
+  bwd: [],
+  cached: false,
+  cachedGradient: false,
+  watched: false,
+  splice: undefined,
+  readers: [],
+} as const;
+
+/** The scope of the chunk of variants that a sweep is at. */
+function chunkScope(): Scope {
+  const scope = currentScope();
+  if (!scope) throw new Error("A sweep's variants run inside their chunk.");
+  return scope;
 }
 
 const NO_COST: RunCost = { stages: [], rows: 0, multiplyAdds: 0, ms: 0, resumedFrom: null };
@@ -203,7 +228,14 @@ export class Execution implements Disposable {
     const started = performance.now();
     const { cfg } = this.#host;
     requireNoCache(inputOptions);
-    const prepared = this.#prepare(input, inputOptions, { selectors: [options.at] });
+    const variants = variantsOf(options, cfg.nLayers);
+    const selectors = [...new Set(variants.all.map(({ at }) => at))];
+    if (selectors.includes(ROOT_NAMES.unembedOut)) {
+      throw new ConfigError(
+        `Cannot sweep at "${ROOT_NAMES.unembedOut}": nothing comes after it. Change the logits in the metric.`,
+      );
+    }
+    const prepared = this.#prepare(input, inputOptions, { selectors });
     const { resolved, plans } = prepared;
     if ([...plans.values()].some(({ fwd, bwd }) => fwd.length + bwd.length > 0)) {
       throw new ConfigError(
@@ -226,10 +258,12 @@ export class Execution implements Disposable {
         dVocab: cfg.dVocabOut,
         bytesPerRow: (12 * cfg.dModel + 2 * (cfg.dMlp ?? 0)) * Float32Array.BYTES_PER_ELEMENT,
         unembed: unembedRows,
+        axesOf: (name) => this.#pointAt(name).info.axes,
+        hooked: (name, hook) => this.#hookedBase(prepared, base, this.#pointAt(name), hook),
         run: (texts, values, space, at, edit) =>
           this.#branchRun(prepared, pass, { texts, values, space, at, edit }),
       };
-      const { result, cost } = runSweep(host, options, read);
+      const { result, cost } = runSweep(host, variants, options, read);
       this.ran = { ...cost, ms: performance.now() - started };
       return result;
     });
@@ -248,33 +282,52 @@ export class Execution implements Disposable {
       ) as A;
     const { keyMask } = pass.shape;
     const shape = { ...pass.shape, batch: texts.length, keyMask: keyMask && repeated(keyMask) };
-    const point = this.points.active(this.#host.cfg, this.attachments.splices, {}).find((
-      { info },
-    ) => info.name === at);
-    const idle = {
-      fwd: [],
-      bwd: [],
-      cached: false,
-      cachedGradient: false,
-      watched: false,
-      splice: undefined,
-      readers: [],
-    };
-    const own = plans.get(at) ?? (point && { ...idle, active: point, mode: Mode.split });
-    const scope = currentScope();
-    if (!scope) throw new ConfigError("Cannot run a sweep's variants outside its chunk.");
+    const own = plans.get(at) ?? { ...UNASKED, active: this.#pointAt(at) };
     const excluded = (which: boolean | readonly number[]) => {
       const flags = this.#excludedFlags(which, resolved);
       return flags && repeated(flags);
     };
-    const edited = new Map(plans);
-    if (own) edited.set(at, { ...own, mode: Mode.split, edit });
+    const edited = new Map(plans).set(at, { ...own, mode: Mode.split, edit });
+    const scope = chunkScope();
     const run = new Run({ scope, space, base: values, excluded, plans: edited, keep: () => {} });
     const branches = { ...pass, shape };
     return {
       hookIn: finalNorm(run, branches, runBlocks(run, branches, this.#names)),
       cost: run.cost,
     };
+  }
+
+  /** The rows of the base run's value at a point that a hook there makes different. */
+  #hookedBase(
+    { resolved }: PreparedRun,
+    base: BaseRun,
+    active: ActivePoint,
+    hook: HookFunction,
+  ): RowValue {
+    const { name } = active.info;
+    const entry = {
+      selector: name,
+      hook,
+      direction: "fwd",
+      isPermanent: false,
+      level: null,
+    } as const;
+    const run = new Run({
+      scope: chunkScope(),
+      space: new RowSpace(resolved.shape.batch, resolved.shape.nPos),
+      base,
+      excluded: () => undefined,
+      plans: new Map([[name, { ...UNASKED, active, mode: Mode.split, fwd: [entry] }]]),
+      keep: () => {},
+    });
+    return run.visit({ name, rows: run.space.none, handle: 0 });
+  }
+
+  #pointAt(name: string): ActivePoint {
+    const points = this.points.active(this.#host.cfg, this.attachments.splices, {});
+    const point = points.find(({ info }) => info.name === name);
+    if (!point) throw unknownPoint(name, points.map(({ info }) => info.name));
+    return point;
   }
 
   /** Gives the memory back. */

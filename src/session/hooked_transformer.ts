@@ -325,7 +325,6 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    * @throws {ConfigError} If an axis isn't one that a sweep knows, or hooks are in place.
    */
   sweep(input: ModelInput, options: SweepOptions & InputOptions): Tensor {
-    this.requirePoint(options.at);
     const { at, over, edit, metric, onProgress, signal, budgetBytes, ...inputOptions } = options;
     const sweep = { at, over, edit, metric, onProgress, signal, budgetBytes };
     return this.#execution.sweep(input, inputOptions, sweep);

@@ -2,6 +2,7 @@
 
 import { assert } from "@std/assert";
 import { compareAll, type Comparison, referenceTolerance, summary } from "./_compare.ts";
+import { ANALYSIS_CASES } from "./_analysis.ts";
 import { GPT2_CASES } from "./_gpt2.ts";
 import { IOI_TINY_CASES } from "./_ioi_tiny.ts";
 import { KV_CACHE_CASES } from "./_kv_cache.ts";
@@ -12,6 +13,7 @@ import { SAE_LEGACY_CASES } from "./_sae_legacy.ts";
 const CASES = [
   ...GPT2_CASES,
   ...KV_CACHE_CASES,
+  ...ANALYSIS_CASES,
   ...SAE_CASES,
   ...SAE_LEGACY_CASES,
   ...MULTI_SAE_CASES,

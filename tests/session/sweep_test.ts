@@ -1,5 +1,17 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ConfigError, HookedSAE, HookedSAETransformer, type SweepEdit, Tensor } from "../../mod.ts";
+import {
+  ConfigError,
+  HookedSAE,
+  HookedSAETransformer,
+  HookError,
+  ShapeError,
+  type SweepAxes,
+  type SweepHook,
+  type SweepOptions,
+  Tensor,
+  UnknownPointError,
+} from "../../mod.ts";
+import { assertSameBits } from "./_models.ts";
 
 const TOKENS = Tensor.from(
   [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12, 13, 14, 15]],
@@ -35,14 +47,18 @@ function setUp(useErrorTerm: boolean) {
 const diff = (logits: Tensor) => logits.at(":", -1, 3).sub(logits.at(":", -1, 4));
 const bits = (tensor: Tensor) => new Uint32Array(tensor.data().buffer);
 
-function write(edit: SweepEdit, act: Tensor, index: (string | number)[]) {
+function write(
+  edit: "ablate" | number | { scale: number },
+  act: Tensor,
+  index: (string | number)[],
+) {
   if (edit === "ablate") act.set(index, 0);
   else if (typeof edit === "number") act.set(index, edit);
   else act.set(index, act.at(...index).mul(edit.scale));
 }
 
 for (const useErrorTerm of [false, true]) {
-  for (const edit of ["ablate", 1.5, { scale: 2 }] as SweepEdit[]) {
+  for (const edit of ["ablate", 1.5, { scale: 2 }] as const) {
     Deno.test(`sweep() has the bits of a loop, error term ${useErrorTerm}, ${JSON.stringify(edit)}`, () => {
       const { model, sae } = setUp(useErrorTerm);
       const over = { pos: [1, -1], feature: [0, 3, 8, 16] };
@@ -104,14 +120,225 @@ Deno.test("sweep() runs the texts that an edit changes, and no others", () => {
   assertEquals(model.ran.rows, texts * (4 * 1 + 4 * 3));
 });
 
+const OTHER = Tensor.from(
+  [[1, 2, 20, 4, 5], [6, 21, 8, 9, 10], [11, 12, 13, 22, 23]],
+  undefined,
+  "int32",
+);
+
+/** The same by a run of its own for each variant. */
+function looped(
+  model: HookedSAETransformer,
+  variants: readonly (readonly [name: string, hook: (value: Tensor) => void])[],
+): Tensor {
+  model.keepBase = false;
+  const results = variants.map((hook) =>
+    diff(model.runWithHooks(TOKENS, { fwdHooks: [hook] })).detach()
+  );
+  model.keepBase = true;
+  return Tensor.stack(results);
+}
+
+Deno.test("sweep() patches layers from another run, in chunks, with the bits of a loop", () => {
+  const { model } = setUp(false);
+  const [, clean] = model.runWithCache(OTHER);
+  const over = { pos: [1, -1], layer: [2, 0], head: [0, 2] };
+  const seen: number[] = [];
+  const swept = model.sweep(TOKENS, {
+    at: "v",
+    over,
+    edit: { patch: clean },
+    metric: diff,
+    budgetBytes: 20_000,
+    onProgress: ({ done, total }) => seen.push(done, total),
+  });
+  assertEquals(swept.shape, [2, 2, 2, 3]);
+  assertEquals(seen.slice(-2), [8, 8]);
+  const variants = over.pos.flatMap((pos) =>
+    over.layer.flatMap((layer) =>
+      over.head.map((head) =>
+        [
+          `blocks.${layer}.attn.hook_v`,
+          (v: Tensor) => v.set([":", pos, head], clean.get("v", layer).at(":", pos, head)),
+        ] as const
+      )
+    )
+  );
+  assertSameBits(swept.reshape(8, 3), looped(model, variants));
+});
+
+Deno.test("sweep() patches from one text for all, and from a cache without a batch axis", () => {
+  const { model } = setUp(false);
+  const at = "blocks.1.hook_resid_mid";
+  const [, clean] = model.runWithCache([[6, 21, 8, 9, 10]], { namesFilter: at });
+  const sweep = (patch: typeof clean) =>
+    model.sweep(TOKENS, { at, over: { pos: [0, 3] }, edit: { patch }, metric: diff });
+  const expected = looped(
+    model,
+    [0, 3].map((pos) => [at, (act) => act.set([":", pos], clean.get(at).at(":", pos))] as const),
+  );
+  assertSameBits(sweep(clean), expected);
+  assertSameBits(sweep(clean.toBatchless()), expected);
+});
+
+Deno.test("sweep() goes over entries of attention patterns, and over scores that are masked", () => {
+  const { model } = setUp(false);
+  const pattern = "blocks.1.attn.hook_pattern";
+  const over = { head: [1, 2], dest: [2, 4], src: [0, 3] };
+  const swept = model.sweep(TOKENS, { at: pattern, over, edit: 0.5, metric: diff });
+  const variants = over.head.flatMap((head) =>
+    over.dest.flatMap((dest) =>
+      over.src.map((src) =>
+        [pattern, (act: Tensor) => act.set([":", head, dest, src], 0.5)] as const
+      )
+    )
+  );
+  assertSameBits(swept.reshape(8, 3), looped(model, variants));
+  const scores = "blocks.0.attn.hook_attn_scores";
+  const ablated = model.sweep(TOKENS, { at: scores, over: { head: [0] }, metric: diff });
+  assertSameBits(
+    ablated,
+    looped(model, [[scores, (act: Tensor) => act.set([":", 0], 0)]]),
+  );
+});
+
+Deno.test("sweep() over a list of points, a function of the layer, and a list of cells", () => {
+  const { model } = setUp(false);
+  const points = ["hook_embed", "blocks.1.hook_q_input", "blocks.2.mlp.hook_post"];
+  const swept = model.sweep(TOKENS, { at: points, over: { pos: [1] }, edit: 2, metric: diff });
+  assertEquals(swept.shape, [3, 1, 3]);
+  assertSameBits(
+    swept.reshape(3, 3),
+    looped(model, points.map((at) => [at, (act: Tensor) => act.set([":", 1], 2)] as const)),
+  );
+  const cells = [{ layer: 1, pos: 4 }, { layer: 0, pos: 0 }, { layer: -1, pos: 2 }];
+  const at = (layer: number) => `blocks.${layer}.mlp.hook_pre`;
+  assertSameBits(
+    model.sweep(TOKENS, { at, over: cells, metric: diff }),
+    looped(
+      model,
+      cells.map(({ layer, pos }) =>
+        [at(layer < 0 ? 2 : layer), (act: Tensor) => act.set([":", pos], 0)] as const
+      ),
+    ),
+  );
+});
+
+Deno.test("sweep() runs an edit of one's own, in place or returned, for each variant", () => {
+  const { model, sae } = setUp(true);
+  const edits: Record<string, SweepHook> = {
+    inPlace: (act, { pos = 0 }) => act.set([[0, 2], pos], 1),
+    returned: (act, { pos = 0 }) => act.mul(pos),
+    nothing: () => {},
+  };
+  for (const [name, edit] of Object.entries(edits)) {
+    for (const at of [CODES, "blocks.2.attn.hook_pattern"]) {
+      const over = { pos: [0, 2] };
+      const swept = model.sweep(TOKENS, { saes: sae, at, over, edit, metric: diff });
+      using _sae = model.saes(sae);
+      const variants = over.pos.map((pos) =>
+        [at, (act: Tensor) => edit(act, { pos }) as void] as const
+      );
+      assertSameBits(swept, looped(model, variants), `${name} at ${at}`);
+    }
+  }
+});
+
 Deno.test("sweep() refuses what it can't do", () => {
   const { model } = setUp(false);
   const at = "blocks.0.attn.hook_z";
-  const over = { layer: [1] } as unknown as { pos: number[] };
-  assertThrows(
-    () => model.sweep(TOKENS, { at, over, metric: diff }),
+  const refuses = (
+    options: Partial<SweepOptions>,
+    error: new () => Error,
+    message: string,
+  ) =>
+    assertThrows(
+      () => model.sweep(TOKENS, { at, over: {}, metric: diff, ...options }),
+      error,
+      message,
+    );
+  refuses(
+    { over: { text: [1] } as SweepAxes },
     ConfigError,
-    'Cannot sweep over "layer": expected "pos", "feature", "head".',
+    'Cannot sweep over "text": expected "layer", "pos", "feature", "head", "dest", "src".',
+  );
+  refuses(
+    { over: { layer: [1] } },
+    ConfigError,
+    `Cannot sweep over layers at "${at}", which is one point: give its short name ("z"), or a function of the layer.`,
+  );
+  refuses(
+    { at: "z", over: { layer: [3] } },
+    RangeError,
+    "Cannot sweep over layer 3: there are 3.",
+  );
+  refuses(
+    { at: (layer) => `blocks.${layer}.attn.hook_z` },
+    ConfigError,
+    "Cannot sweep at a function of the layer without layers: name them in `over`, e.g. `layer: [0, 1]`.",
+  );
+  refuses(
+    { at: [at], over: { layer: [0] } },
+    ConfigError,
+    "Cannot sweep over a list of points and over layers: give one of them.",
+  );
+  refuses(
+    { over: { dest: [1] } },
+    ConfigError,
+    `Cannot sweep over "dest" at "${at}": only attention scores and patterns have queries and keys.`,
+  );
+  refuses(
+    { at: "blocks.0.attn.hook_pattern", over: { dest: [1], pos: [1] } },
+    ConfigError,
+    'Cannot sweep over "pos" and "dest" at "blocks.0.attn.hook_pattern": they are the same axis.',
+  );
+  refuses(
+    { at: "blocks.0.hook_resid_pre", over: { head: [1] } },
+    ConfigError,
+    "Cannot sweep over heads of a value whose positions have shape [12].",
+  );
+  refuses(
+    { at: "unembed.hook_out" },
+    ConfigError,
+    'Cannot sweep at "unembed.hook_out": nothing comes after it. Change the logits in the metric.',
+  );
+  refuses(
+    { metric: () => 5 as unknown as Tensor },
+    ConfigError,
+    "Cannot sweep: the metric gave 5, expected a Tensor of shape [] or [batch].",
+  );
+  refuses(
+    { edit: { patch: new Map<string, Tensor>() } },
+    UnknownPointError,
+    `Cannot patch "${at}": what it is patched from has no such value.`,
+  );
+  refuses(
+    { edit: { patch: new Map([[at, Tensor.zeros([2, 5, 3, 4])]]) } },
+    ShapeError,
+    `Cannot patch "${at}" from a value of shape [2, 5, 3, 4]: expected [batch 3, pos 5, head 3, dHead 4], or batch 1.`,
+  );
+  refuses(
+    { over: { head: [0] }, edit: { patch: new Map([[at, Tensor.zeros([3, 4, 3, 4])]]) } },
+    ShapeError,
+    `Cannot patch "${at}" from a value of shape [3, 4, 3, 4]: expected [batch 3, pos 5, head 3, dHead 4], or batch 1.`,
+  );
+  refuses(
+    {
+      at: "blocks.0.attn.hook_pattern",
+      edit: { patch: new Map([["blocks.0.attn.hook_pattern", Tensor.zeros([3, 3, 5])]]) },
+    },
+    ShapeError,
+    'Cannot patch "blocks.0.attn.hook_pattern" from a value of shape [3, 3, 5]: expected [batch 3, head 3, query 5, key 5], or batch 1.',
+  );
+  refuses(
+    {
+      over: { pos: [1] },
+      edit: () => {
+        throw new Error("no");
+      },
+    },
+    HookError,
+    `Cannot pass "${at}": hook 1 threw: no`,
   );
   assertThrows(
     () => model.sweep(TOKENS, { at, over: { pos: [5] }, metric: diff }),

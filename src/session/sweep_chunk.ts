@@ -1,0 +1,203 @@
+/**
+ * A chunk of a sweep: variants at one point, run as texts of one pass.
+ *
+ * @module
+ */
+
+import { core, type Handle } from "../core/engine.ts";
+import { RowSpace } from "../core/rows.ts";
+import { copyOut, sizeOf } from "../core/scope.ts";
+import type { HookFunction } from "../hooks/hook_registry.ts";
+import type { RowValue } from "../hooks/tap.ts";
+import type { BaseRun, BaseValues } from "./base_run.ts";
+import type { ReadRows } from "./logits.ts";
+import type { RunCost } from "./run.ts";
+import {
+  type ChangedRows,
+  editedCells,
+  positionsWritten,
+  type SweepCell,
+  type SweepEdit,
+  type SweepHook,
+  type SweptValue,
+} from "./sweep_edit.ts";
+
+/** A text of a variant that its edit changed: it runs as a text of its own. */
+interface Branch {
+  readonly variant: number;
+  /** The text in the base run's batch. */
+  readonly text: number;
+}
+
+/** What a sweep needs of the model that it runs on. */
+export interface SweepHost {
+  readonly base: BaseRun;
+  readonly batch: number;
+  readonly nPos: number;
+  readonly dModel: number;
+  readonly dVocab: number;
+  /** Bytes that the run of one position needs, about. */
+  readonly bytesPerRow: number;
+  /** What the axes of a point's value are. */
+  axesOf(name: string): readonly string[];
+  /** The rows of the base run's value at a point that a hook there makes different. */
+  hooked(name: string, hook: HookFunction): RowValue;
+  /**
+   * Runs texts of the base run again, with the value at a point edited.
+   *
+   * @param texts The base run's text for each of the pass.
+   * @param edit Gives the value's rows that differ, in the space of the pass.
+   * @returns What the unembedding reads, by rows that differ.
+   */
+  run(
+    texts: readonly number[],
+    values: BaseValues,
+    space: RowSpace,
+    at: string,
+    edit: (value: RowValue) => RowValue,
+  ): { hookIn: RowValue; cost: RunCost };
+  /** Unembeds rows [n, dModel]. */
+  unembed(rows: Handle): Handle;
+}
+
+/** The base run's values for texts that are repeated. */
+class RepeatedTexts implements BaseValues {
+  readonly #base: BaseValues;
+  readonly #rows: Uint32Array;
+  readonly #taken = new Map<string, Handle>();
+
+  constructor(base: BaseValues, texts: readonly number[], nPos: number) {
+    this.#base = base;
+    this.#rows = Uint32Array.from(
+      { length: texts.length * nPos },
+      (_, row) => texts[Math.floor(row / nPos)] * nPos + row % nPos,
+    );
+  }
+
+  value(name: string): Handle {
+    let taken = this.#taken.get(name);
+    if (taken === undefined) {
+      taken = core().take_rows(this.#base.value(name), this.#rows);
+      this.#taken.set(name, taken);
+    }
+    return taken;
+  }
+}
+
+function sweptValue({ base, batch, nPos, axesOf }: SweepHost, name: string): SweptValue {
+  const whole = base.value(name);
+  const tail = Array.from(core().shape_of(whole).subarray(1));
+  return { name, axes: axesOf(name), batch, nPos, whole, tail };
+}
+
+/** Lets a hook see the value once for each variant. */
+function editedByHook(
+  host: SweepHost,
+  { name, whole }: SweptValue,
+  cells: readonly SweepCell[],
+  edit: SweepHook,
+): ChangedRows {
+  const values = cells.map((cell) => host.hooked(name, (value) => edit(value, cell)));
+  const handles = values.filter(({ rows }) => !rows.isEmpty).map(({ handle }) => handle);
+  return {
+    places: values.flatMap(({ rows }, variant) =>
+      Array.from(rows.indices, (row) => ({ variant, row }))
+    ),
+    handle: handles.length > 0
+      ? core().cat(Uint32Array.from(handles), 0)
+      : core().take_rows(whole, new Uint32Array()),
+  };
+}
+
+/** Bytes that a variant of a chunk may need at most: the edited rows, and the texts that run again. */
+export function bytesPerVariant(
+  host: SweepHost,
+  at: string,
+  variants: readonly { readonly cell: SweepCell }[],
+  edit: SweepEdit,
+): number {
+  const { batch, nPos, bytesPerRow, base } = host;
+  const size = sizeOf(Array.from(core().shape_of(base.value(at)).subarray(1)));
+  const positions = typeof edit === "function"
+    ? nPos
+    : positionsWritten(variants.map(({ cell }) => cell), nPos);
+  const written = positions * size * 4 * Float32Array.BYTES_PER_ELEMENT;
+  return batch * (written + nPos * bytesPerRow);
+}
+
+/**
+ * Runs a chunk of variants.
+ *
+ * @param reads The rows of the base run's logits that the metric reads, and their reader.
+ * @returns A reader of each variant's logits; and the cost, `undefined` when no variant changed anything.
+ */
+export function runChunk(
+  host: SweepHost,
+  at: string,
+  cells: readonly SweepCell[],
+  edit: SweepEdit,
+  reads: { readonly rows: readonly number[]; readonly base: ReadRows },
+): { readers: ReadRows[]; cost: RunCost | undefined } {
+  const { base, batch, nPos, dModel, dVocab } = host;
+  const value = sweptValue(host, at);
+  const changed = typeof edit === "function"
+    ? editedByHook(host, value, cells, edit)
+    : editedCells(value, cells, edit);
+
+  const branches: Branch[] = [];
+  const edited = changed.places.map(({ variant, row }) => {
+    const text = Math.floor(row / nPos);
+    const last = branches.at(-1);
+    if (last?.variant !== variant || last.text !== text) branches.push({ variant, text });
+    return (branches.length - 1) * nPos + row % nPos;
+  });
+  if (branches.length === 0) return { readers: cells.map(() => reads.base), cost: undefined };
+
+  const texts = branches.map(({ text }) => text);
+  const space = new RowSpace(branches.length, nPos);
+  const rows = space.of(edited);
+  const values = new RepeatedTexts(base, texts, nPos);
+  const { hookIn, cost } = host.run(
+    texts,
+    values,
+    space,
+    at,
+    () => ({ name: at, rows, handle: changed.handle }),
+  );
+
+  // What the metric reads is unembedded for all variants at once.
+  const branchOf = new Map(branches.map(({ variant, text }, i) => [variant * batch + text, i]));
+  const place = new Map(Array.from(hookIn.rows.indices, (row, i) => [row, i]));
+  const wanted = branches.flatMap(({ text }, branch) =>
+    reads.rows.filter((row) => Math.floor(row / nPos) === text)
+      .map((row) => branch * nPos + row % nPos)
+      .filter((row) => place.has(row))
+  );
+  const known = new Map<number, Float32Array>();
+  const unembedRows = (branchRows: readonly number[]) => {
+    const at = Uint32Array.from(branchRows, (row) => place.get(row) ?? 0);
+    const logits = copyOut(
+      host.unembed(core().take_rows(hookIn.handle, at)),
+      "float32",
+      at.length * dVocab,
+    ) as Float32Array;
+    branchRows.forEach((row, i) => known.set(row, logits.subarray(i * dVocab, (i + 1) * dVocab)));
+  };
+  if (wanted.length > 0) unembedRows(wanted);
+  cost.multiplyAdds += wanted.length * dModel * dVocab;
+  const readers = cells.map((_, variant): ReadRows => (read) => {
+    const out = new Float32Array(read.length * dVocab);
+    read.forEach((row, i) => {
+      const branch = branchOf.get(variant * batch + Math.floor(row / nPos));
+      const branchRow = branch === undefined ? -1 : branch * nPos + row % nPos;
+      if (branch === undefined || !place.has(branchRow)) {
+        out.set(reads.base([row]), i * dVocab);
+        return;
+      }
+      if (!known.has(branchRow)) unembedRows([branchRow]);
+      out.set(known.get(branchRow) ?? [], i * dVocab);
+    });
+    return out;
+  });
+  return { readers, cost };
+}
