@@ -22,6 +22,8 @@ export * from "./src/core/errors.ts";
 export type { Dtype, TypedArray } from "./src/core/dtype.ts";
 export { type BackwardOptions, noGrad } from "./src/core/gradients.ts";
 export { type MemoryUsage, memoryUsage, setMemoryLimit } from "./src/core/memory.ts";
+export { type ComplexTensor, FactoredMatrix } from "./src/core/factored_matrix.ts";
+export { Slice, type SliceInput } from "./src/core/slice.ts";
 export {
   type Index,
   type Nested,
@@ -78,7 +80,15 @@ export {
   type AccumulatedResidOptions,
   ActivationCache,
   type CachedModel,
+  type DecomposeResidOptions,
+  type FullDecompositionOptions,
+  type HeadResultsOptions,
   type LnOptions,
+  type LogitAttrsOptions,
+  type NeuronResultsOptions,
+  type Stacked,
+  type StackNeuronOptions,
+  type StackOptions,
 } from "./src/hooks/activation_cache.ts";
 
 export type {
@@ -118,6 +128,8 @@ export type {
   ReturnType,
   RunWithHooksOptions,
 } from "./src/session/options.ts";
+export type { CacheSize } from "./src/session/cache_size.ts";
+export type { CompositionMode } from "./src/session/circuits.ts";
 export type { RunCost } from "./src/session/run.ts";
 export type { ErrorGrad } from "./src/session/splice.ts";
 export type { SweepAxes, SweepOptions } from "./src/session/sweep.ts";

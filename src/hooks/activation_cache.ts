@@ -4,32 +4,107 @@
  * @module
  */
 
-import { nearestNames, ShapeError, UnknownPointError } from "../core/errors.ts";
-import { type Index, Tensor } from "../core/tensor.ts";
+import { nearestNames, requireOneOf, ShapeError, UnknownPointError } from "../core/errors.ts";
+import { Slice, type SliceInput } from "../core/slice.ts";
+import { Tensor } from "../core/tensor.ts";
 import { getActName } from "./act_name.ts";
+import {
+  accumulatedStack,
+  decomposedStack,
+  fullStack,
+  headResults,
+  headStack,
+  type LabelledStack,
+  layerNeurons,
+  neuronStack,
+  normedStack,
+  normScale,
+  type StackNorm,
+  type StackRequest,
+} from "./residual_stacks.ts";
 
 /** What a cache asks of the model that filled it. */
 export interface CachedModel {
   /** Its configuration. */
   readonly cfg: {
     readonly nLayers: number;
-    readonly nHeads: number;
     readonly attnOnly: boolean;
     readonly normalizationType: string | null;
-    readonly positionalEmbeddingType: string;
   };
+  /** Each block's weights: `W_O` [head, dHead, dModel] and `W_out` [dMlp, dModel]. */
+  readonly blocks: readonly {
+    readonly attn: { readonly W_O: Tensor };
+    readonly mlp: { readonly W_out: Tensor };
+  }[];
+  /** The unembedding's direction of each token, [..., dModel]. */
+  tokensToResidualDirections(tokens: string | number | Tensor | readonly number[]): Tensor;
+  /** What biases add to the stream before a layer, [dModel]. */
+  accumulatedBias(
+    layer: number,
+    options: { mlpInput?: boolean; includeMlpBiases?: boolean },
+  ): Tensor;
+  /** The final norm, weight and bias included where they aren't folded away. */
+  lnFinal(resid: Tensor): Tensor;
+}
+
+/** Options of everything that makes a stack. */
+export interface StackOptions {
+  /** Takes only these positions. */
+  posSlice?: SliceInput;
+  /** Puts the stack through the norm of the layer that it is the input of. */
+  applyLn?: boolean;
+  /** Gives `[stack, labels]` instead of the stack. */
+  returnLabels?: boolean;
 }
 
 /** Options of {@linkcode ActivationCache.accumulatedResid}. */
-export interface AccumulatedResidOptions {
+export interface AccumulatedResidOptions extends StackOptions {
   /** Includes the stream between attention and MLP. */
   inclMid?: boolean;
   /** For `layer`, stops at the input of its MLP instead of its attention. */
   mlpInput?: boolean;
+}
+
+/** Options of {@linkcode ActivationCache.decomposeResid}. */
+export interface DecomposeResidOptions extends StackOptions {
+  /** For `layer`, goes up to the input of its MLP instead of its attention. */
+  mlpInput?: boolean;
+  /** All components, or one kind; `"all"` unless said. */
+  mode?: "all" | "mlp" | "attn";
+  /** Includes the embeddings; `true` unless said. */
+  inclEmbeds?: boolean;
+}
+
+/** Options of {@linkcode ActivationCache.stackHeadResults}. */
+export interface HeadResultsOptions extends StackOptions {
+  /** Appends the rest of the stream. */
+  inclRemainder?: boolean;
+}
+
+/** Options of {@linkcode ActivationCache.getNeuronResults}. */
+export interface NeuronResultsOptions {
+  /** Takes only these neurons. */
+  neuronSlice?: SliceInput;
   /** Takes only these positions. */
-  posSlice?: Index;
-  /** Gives `[stack, labels]` instead of the stack. */
-  returnLabels?: boolean;
+  posSlice?: SliceInput;
+  /** Projects what each neuron adds onto a direction [dModel], or several [dModel, n], before it is computed in full. */
+  projectOutputOnto?: Tensor;
+}
+
+/** Options of {@linkcode ActivationCache.stackNeuronResults}. */
+export interface StackNeuronOptions extends StackOptions, NeuronResultsOptions {
+  /** Appends the rest of the stream. */
+  inclRemainder?: boolean;
+}
+
+/** Options of {@linkcode ActivationCache.getFullResidDecomposition}. */
+export interface FullDecompositionOptions extends StackOptions {
+  /** Goes up to the input of the layer's MLP instead of its attention. */
+  mlpInput?: boolean;
+  /** Gives each neuron by itself instead of the MLPs; `true` unless said. */
+  expandNeurons?: boolean;
+  /** Projects each component onto a direction [dModel], or several [dModel, n]. */
+  projectOutputOnto?: Tensor;
 }
 
 /** Options of {@linkcode ActivationCache.applyLnToStack}. */
@@ -37,8 +112,28 @@ export interface LnOptions {
   /** Uses the scale before the layer's MLP instead of its attention. */
   mlpInput?: boolean;
   /** The positions that the stack holds. */
-  posSlice?: Index;
+  posSlice?: SliceInput;
+  /** Takes only these texts, of the stack too. */
+  batchSlice?: SliceInput;
+  /** Whether the stack has a batch axis, which `batchSlice` is applied to; `true` unless said. */
+  hasBatchDim?: boolean;
+  /** At the final norm, computes the scale of each component by itself, with weight and bias (the logit lens). */
+  recomputeLn?: boolean;
 }
+
+/** Options of {@linkcode ActivationCache.logitAttrs}. */
+export interface LogitAttrsOptions
+  extends Pick<LnOptions, "posSlice" | "batchSlice" | "hasBatchDim"> {
+  /** Takes the difference from the logits of these tokens, of the same shape. */
+  incorrectTokens?: string | number | Tensor | readonly number[];
+}
+
+/** A stack, with its labels where the options ask for them. */
+export type Stacked<O> = O extends { returnLabels: infer R }
+  ? [R] extends [true] ? [Tensor, string[]]
+  : [R] extends [false | undefined] ? Tensor
+  : Tensor | [Tensor, string[]]
+  : Tensor;
 
 /**
  * A snapshot of activations by name. Nothing that happens later changes it.
@@ -150,71 +245,277 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
   }
 
   /**
-   * Stacks the residual stream before each layer up to `layer`, and after the last when `layer` is the number of layers or -1.
+   * Takes texts of every activation.
    *
-   * @param layer The layer whose input is the last entry.
-   * @returns [component, batch, pos, dModel]; with `returnLabels` also labels such as `0_pre`, `0_mid`, `final_post`.
+   * @param batchSlice Which; a single number drops the batch axis.
+   * @throws {ShapeError} If there is no batch axis.
    */
-  accumulatedResid(
-    layer: number | undefined,
-    options: AccumulatedResidOptions & { returnLabels: true },
-  ): [Tensor, string[]];
-  /** Stacks the residual stream before each layer up to `layer`: [component, batch, pos, dModel]. */
-  accumulatedResid(layer?: number, options?: AccumulatedResidOptions): Tensor;
-  accumulatedResid(
-    layer?: number,
-    { inclMid = false, mlpInput = false, posSlice, returnLabels = false }: AccumulatedResidOptions =
-      {},
-  ): Tensor | [Tensor, string[]] {
-    const { nLayers, attnOnly } = this.#requireModel("accumulatedResid").cfg;
-    const last = layer === undefined || layer === -1 ? nLayers : layer;
-    const labels: string[] = [];
-    const parts: Tensor[] = [];
-    const take = (label: string, value: Tensor) => {
-      labels.push(label);
-      parts.push(this.#atPositions(value, posSlice));
-    };
-    for (let l = 0; l <= last; l++) {
-      if (l === nLayers) {
-        take("final_post", this.get("resid_post", nLayers - 1));
-        continue;
-      }
-      take(`${l}_pre`, this.get("resid_pre", l));
-      const wantsMid = (inclMid && l < last) || (mlpInput && l === last);
-      if (wantsMid && !attnOnly) take(`${l}_mid`, this.get("resid_mid", l));
+  applySliceToBatchDim(batchSlice: SliceInput): ActivationCache {
+    const texts = Slice.of(batchSlice);
+    if (texts.isWhole) return this;
+    if (!this.hasBatchDim) {
+      throw new ShapeError("Cannot take texts of a cache that has no batch axis.");
     }
-    const stack = Tensor.stack(parts);
-    return returnLabels ? [stack, labels] : stack;
+    const taken = [...this.#values].map(([name, value]) => [name, texts.apply(value)] as const);
+    return new ActivationCache(new Map(taken), this.model, { hasBatchDim: !texts.isSingle });
   }
 
   /**
-   * Applies a layer's norm to a stack of components of the residual stream, with the scale that the whole stream had: centres them
-   * and divides. Weight and bias aren't applied; they are folded into the weights that follow.
+   * Stacks the residual stream before each layer up to `layer`, and after the last when `layer` is the number of layers or -1. With
+   * `applyLn` at the end of the stream each entry has the final norm with a scale of its own (the logit lens); before an inner layer,
+   * the scale that the layer's norm had.
+   *
+   * @param layer The layer whose input is the last entry; the end of the stream unless said.
+   * @returns [component, batch, pos, dModel]; with `returnLabels` also labels such as `0_pre`, `0_mid`, `final_post`.
+   */
+  accumulatedResid<O extends AccumulatedResidOptions = Record<never, never>>(
+    layer?: number,
+    options?: O,
+  ): Stacked<O> {
+    const { inclMid = false, ...common }: AccumulatedResidOptions = options ?? {};
+    const { model, request } = this.#request("accumulatedResid", layer, common);
+    const stacked = accumulatedStack(this, model.cfg, request, inclMid);
+    return this.#result(stacked, layer, { ...common, recomputeLn: true });
+  }
+
+  /**
+   * Stacks what each layer adds to the residual stream before `layer`; without a layer, up to the end.
+   *
+   * @returns [component, batch, pos, dModel]; with `returnLabels` also labels such as `embed`, `0_attn_out`, `0_mlp_out`.
+   */
+  decomposeResid<O extends DecomposeResidOptions = Record<never, never>>(
+    layer?: number,
+    options?: O,
+  ): Stacked<O> {
+    const { mode = "all", inclEmbeds = true, ...common }: DecomposeResidOptions = options ?? {};
+    requireOneOf("Cannot decompose with the mode", mode, ["all", "mlp", "attn"]);
+    const { model, request } = this.#request("decomposeResid", layer, common);
+    const stacked = decomposedStack(this, model.cfg, request, { mode, inclEmbeds });
+    return this.#result(stacked, layer, common);
+  }
+
+  /**
+   * Computes what each head adds to the residual stream, without `b_O`, and keeps it as `hook_result` [batch, pos, head, dModel] of
+   * every layer, as if the run had cached it.
+   */
+  computeHeadResults(): void {
+    const model = this.#requireModel("computeHeadResults");
+    for (let layer = 0; layer < model.cfg.nLayers; layer++) {
+      if (this.has("result", layer)) continue;
+      const byHead = headResults(this, model, layer, new Slice());
+      const lead = Array.from({ length: byHead.rank - 2 }, (_, axis) => axis + 1);
+      this.add(getActName("result", layer), byHead.permute(...lead, 0, byHead.rank - 1));
+    }
+  }
+
+  /**
+   * Stacks what each head of the layers before `layer` adds to the residual stream, without `b_O`.
+   *
+   * @returns [layer * head, batch, pos, dModel]; with `returnLabels` also labels such as `L0H3`, `remainder`.
+   */
+  stackHeadResults<O extends HeadResultsOptions = Record<never, never>>(
+    layer?: number,
+    options?: O,
+  ): Stacked<O> {
+    const { inclRemainder = false, ...common }: HeadResultsOptions = options ?? {};
+    const { model, request } = this.#request("stackHeadResults", layer, common);
+    const stacked = headStack(this, model, request.layer, request.positions, inclRemainder);
+    return this.#result(stacked, layer, common);
+  }
+
+  /**
+   * Stacks an activation of the layers before `layer`.
+   *
+   * @param activationName Its short name, such as `z`.
+   * @param layer All layers unless said.
+   * @param options `sublayerType` says of which part of the block, where the name doesn't: `ln1`.
+   * @returns [layer, ...].
+   */
+  stackActivation(
+    activationName: string,
+    layer?: number,
+    { sublayerType }: { sublayerType?: string } = {},
+  ): Tensor {
+    const { request } = this.#request("stackActivation", layer, {});
+    const layers = Array.from(
+      { length: request.layer },
+      (_, l) => this.get(activationName, l, sublayerType),
+    );
+    return Tensor.stack(layers);
+  }
+
+  /**
+   * What each neuron of a layer adds to the residual stream.
+   *
+   * @returns [batch, pos, neuron, dModel]; `n` in the place of `dModel` when projected onto [dModel, n], nothing when onto [dModel].
+   * @throws {MemoryBudgetError} If that is more than a stack may hold.
+   */
+  getNeuronResults(
+    layer: number,
+    { neuronSlice, posSlice, projectOutputOnto }: NeuronResultsOptions = {},
+  ): Tensor {
+    const model = this.#requireModel("getNeuronResults");
+    const results = layerNeurons(this, model, this.#layer(layer, model.cfg.nLayers - 1), {
+      positions: Slice.of(posSlice),
+      neurons: Slice.of(neuronSlice),
+      projection: asMatrix(projectOutputOnto),
+    });
+    return projectOutputOnto?.rank === 1 ? results.squeeze(-1) : results;
+  }
+
+  /**
+   * Stacks what each neuron of the layers before `layer` adds to the residual stream. For all neurons of a large model that is too
+   * much: take a few, or project.
+   *
+   * @returns [layer * neuron, batch, pos, dModel]; with `returnLabels` also labels such as `L0N5`, `remainder`.
+   * @throws {MemoryBudgetError} If that is more than a stack may hold.
+   */
+  stackNeuronResults<O extends StackNeuronOptions = Record<never, never>>(
+    layer?: number,
+    options?: O,
+  ): Stacked<O> {
+    const { neuronSlice, inclRemainder, projectOutputOnto, ...common }: StackNeuronOptions =
+      options ?? {};
+    const { model, request } = this.#request("stackNeuronResults", layer, common);
+    const stacked = neuronStack(this, model, request.layer, {
+      positions: request.positions,
+      neurons: Slice.of(neuronSlice),
+      projection: asMatrix(projectOutputOnto),
+    }, { inclRemainder, norm: this.#norm(model, request, common.applyLn) });
+    return this.#result(squeezed(stacked, projectOutputOnto), layer, {
+      returnLabels: common.returnLabels,
+    });
+  }
+
+  /**
+   * Stacks all that the residual stream before `layer` is the sum of: heads, neurons (or MLPs), embeddings, and the biases together.
+   *
+   * @returns [component, batch, pos, dModel]; with `returnLabels` also labels, in this order: `L0H0` …, `L0N0` … (or `0_mlp_out` …),
+   *   `embed`, `pos_embed`, `bias`.
+   * @throws {MemoryBudgetError} If that is more than a stack may hold.
+   */
+  getFullResidDecomposition<O extends FullDecompositionOptions = Record<never, never>>(
+    layer?: number,
+    options?: O,
+  ): Stacked<O> {
+    const { expandNeurons = true, projectOutputOnto, ...common }: FullDecompositionOptions =
+      options ?? {};
+    const { model, request } = this.#request("getFullResidDecomposition", layer, common);
+    const stacked = fullStack(this, model, request, {
+      expandNeurons,
+      projection: asMatrix(projectOutputOnto),
+      norm: this.#norm(model, request, common.applyLn),
+    });
+    return this.#result(squeezed(stacked, projectOutputOnto), layer, {
+      returnLabels: common.returnLabels,
+    });
+  }
+
+  /**
+   * Puts a stack of components of the residual stream through a layer's norm, with the scale that the whole stream had: centres them
+   * (in models whose norm does) and divides. Weight and bias aren't applied; they are folded into the weights that follow.
    *
    * @param stack Components [component, batch, pos, dModel].
-   * @param layer The layer whose norm it is; the final one when it is the number of layers or -1.
+   * @param layer The layer whose norm it is; the final one when it is the number of layers, -1 or left out.
    */
   applyLnToStack(
     stack: Tensor,
     layer?: number,
-    { mlpInput = false, posSlice }: LnOptions = {},
+    { mlpInput = false, posSlice, batchSlice, hasBatchDim = true, recomputeLn = false }: LnOptions =
+      {},
   ): Tensor {
-    const { nLayers, normalizationType } = this.#requireModel("applyLnToStack").cfg;
+    const model = this.#requireModel("applyLnToStack");
+    const { nLayers, normalizationType } = model.cfg;
     if (normalizationType === null) return stack;
-    const last = layer === undefined || layer === -1 ? nLayers : layer;
-    const name = last === nLayers
-      ? "ln_final.hook_scale"
-      : `blocks.${last}.${mlpInput ? "ln2" : "ln1"}.hook_scale`;
-    const scale = this.#atPositions(this.get(name), posSlice);
-    const centered = normalizationType.startsWith("LN")
-      ? stack.sub(stack.mean(-1, { keepdim: true }))
-      : stack;
-    return centered.div(scale);
+    const texts = Slice.of(batchSlice);
+    const taken = hasBatchDim ? texts.apply(stack, 1) : stack;
+    const last = this.#layer(layer, nLayers);
+    if (recomputeLn && last === nLayers) return model.lnFinal(taken);
+    const request = { layer: last, mlpInput, positions: Slice.of(posSlice) };
+    const scale = normScale(this, nLayers, request);
+    return normedStack(
+      taken,
+      this.hasBatchDim ? texts.apply(scale) : scale,
+      normalizationType,
+    );
   }
 
-  #atPositions(value: Tensor, posSlice: Index | undefined): Tensor {
-    if (posSlice === undefined) return value;
-    return this.hasBatchDim ? value.at(":", posSlice) : value.at(posSlice);
+  /**
+   * How much each component of a stack adds to the logit of a token at its place, through the final norm with the scale that the whole
+   * stream had.
+   *
+   * @param residualStack Components [component, batch, pos, dModel], not put through a norm yet.
+   * @param tokens A token for all, one for each text [batch], or one for each place [batch, pos].
+   * @returns [component, batch, pos], without the axes that the stack lacks.
+   * @throws {ShapeError} If `incorrectTokens` has another shape than `tokens`.
+   */
+  logitAttrs(
+    residualStack: Tensor,
+    tokens: string | number | Tensor | readonly number[],
+    { incorrectTokens, ...options }: LogitAttrsOptions = {},
+  ): Tensor {
+    const model = this.#requireModel("logitAttrs");
+    let directions = model.tokensToResidualDirections(tokens);
+    if (incorrectTokens !== undefined) {
+      const wrong = model.tokensToResidualDirections(incorrectTokens);
+      if (wrong.shape.join() !== directions.shape.join()) {
+        const [right, other] = [directions, wrong].map(({ shape }) =>
+          shape.slice(0, -1).join(", ")
+        );
+        throw new ShapeError(
+          `Cannot compare tokens of shape [${right}] with incorrectTokens of shape [${other}]: expected the same shape.`,
+        );
+      }
+      directions = directions.sub(wrong);
+    }
+    return this.applyLnToStack(residualStack, -1, options).mul(directions).sum(-1);
+  }
+
+  /** What a method that makes stacks works with. */
+  #request(
+    method: string,
+    layer: number | undefined,
+    { mlpInput = false, posSlice }: { mlpInput?: boolean; posSlice?: SliceInput },
+  ) {
+    const model = this.#requireModel(method);
+    const { nLayers } = model.cfg;
+    const last = this.#layer(layer, nLayers);
+    if (mlpInput && last === nLayers) {
+      throw new RangeError(
+        `Cannot go up to the MLP of layer ${nLayers}: the last layer is ${nLayers - 1}.`,
+      );
+    }
+    return { model, request: { layer: last, mlpInput, positions: Slice.of(posSlice) } };
+  }
+
+  /** A layer from 0 to the last one that makes sense, which -1 and nothing stand for. */
+  #layer(layer: number | undefined | null, last: number): number {
+    if (layer === undefined || layer === null || layer === -1) return last;
+    if (Number.isInteger(layer) && layer >= 0 && layer <= last) return layer;
+    throw new RangeError(
+      `There is no layer ${layer}: expected a whole number from 0 to ${last}, or -1 for the last.`,
+    );
+  }
+
+  /** The norm of a layer, for stacks; nothing where it isn't wanted, or where there is none. */
+  #norm(
+    { cfg: { nLayers, normalizationType } }: CachedModel,
+    request: StackRequest,
+    applyLn: boolean | undefined,
+  ): StackNorm | undefined {
+    if (!applyLn || normalizationType === null) return undefined;
+    const scale = normScale(this, nLayers, request);
+    return { scale, apply: (stack) => normedStack(stack, scale, normalizationType) };
+  }
+
+  #result<O>(
+    { stack, labels }: LabelledStack,
+    layer: number | undefined,
+    { applyLn = false, returnLabels = false, ...ln }: StackOptions & LnOptions,
+  ): Stacked<O> {
+    const { hasBatchDim } = this;
+    const result = applyLn ? this.applyLnToStack(stack, layer, { ...ln, hasBatchDim }) : stack;
+    return (returnLabels ? [result, labels] : result) as Stacked<O>;
   }
 
   #requireModel(method: string): CachedModel {
@@ -238,4 +539,17 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
   ): Tensor | undefined {
     return this.#values.get(this.#fullName(name, layer, layerType));
   }
+}
+
+/** A direction, or several, as a matrix [dModel, n]. */
+function asMatrix(projection: Tensor | undefined): Tensor | undefined {
+  return projection?.rank === 1 ? projection.unsqueeze(-1) : projection;
+}
+
+/** A stack that was projected onto a single direction, without the axis. */
+function squeezed(
+  { stack, labels }: LabelledStack,
+  projection: Tensor | undefined,
+): LabelledStack {
+  return { stack: projection?.rank === 1 ? stack.squeeze(-1) : stack, labels };
 }

@@ -9,7 +9,8 @@ import { ConfigError, ShapeError } from "../core/errors.ts";
 import { noGrad, recordedRun } from "../core/gradients.ts";
 import { RowSpace } from "../core/rows.ts";
 import { currentScope, type Scope, scoped } from "../core/scope.ts";
-import { handleOf, Tensor, tensorOf } from "../core/tensor.ts";
+import type { Slice } from "../core/slice.ts";
+import { apply, handleOf, Tensor, tensorOf } from "../core/tensor.ts";
 import type {
   HookEntry,
   HookFunction,
@@ -25,6 +26,7 @@ import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
 import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { StateDict } from "../weights/state_dict.ts";
+import { type CacheSize, cacheSize } from "./cache_size.ts";
 import { Attachments } from "./attachments.ts";
 import type { BaseRun, BaseValues } from "./base_run.ts";
 import {
@@ -189,6 +191,41 @@ export class Execution implements Disposable {
     return this.#weights.store;
   }
 
+  /** The final norm of a residual stream, [..., dModel]. */
+  lnFinal(resid: Tensor): Tensor {
+    this.#requireWeights("normalise");
+    const w = this.#weights.lnFinal;
+    if (!w) return resid;
+    return apply([resid], (x) => core().norm(x, w.eps, w.center, w.weight, w.bias));
+  }
+
+  /** Logits of what the final norm gave, [..., dModel]. */
+  unembed(normalized: Tensor): Tensor {
+    this.#requireWeights("unembed");
+    return apply([normalized], (x) => unembed(this.#weights, this.#host.cfg, x));
+  }
+
+  /** How large the cache of a run will be. */
+  cacheSize(
+    input: ModelInput,
+    options: ForwardOptions,
+    request: RunRequest & { readonly cache: CacheRequest },
+    posSlice: Slice,
+  ): CacheSize {
+    const { resolved: { shape }, plans, span } = this.#prepare(input, options, request);
+    const { cfg } = this.#host;
+    const { splices } = this.attachments;
+    const points = this.points.active(cfg, splices, span).map(({ info }) => info);
+    const cached = [...plans.values()].filter(({ cached }) => cached);
+    const nKept = posSlice.indices(shape.nPos).length;
+    return cacheSize(
+      { cfg, shape, splices, nKept },
+      points,
+      cached.map(({ active }) => active.info),
+      request.cache.gradients,
+    );
+  }
+
   /** Replaces the parameters. Values that were begun with the old ones keep them. */
   replaceWeights(cfg: HookedTransformerConfig, stateDict: StateDict): void {
     this.#weights = modelWeights(cfg, stateDict);
@@ -198,10 +235,7 @@ export class Execution implements Disposable {
 
   /** Runs the model: everything that runs comes through here. */
   execute(input: ModelInput, options: ForwardOptions, request: RunRequest): ForwardOutput {
-    const { cfg } = this.#host;
-    if (this.store.disposed) {
-      throw new ConfigError(`Cannot run ${cfg.modelName}: the model was disposed.`);
-    }
+    this.#requireWeights("run");
     const started = performance.now();
     const prepared = this.#prepare(input, options, request);
     const { batch, nPos, keyMask } = prepared.resolved.shape;
@@ -334,6 +368,13 @@ export class Execution implements Disposable {
   [Symbol.dispose](): void {
     this.resume[Symbol.dispose]();
     this.store[Symbol.dispose]();
+  }
+
+  #requireWeights(what: string): void {
+    if (!this.store.disposed) return;
+    throw new ConfigError(
+      `Cannot ${what} ${this.#host.cfg.modelName}: the model was disposed.`,
+    );
   }
 
   #prepare(input: ModelInput, options: ForwardOptions, request: RunRequest): PreparedRun {

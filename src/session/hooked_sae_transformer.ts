@@ -8,6 +8,7 @@ import { nearestNames, UnknownPointError } from "../core/errors.ts";
 import type { ActivationCache } from "../hooks/activation_cache.ts";
 import { NameDict } from "../hooks/name_dict.ts";
 import type { Attachments } from "./attachments.ts";
+import type { CacheSize } from "./cache_size.ts";
 import { executionOf, HookedTransformer } from "./hooked_transformer.ts";
 import type { InputOptions, ModelInput } from "./input.ts";
 import type { CacheOptions, ForwardOptions, OutputOf, RunWithHooksOptions } from "./options.ts";
@@ -115,6 +116,11 @@ export class HookedSAETransformer extends HookedTransformer {
   ): [OutputOf<O>, ActivationCache] {
     const run = (rest: CacheOptions) => this.runWithCache(input, rest);
     return this.#withSaes(options, run) as [OutputOf<O>, ActivationCache];
+  }
+
+  /** Tells how large a cache will be, with SAEs spliced in. */
+  override cacheSize(input: ModelInput, options: CacheOptions & SaeOptions = {}): CacheSize {
+    return this.#withSaes(options, (rest: CacheOptions) => super.cacheSize(input, rest));
   }
 
   /** Runs with SAEs spliced in and hooks added, both for this run. */

@@ -5,7 +5,9 @@
  */
 
 import { ConfigError, ShapeError, TokenError } from "../core/errors.ts";
+import type { FactoredMatrix } from "../core/factored_matrix.ts";
 import { releaseTapes } from "../core/gradients.ts";
+import { Slice } from "../core/slice.ts";
 import { type Index, Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "../hooks/activation_cache.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
@@ -17,6 +19,9 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import * as tokens from "../tokenizer/tokens.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { StateDict } from "../weights/state_dict.ts";
+import type { CacheSize } from "./cache_size.ts";
+import * as circuits from "./circuits.ts";
+import type { CompositionMode } from "./circuits.ts";
 import { Execution } from "./execution.ts";
 import { initialWeights } from "./initial_weights.ts";
 import { type InputOptions, type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
@@ -25,6 +30,7 @@ import type {
   CacheOptions,
   ForwardOptions,
   ForwardOutput,
+  NamesFilter,
   OutputOf,
   RunWithHooksOptions,
 } from "./options.ts";
@@ -286,20 +292,26 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     const { namesFilter = null, inclBwd = false, removeBatchDim = false, posSlice, ...forward } =
       options ?? {} as CacheOptions;
     const cache = new ActivationCache(new Map(), this);
-    const filters = namesFilter === null ? undefined : [namesFilter].flat() as PointSelector[];
-    filters?.forEach((filter) => this.requirePoint(filter));
     const output = this.#execution.execute(input, forward, {
-      selectors: filters?.filter((filter) => typeof filter === "string"),
-      cache: {
-        wants: (name, isGated) =>
-          filters ? filters.some((filter) => selects(filter, name, isGated)) : !isGated,
-        gradients: inclBwd,
-      },
+      ...this.#cacheRequest(namesFilter, inclBwd),
       keep: (name, value) =>
         cache.add(name, posSlice === undefined ? value : atPositions(name, value, posSlice)),
     });
     if (inclBwd) backwardFrom(output);
     return [output as OutputOf<O>, removeBatchDim ? cache.toBatchless() : cache];
+  }
+
+  /**
+   * Tells how large the cache of {@linkcode HookedTransformer.runWithCache} with the same options will be. Nothing runs.
+   *
+   * @returns How many activations and bytes it will hold.
+   * @throws {UnknownPointError} If `namesFilter` names a point that isn't there or that the run doesn't reach.
+   */
+  cacheSize(input: ModelInput, options: CacheOptions = {}): CacheSize {
+    const { namesFilter = null, inclBwd = false, removeBatchDim: _, posSlice, ...forward } =
+      options;
+    const request = this.#cacheRequest(namesFilter, inclBwd);
+    return this.#execution.cacheSize(input, forward, request, new Slice(posSlice));
   }
 
   /**
@@ -476,9 +488,69 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     return this.#stacked("mlp.b_out");
   }
 
+  /** What each head attends by, W_Q W_K^T: [layer, head, dModel, dModel]. */
+  get QK(): FactoredMatrix {
+    return circuits.qkOf(this);
+  }
+
+  /** What each head moves, W_V W_O: [layer, head, dModel, dModel]. */
+  get OV(): FactoredMatrix {
+    return circuits.ovOf(this);
+  }
+
+  /**
+   * How much each head's output is read by the heads of later layers, through their queries, keys or values.
+   *
+   * @returns [layer, head, later layer, its head]; zero where the layer isn't later.
+   */
+  allCompositionScores(mode: CompositionMode): Tensor {
+    return circuits.allCompositionScores(this, mode);
+  }
+
+  /** The heads' names, `L0H0` …, in the order in which they are stacked. */
+  allHeadLabels(): string[] {
+    return circuits.headLabels(this.cfg);
+  }
+
+  /**
+   * What the biases of attention and MLPs add to the residual stream before a layer, [dModel].
+   *
+   * @param layer The layer; the number of layers stands for the end of the stream.
+   * @param options `mlpInput` goes up to the layer's MLP; `includeMlpBiases: false` leaves the MLPs' out.
+   * @throws {RangeError} If there is no such layer.
+   */
+  accumulatedBias(
+    layer: number,
+    options: { mlpInput?: boolean; includeMlpBiases?: boolean } = {},
+  ): Tensor {
+    return circuits.accumulatedBias(this, layer, options);
+  }
+
+  /** The final norm of a residual stream [..., dModel], with its weight and bias where they aren't folded away. No hook sees it. */
+  lnFinal(resid: Tensor): Tensor {
+    return this.#execution.lnFinal(resid);
+  }
+
+  /** Logits [..., dVocab] of what the final norm gave [..., dModel]. No hook sees it. */
+  unembed(normalized: Tensor): Tensor {
+    return this.#execution.unembed(normalized);
+  }
+
   /** Gives the weights' memory back. The model can't be run after that. */
   [Symbol.dispose](): void {
     this.#execution[Symbol.dispose]();
+  }
+
+  /** What a cache asks of a run. */
+  #cacheRequest(namesFilter: NamesFilter, gradients: boolean) {
+    const filters = namesFilter === null ? undefined : [namesFilter].flat() as PointSelector[];
+    filters?.forEach((filter) => this.requirePoint(filter));
+    const wants = (name: string, isGated: boolean) =>
+      filters ? filters.some((filter) => selects(filter, name, isGated)) : !isGated;
+    return {
+      selectors: filters?.filter((filter) => typeof filter === "string"),
+      cache: { wants, gradients },
+    };
   }
 
   #tokenizer(what: string): Tokenizer {

@@ -5,4 +5,5 @@
  */
 
 export { getActName } from "../hooks/act_name.ts";
+export { compositionScores } from "./circuits.ts";
 export { lmAccuracy, lmCrossEntropyLoss } from "./loss.ts";

@@ -11,7 +11,7 @@
 
 import { ConfigError } from "../core/errors.ts";
 import type { StateDict, WeightArray } from "./state_dict.ts";
-import { type Columns, productSvd } from "./svd.ts";
+import { type Columns, productSvd } from "../core/svd.ts";
 
 /** What processing needs to know of a model. */
 export interface ProcessableConfig {

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type Columns, jacobiSvd, productSvd, qr } from "../../src/weights/svd.ts";
-import { seeded } from "./_files.ts";
+import { type Columns, jacobiSvd, productSvd, qr } from "../../src/core/svd.ts";
+import { seeded } from "../weights/_files.ts";
 
 /** Rounding of a few hundred float64 operations on numbers near one. */
 const TOLERANCE = 1e-12;
