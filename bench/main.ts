@@ -31,13 +31,16 @@ import {
   type Study,
 } from "./_steps.ts";
 import { difference, sampled, TOLERANCE } from "./_values.ts";
+import { measureEdge } from "./edge/measure.ts";
 import { measureGemm } from "./gemm.ts";
+import { measureRuntimes } from "./runtimes/measure.ts";
 
 const HELP = `Measures this library beside its peers and writes out/bench.md and out/bench.json.
 
   deno task bench [options]
 
-  --only <name>    cases whose name contains this; "gemm" and "start" are names too
+  --only <name>    cases whose name contains this; "gemm" and "start" are names too, and so are
+                   "runtimes" and "edge", which have no peer and run only when they are named
   --reps <n>       repetitions; 5 unless said, loops get half as many
   --quick          one repetition, loops of 4 features
   --data <folder>  keeps the random weights there (2.5 GB) instead of a temporary folder
@@ -351,6 +354,17 @@ async function runBench(options: Options, data: string | undefined): Promise<Ben
   return report;
 }
 
+/** Benchmarks without a peer. */
+const ALONE: Readonly<Record<string, (reps: number, isQuick: boolean) => Promise<string>>> = {
+  runtimes: measureRuntimes,
+  edge: (_reps, quick) => measureEdge({ quick }),
+};
+
+async function write(file: string, text: string): Promise<void> {
+  await Deno.mkdir("out", { recursive: true });
+  await Deno.writeTextFile(`out/${file}`, text);
+}
+
 async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -371,12 +385,17 @@ async function main(args: string[]): Promise<number> {
     console.error(`Cannot repeat "${values.reps}" times: wanted a whole number from 1.`);
     return 1;
   }
+  if (Object.hasOwn(ALONE, values.only)) {
+    const text = await ALONE[values.only](reps, values.quick);
+    console.log(text);
+    await write(`bench-${values.only}.md`, text);
+    return 0;
+  }
   const report = await runBench({ only: values.only, reps, quick: values.quick }, values.data);
   const text = markdown(report);
   console.log(text);
-  await Deno.mkdir("out", { recursive: true });
-  await Deno.writeTextFile("out/bench.md", text);
-  await Deno.writeTextFile("out/bench.json", JSON.stringify(report, null, 2) + "\n");
+  await write("bench.md", text);
+  await write("bench.json", JSON.stringify(report, null, 2) + "\n");
   return report.isWrong ? 1 : 0;
 }
 

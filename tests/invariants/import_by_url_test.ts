@@ -1,7 +1,7 @@
 // Invariant 9: import by URL works with no permission but the import's own.
 
 import { assertEquals } from "@std/assert";
-import { serveFiles } from "../_serve_files.ts";
+import { serveFiles } from "../../tools/serve_files.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 async function run(source: string, flags: readonly string[]): Promise<string> {

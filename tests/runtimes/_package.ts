@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packageFolder } from "../../tools/npm/package_folder.ts";
 
@@ -12,19 +12,22 @@ export interface InstalledPackage extends AsyncDisposable {
   readonly package: string;
 }
 
-/** Makes the package without its types, and puts the smoke suite beside it. */
-export async function installPackage(): Promise<InstalledPackage> {
+/**
+ * Makes the package and installs it.
+ *
+ * @param options More for the task `dist`.
+ */
+export async function installPackage(options: readonly string[] = []): Promise<InstalledPackage> {
   const folder = await Deno.makeTempDir({ prefix: "splicer_package_" });
+  await runDeno(["run", "--quiet", "-A", "tools/dist.ts", "npm", "--out", folder, ...options]);
   const modules = join(folder, "node_modules");
+  await Deno.mkdir(join(modules, "@splicer"), { recursive: true });
   const out = join(modules, "@splicer/splicer");
-  await runDeno(["run", "--quiet", "-A", join(ROOT, "tools/dist.ts"), "--bundles", "--out", out]);
-  await Deno.mkdir(join(modules, "@huggingface"));
+  await Deno.rename(join(folder, "npm"), out);
   const { dependencies } = JSON.parse(await Deno.readTextFile(join(out, "package.json")));
   for (const [name, version] of Object.entries(dependencies)) {
+    await Deno.mkdir(dirname(join(modules, name)), { recursive: true });
     await Deno.symlink(await packageFolder(name, String(version)), join(modules, name));
-  }
-  for (const place of [folder, out]) {
-    await Deno.copyFile(join(ROOT, "tests/runtimes/_smoke.js"), join(place, "smoke.js"));
   }
   return {
     folder,

@@ -3,23 +3,26 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { filesBelow } from "../../tools/dist/plugin.ts";
+import { filesBelow } from "../../tools/dist/files.ts";
 import { nodeMajor } from "../../tools/npm/programs.ts";
-import { runDeno, runProgram } from "./_package.ts";
+import { type InstalledPackage, installPackage, runDeno, runProgram } from "./_package.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** A folder with the package installed in it, and the package's own folder. */
-let [project, out] = ["", ""];
+let installed: InstalledPackage;
+/** The package's own folder. */
+let out: string;
 
 Deno.test.beforeAll(async () => {
-  project = await Deno.makeTempDir({ prefix: "splicer_project_" });
-  out = join(project, "node_modules/@splicer/splicer");
-  await runDeno(["run", "--quiet", "-A", "tools/dist.ts", "--out", out]);
-  await Deno.writeTextFile(join(project, "package.json"), JSON.stringify({ type: "module" }));
+  installed = await installPackage();
+  out = installed.package;
+  const project = JSON.stringify({ type: "module" });
+  await Deno.writeTextFile(join(installed.folder, "package.json"), project);
 });
 
-Deno.test.afterAll(() => Deno.remove(project, { recursive: true }));
+Deno.test.afterAll(async () => {
+  await installed[Symbol.asyncDispose]();
+});
 
 /** Every path that a `package.json` exports; patterns are left out. */
 function exportedPaths(entry: unknown): string[] {
@@ -64,7 +67,7 @@ Deno.test({
 
 Deno.test("the npm package's types are those of the library", async () => {
   await Deno.writeTextFile(
-    join(project, "types.ts"),
+    join(installed.folder, "types.ts"),
     `import { HookedSAETransformer, SAE, type Tensor } from "@splicer/splicer";
 const model: HookedSAETransformer = await HookedSAETransformer.fromPretrained("ioi-tiny");
 const sae: SAE = await SAE.fromPretrained("ioi-tiny-hook-z", "blocks.1.hook_z");
@@ -76,7 +79,7 @@ model.forward("Hello", { returnTypo: "logits" });
 const wrong: string = logits.shape[layers];
 `,
   );
-  await runDeno(["check", "--quiet", "types.ts"], { cwd: project });
+  await runDeno(["check", "--quiet", "types.ts"], { cwd: installed.folder });
 });
 
 Deno.test("JSR's package is ready to publish", async () => {

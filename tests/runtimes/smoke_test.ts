@@ -4,11 +4,11 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as splicer from "../../mod.ts";
-import { filesBelow } from "../../tools/dist/plugin.ts";
+import { filesBelow } from "../../tools/dist/files.ts";
 import { bunProgram, nodeMajor } from "../../tools/npm/programs.ts";
 import { startWorkerd } from "../../tools/npm/workerd.ts";
 import { noChromium, runWithChromium } from "../_chromium.ts";
-import { serveFiles } from "../_serve_files.ts";
+import { serveFiles } from "../../tools/serve_files.ts";
 import { type InstalledPackage, installPackage, runDeno, runProgram } from "./_package.ts";
 import { smoke, type SmokeResult } from "./_smoke.js";
 
@@ -19,7 +19,10 @@ let expected: SmokeResult;
 let installed: InstalledPackage;
 
 Deno.test.beforeAll(async () => {
-  [expected, installed] = [await smoke(splicer), await installPackage()];
+  [expected, installed] = [await smoke(splicer), await installPackage(["--no-types"])];
+  for (const folder of [installed.folder, installed.package]) {
+    await Deno.copyFile(new URL("./_smoke.js", import.meta.url), join(folder, "smoke.js"));
+  }
 });
 
 Deno.test.afterAll(async () => {

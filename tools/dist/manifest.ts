@@ -1,7 +1,7 @@
 /** What stands in the npm package beside the code. */
 import { join } from "node:path";
 import { packageFolder } from "../npm/package_folder.ts";
-import type { Collected } from "./plugin.ts";
+import type { Packages } from "./plugin.ts";
 
 /** What of `deno.json` the package repeats. */
 export interface ProjectConfig {
@@ -34,11 +34,11 @@ const PICTURES = { "playwright-core": "1.65.1" };
  * Makes the package's `package.json`.
  *
  * @param project The project's name, version and licence.
- * @param collected Packages that the bundle for Node imports, and those that it reads where they are there.
+ * @param packages The npm packages that bundles came to need.
  */
 export function packageManifest(
   { name, version, license }: ProjectConfig,
-  { imported, read }: Collected,
+  { imported, read }: Packages,
 ): Record<string, unknown> {
   const optional = { ...PICTURES, ...Object.fromEntries(read) };
   return {

@@ -1,25 +1,12 @@
 /** What bundling has to know about this project: its platform modules, `npm:` specifiers and embedded files. */
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { OnResolveArgs, OnResolveResult, Plugin } from "npm:esbuild@0.28.2";
 import { packageFolder } from "../npm/package_folder.ts";
+import { filesBelow } from "./files.ts";
 import { type Embedding, type Target, WASM_FILE } from "./targets.ts";
 
 /** A specifier in pieces: `npm:@scope/name@1.2.3/path`. */
 const NPM = /^npm:((?:@[\w.-]+\/)?[\w.-]+)@(\d+\.\d+\.\d+)(\/.*)?$/;
-
-/** The files below a folder, with `/` between folders, sorted. */
-export function filesBelow(folder: string): string[] {
-  const files: string[] = [];
-  const visit = (path: string) => {
-    for (const entry of Deno.readDirSync(path)) {
-      const inner = join(path, entry.name);
-      if (entry.isDirectory) visit(inner);
-      else files.push(relative(folder, inner).replaceAll("\\", "/"));
-    }
-  };
-  visit(folder);
-  return files.sort();
-}
 
 /** The entry of a package for browsers, by its `package.json`. */
 async function entryOf(name: string, version: string): Promise<string> {
@@ -85,13 +72,13 @@ class Files extends Map {
 export const embeddedFolder = (folder) => new Files(folders[folder]);`;
 }
 
-/** What a bundle came to need. */
-export interface Collected {
-  /** Packages that a bundle for Node imports, with their exact versions. */
+/** The npm packages that bundles came to need, with their exact versions. */
+export interface Packages {
+  /** Those that are imported. */
   readonly imported: Map<string, string>;
-  /** Packages whose text a bundle for Node reads if they are there. */
+  /** Those whose text is read if they are there. */
   readonly read: Map<string, string>;
-  /** Packages that stand in a bundle. */
+  /** Those that stand in a bundle. */
   readonly bundled: Map<string, string>;
 }
 
@@ -100,10 +87,10 @@ export interface Collected {
  *
  * @param root The project's folder.
  * @param target The target.
- * @param collected Where packages are noted.
+ * @param packages Where npm packages are noted.
  */
-export function splicerPlugin(root: string, target: Target, collected: Collected): Plugin {
-  const { isNode, embedding, wasmModule } = target;
+export function splicerPlugin(root: string, target: Target, packages: Packages): Plugin {
+  const { isNode, importsPackages, embedding, wasmModule } = target;
   const file = (path: string): OnResolveResult => ({ path: join(root, path) });
   /** A module without a file; what it imports from beside it stays beside the bundle. */
   const made = (path: string, contents: string): OnResolveResult => ({
@@ -118,13 +105,13 @@ export function splicerPlugin(root: string, target: Target, collected: Collected
     const [, name, version, inner = ""] = NPM.exec(path) ?? [];
     if (name === undefined) throw new Error(`Cannot bundle "${path}": expected npm:name@1.2.3`);
     const isText = attributes.type === "text";
-    if (!isNode) {
+    if (!importsPackages) {
       if (isText) return missing(path);
-      collected.bundled.set(name, version);
+      packages.bundled.set(name, version);
       // A bundle tells where its parts came from; a path of this machine would be no help.
       return made(path, await Deno.readTextFile(await entryOf(name, version)));
     }
-    (isText ? collected.read : collected.imported).set(name, version);
+    (isText ? packages.read : packages.imported).set(name, version);
     return isText ? made(path, textOfPackage(name + inner)) : { path: name, external: true };
   }
 

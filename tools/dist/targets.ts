@@ -12,42 +12,35 @@ export type Embedding =
 /** The WASM module under the name that bundles know it by. */
 export const WASM_FILE = "splicer_bg.wasm";
 
-/** One bundle. */
+/** A kind of bundle. */
 export interface Target {
-  /** The name of its file. */
-  file: string;
   /** What stands in for `src/core/wasm_module.js`: a file, or a source that imports the module or its bytes. */
   wasmModule: { file: string } | { source: string };
   embedding: Embedding;
-  /** Whether npm packages and `node:` modules are imported; elsewhere packages are bundled, and the modules stubs that throw. */
+  /** Whether there are `node:` modules; elsewhere stubs that throw stand for them. */
   isNode?: boolean;
+  /** Whether npm packages are imported, to be installed beside the bundle; else they stand in it. */
+  importsPackages?: boolean;
 }
 
-/** Every bundle. */
-export const TARGETS: readonly Target[] = [
-  {
-    file: "node.js",
+/** The kinds of bundles by runtime. */
+export const TARGETS = {
+  node: {
     wasmModule: { file: "runtimes/node/wasm_module.js" },
     embedding: "beside",
     isNode: true,
   },
-  {
-    file: "browser.js",
-    wasmModule: { file: "runtimes/browser/wasm_module.js" },
-    embedding: "beside",
-  },
-  {
-    file: "inline.js",
+  browser: { wasmModule: { file: "runtimes/browser/wasm_module.js" }, embedding: "beside" },
+  inline: {
     wasmModule: {
       source: `import bytes from "bytes:${WASM_FILE}";
 export const wasmModule = await WebAssembly.compile(bytes);`,
     },
     embedding: "text",
   },
-  {
-    file: "workerd.js",
+  workerd: {
     // workerd compiles what is imported, and forbids compiling from bytes.
     wasmModule: { source: `export { default as wasmModule } from "./${WASM_FILE}";` },
     embedding: "modules",
   },
-];
+} as const satisfies Record<string, Target>;

@@ -1,6 +1,6 @@
 /** The package's type declarations. */
 import { dirname, join } from "node:path";
-import { filesBelow } from "./plugin.ts";
+import { filesBelow } from "./files.ts";
 
 async function run(command: string, args: string[], cwd: string): Promise<void> {
   const { success, stderr } = await new Deno.Command(command, { args, cwd }).output();

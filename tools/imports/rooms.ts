@@ -57,7 +57,11 @@ export const ROOMS: Record<string, Room> = {
   "runtimes": { paths: ["runtimes/"], imports: ["module"], shipped: false },
   "repl": { paths: ["repl/"], imports: [...PUBLIC, "workers"], shipped: true },
   "examples": { paths: ["examples/"], imports: PUBLIC, shipped: false },
-  "bench": { paths: ["bench/"], imports: [...PUBLIC, "workers", "twins", "repl"], shipped: false },
+  "bench": {
+    paths: ["bench/"],
+    imports: [...PUBLIC, "workers", "twins", "repl", "tools"],
+    shipped: false,
+  },
   "tests": {
     paths: ["tests/"],
     imports: [...PUBLIC, "workers", "twins", "repl", "examples", "bench", "tools", "module"],

@@ -10,11 +10,12 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Makes a configuration of workerd that serves a worker on a free port of the loopback address.
+ * Makes a configuration of workerd that serves a worker.
  *
  * @param files The worker's modules by their paths from the configuration, the entry first.
+ * @param address Where it listens, as in `127.0.0.1:8000`.
  */
-export function workerdConfig(files: readonly string[]): string {
+export function workerdConfig(files: readonly string[], address: string): string {
   const modules = files.map((file) => {
     const kind = KINDS[file.split(".").at(-1) ?? ""];
     return `    (name = "${file}", ${kind} = embed "${file}"),`;
@@ -23,7 +24,7 @@ export function workerdConfig(files: readonly string[]): string {
 
 const config :Workerd.Config = (
   services = [(name = "main", worker = .worker)],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [(name = "http", address = "${address}", http = (), service = "main")],
 );
 
 const worker :Workerd.Worker = (
@@ -40,12 +41,29 @@ export interface RunningWorkerd extends AsyncDisposable {
   /** Where it listens. */
   readonly url: string;
   readonly pid: number;
+  /** Bytes of the worker's isolate, which Cloudflare limits: its JavaScript heap and its buffers, WASM memory among them. */
+  isolateBytes(): Promise<number>;
+}
+
+/** The memory of an isolate, asked of its inspector. */
+async function isolateBytes(inspector: number): Promise<number> {
+  const socket = new WebSocket(`ws://127.0.0.1:${inspector}/main`);
+  const reply = await new Promise<string>((resolve, reject) => {
+    socket.onopen = () => socket.send(JSON.stringify({ id: 1, method: "Runtime.getHeapUsage" }));
+    socket.onmessage = ({ data }) => resolve(data);
+    socket.onerror = reject;
+  });
+  const closed = new Promise((resolve) => socket.onclose = resolve);
+  socket.close();
+  await closed;
+  const { totalSize, embedderHeapUsedSize, backingStorageSize } = JSON.parse(reply).result;
+  return totalSize + embedderHeapUsedSize + backingStorageSize;
 }
 
 /**
  * Starts workerd over modules in a folder, and waits until it listens.
  *
- * @param folder The folder; the configuration is written there.
+ * @param folder The folder; a configuration is written there.
  * @param files The worker's modules by their paths from the folder, the entry first.
  * @returns The process, which ends with its block.
  * @throws {Error} If it ends before it listens.
@@ -54,24 +72,26 @@ export async function startWorkerd(
   folder: string,
   files: readonly string[],
 ): Promise<RunningWorkerd> {
-  const config = join(folder, "workerd.capnp");
-  await Deno.writeTextFile(config, workerdConfig(files));
+  const config = join(folder, "any_port.capnp");
+  await Deno.writeTextFile(config, workerdConfig(files, "127.0.0.1:0"));
   const child = new Deno.Command(await workerdProgram(), {
-    args: ["serve", config, "--control-fd=1"],
+    args: ["serve", config, "--control-fd=1", "--inspector-addr=127.0.0.1:0"],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
   const control = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
-  while (!said.includes("\n")) {
+  const portOf = (event: string) =>
+    Number(new RegExp(`"${event}"[^}]*"port":(\\d+)`).exec(said)?.[1]);
+  while (!(portOf("listen") && portOf("listen-inspector"))) {
     const { value } = await control.read();
     if (value === undefined) throw new Error(`workerd ended before it listened: ${said}`);
     said += value;
   }
-  const { port } = JSON.parse(said.split("\n")[0]);
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://127.0.0.1:${portOf("listen")}/`,
     pid: child.pid,
+    isolateBytes: () => isolateBytes(portOf("listen-inspector")),
     async [Symbol.asyncDispose]() {
       child.kill();
       await control.cancel();

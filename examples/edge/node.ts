@@ -1,0 +1,39 @@
+/** Serves the worker with Node, whose HTTP server knows nothing of requests and responses as the web has them. */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { argv } from "node:process";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import worker from "./worker.ts";
+
+function toRequest(message: IncomingMessage): Request {
+  const { method = "GET", url = "/", headers } = message;
+  const hasBody = method !== "GET" && method !== "HEAD";
+  const body = hasBody ? { body: Readable.toWeb(message), duplex: "half" } : {};
+  const pairs = Object.entries(headers).flatMap(([name, value]) =>
+    [value ?? []].flat().map((one): [string, string] => [name, one])
+  );
+  return new Request(new URL(url, "http://localhost"), {
+    method,
+    headers: pairs,
+    ...body,
+  } as RequestInit);
+}
+
+async function send(response: Response, to: ServerResponse): Promise<void> {
+  to.writeHead(response.status, Object.fromEntries(response.headers));
+  if (response.body === null) return void to.end();
+  // A client that leaves ends the stream, and what computes it.
+  await pipeline(Readable.fromWeb(response.body as never), to);
+}
+
+const server = createServer(async (message, reply) => {
+  try {
+    await send(await worker.fetch(toRequest(message)), reply);
+  } catch {
+    reply.destroy();
+  }
+});
+server.listen(Number(argv[2] ?? 8000), "127.0.0.1", () => {
+  const address = server.address();
+  if (typeof address === "object") console.log(`Listening on http://127.0.0.1:${address?.port}/`);
+});
