@@ -26,6 +26,12 @@ export const noChromium: string | undefined = await findChromium() === undefined
   ? "no Chromium in the usual places or in CHROMIUM_PATH"
   : undefined;
 
+/** How long a program that drives a Chromium may take. */
+const PATIENCE_MS = 90_000;
+
+/** How often one that doesn't end is started. */
+const ATTEMPTS = 2;
+
 /**
  * Runs a program that drives a Chromium. It gets every permission, which tests themselves don't have: playwright looks around in
  * `/proc` when it is loaded, and Deno asks for all of them there.
@@ -33,15 +39,22 @@ export const noChromium: string | undefined = await findChromium() === undefined
  * @param program A module of the tests.
  * @param args What it is told.
  * @returns What it prints.
- * @throws {Error} If it fails, with what it says.
+ * @throws {Error} If it fails, with what it says, or if it doesn't end, tried twice.
  */
 export async function runWithChromium(program: URL, args: readonly string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "-A", program.href, ...args],
-  }).output();
-  const decoder = new TextDecoder();
-  if (!success) throw new Error(`${program.pathname} failed:\n${decoder.decode(stderr)}`);
-  return decoder.decode(stdout);
+  for (let attempt = 1;; attempt++) {
+    const timeout = AbortSignal.timeout(PATIENCE_MS);
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", "-A", program.href, ...args],
+      signal: timeout,
+    }).output();
+    const decoder = new TextDecoder();
+    if (success) return decoder.decode(stdout);
+    // On a busy machine a Chromium now and then stops answering for good; a page that fails says so at once.
+    if (timeout.aborted && attempt < ATTEMPTS) continue;
+    const what = timeout.aborted ? `didn't end within ${PATIENCE_MS / 1000} s` : "failed";
+    throw new Error(`${program.pathname} ${what}:\n${decoder.decode(stderr)}`);
+  }
 }
 
 /**

@@ -10,11 +10,12 @@ const RUN_IN_PAGE = `(async () => {
 const RUN_IN_WORKER = `new Promise((resolve, reject) => {
   const source = 'import * as splicer from "' + location.origin + '/browser.js";' +
     'import { smoke } from "' + location.origin + '/smoke.js";' +
-    'postMessage(await smoke(splicer));';
+    'try { postMessage({ result: await smoke(splicer) }); }' +
+    'catch (error) { postMessage({ error: String(error) }); }';
   const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const worker = new Worker(address, { type: "module" });
-  worker.onmessage = ({ data }) => resolve(data);
-  worker.onerror = reject;
+  worker.onmessage = ({ data }) => "error" in data ? reject(data.error) : resolve(data.result);
+  worker.onerror = (event) => reject(event.message);
 })`;
 
 /** The file is imported from memory, where nothing lies beside it. */
