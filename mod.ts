@@ -137,7 +137,22 @@ export type { SweepCell, SweepEdit, SweepHook, SweepSource } from "./src/session
 export type { AttachOptions, SpliceableModule } from "./src/session/spliced_module.ts";
 export type { BlockView } from "./src/session/weight_views.ts";
 export * as patching from "./src/analysis/patching.ts";
-export * as utils from "./src/session/utils.ts";
+export * as utils from "./src/analysis/utils.ts";
+export * as evals from "./src/analysis/evals.ts";
+export {
+  computeHeadAttentionSimilarityScore,
+  detectHead,
+  type DetectHeadOptions,
+  type ErrorMeasure,
+  getDuplicateTokenHeadDetectionPattern,
+  getInductionHeadDetectionPattern,
+  getPreviousTokenHeadDetectionPattern,
+  HEAD_NAMES,
+  type HeadName,
+  type HeadSelection,
+  type SimilarityOptions,
+} from "./src/analysis/head_detector.ts";
+export { type SingularVectorType, SVDInterpreter } from "./src/analysis/svd_interpreter.ts";
 
 export { HookedSAE, HookedSAE as SAE, type HookedSaeOptions } from "./src/sae/hooked_sae.ts";
 export type {
