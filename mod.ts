@@ -111,10 +111,23 @@ export type { StateDict, WeightArray } from "./src/weights/state_dict.ts";
 
 export { HookedTransformer, type ModelParts } from "./src/session/hooked_transformer.ts";
 export {
+  type GenerationSaeOptions,
   HookedSAETransformer,
   type SaeOptions,
   type Saes,
 } from "./src/session/hooked_sae_transformer.ts";
+export type { GenerationStep } from "./src/session/generate.ts";
+export type {
+  Generated,
+  GeneratedAs,
+  GeneratedText,
+  GenerateOptions,
+  GenerateOutput,
+  GenerateReturnType,
+  GenerateStreamOptions,
+  TokensWithLogits,
+} from "./src/session/generation_options.ts";
+export type { SamplingOptions } from "./src/session/sampling.ts";
 export type { InputOptions, ModelInput, TextOptions } from "./src/session/input.ts";
 export type { LoadOptions, ModelFiles } from "./src/session/load.ts";
 export type {

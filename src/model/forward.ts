@@ -28,6 +28,8 @@ export type PassInput =
     readonly positions: Int32Array<ArrayBuffer>;
     /** 0 where a pad gets no positional embedding, [batch, pos]; `undefined` without pads. */
     readonly realTokens?: Uint8Array<ArrayBuffer>;
+    /** Stands for the tokens' embeddings, [rows, dModel]. */
+    readonly embeds?: Handle;
   }
   | { readonly kind: "resid"; readonly resid: Handle };
 
@@ -63,7 +65,11 @@ export function embed(tap: Tap, pass: Pass): RowValue {
       ? 0
       : core().index_select(table, 0, copyIn(indices, [indices.length], "int32")),
   });
-  const embedded = tap.visit(lookup(ROOT_NAMES.embed, weights.wE, input.tokens));
+  const embedded = tap.visit(
+    input.embeds
+      ? { name: ROOT_NAMES.embed, rows, handle: input.embeds }
+      : lookup(ROOT_NAMES.embed, weights.wE, input.tokens),
+  );
   let positional = lookup(ROOT_NAMES.posEmbed, weights.wPos, input.positions);
   if (input.realTokens && positional.handle) {
     const real = copyIn(

@@ -10,6 +10,7 @@ import { freeOwned, ownValue } from "../core/memory.ts";
 import { scoped, shapeOf, sizeOf } from "../core/scope.ts";
 import { Tensor, tensorOf } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "./config.ts";
+import type { PassShape } from "./rows.ts";
 
 /** A layer's keys and values in the core: [batch, positions, head, dHead], of which the first ones are there. */
 interface Rooms {
@@ -38,14 +39,6 @@ export interface PastKeys {
   extend(layer: number, k: Handle, v: Handle): readonly [keys: Handle, values: Handle];
 }
 
-/** How a run comes to a cache. */
-export interface CacheVisit {
-  readonly batch: number;
-  readonly nPos: number;
-  /** Flags of real tokens among the old and the new positions, [batch, length + nPos]; `undefined` when all are. */
-  readonly keyMask: Uint8Array | undefined;
-}
-
 /** A cache for as long as a run works with it. */
 export interface OpenCache extends PastKeys, Disposable {
   /** Lets what the run wrote count from now on, unless the cache is frozen. */
@@ -53,7 +46,7 @@ export interface OpenCache extends PastKeys, Disposable {
 }
 
 /** Opens a cache for a run; for the session that runs the model. */
-export let openCache: (cache: HookedTransformerKeyValueCache, visit: CacheVisit) => OpenCache;
+export let openCache: (cache: HookedTransformerKeyValueCache, shape: PassShape) => OpenCache;
 
 /** Flags of the real tokens in a cache [batch, length]; `undefined` when all are. */
 export let maskOf: (cache: HookedTransformerKeyValueCache) => Uint8Array<ArrayBuffer> | undefined;
@@ -244,7 +237,7 @@ export class HookedTransformerKeyValueCache implements Disposable {
     return scoped(() => tensorOf(core().moved_room(rooms[which], this.#length, this.#length)));
   }
 
-  #open({ batch, nPos, keyMask }: CacheVisit): OpenCache {
+  #open({ batch, nPos, keyMask }: PassShape): OpenCache {
     this.#requireIdle("run with");
     if (batch !== this.batch) {
       throw new ShapeError(
@@ -317,7 +310,7 @@ export class HookedTransformerKeyValueCache implements Disposable {
   }
 
   static {
-    openCache = (cache, visit) => cache.#open(visit);
+    openCache = (cache, shape) => cache.#open(shape);
     maskOf = (cache) => cache.#mask;
   }
 }

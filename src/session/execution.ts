@@ -8,15 +8,10 @@ import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
 import { noGrad, recordedRun } from "../core/gradients.ts";
 import { RowSpace } from "../core/rows.ts";
-import { currentScope, type Scope, scoped } from "../core/scope.ts";
+import { copyOut, currentScope, type Scope, scoped } from "../core/scope.ts";
 import type { Slice } from "../core/slice.ts";
 import { apply, handleOf, Tensor, tensorOf } from "../core/tensor.ts";
-import type {
-  HookEntry,
-  HookFunction,
-  HookRegistry,
-  PointSelector,
-} from "../hooks/hook_registry.ts";
+import type { HookFunction, HookRegistry } from "../hooks/hook_registry.ts";
 import { unknownPoint } from "../hooks/hooked_root.ts";
 import { Mode } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
@@ -36,6 +31,7 @@ import {
   SourceValues,
   type WholeTexts,
 } from "./edit_runs.ts";
+import type { GenerationHost } from "./generation_run.ts";
 import {
   type InputContext,
   type InputOptions,
@@ -59,9 +55,10 @@ import {
   planRun,
   type PointPlan,
   requireReachable,
+  type RunRequest,
 } from "./plan.ts";
 import { Resume, type ResumeRequest } from "./resume.ts";
-import { type KeepValue, Run, type RunCost } from "./run.ts";
+import { Run, type RunCost } from "./run.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice } from "./splice.ts";
 import { runSweep, type SweepOptions, variantsOf } from "./sweep.ts";
@@ -69,20 +66,6 @@ import type { SweepHost } from "./sweep_chunk.ts";
 
 /** What a model tells its execution: its configuration and tokenizer as they are now. */
 export type ModelHost = InputContext;
-
-/** What a run is asked beside the options of a forward pass. */
-export interface RunRequest {
-  readonly cache?: CacheRequest;
-  readonly keep?: KeepValue;
-  /** Selectors of the run's own hooks, which must reach a point. */
-  readonly selectors?: readonly PointSelector[];
-  /** The model's hooks for this run; those that are added to it unless said. */
-  readonly entries?: readonly HookEntry[];
-  /** Leaves the values that are kept of the last input alone. */
-  readonly isAside?: boolean;
-  /** The whole texts, for edits in a run that goes on from a cache. */
-  readonly whole?: WholeTexts;
-}
 
 /** Texts of a base run that run again with an edit. */
 interface BranchRequest {
@@ -150,7 +133,7 @@ function requireNoCache(options: object): void {
 }
 
 /** Runs a model: its weights, its points, what is attached, and the base run. */
-export class Execution implements Disposable {
+export class Execution implements Disposable, GenerationHost {
   /** What is spliced in. */
   readonly attachments: Attachments;
   /** The hook points. */
@@ -238,9 +221,9 @@ export class Execution implements Disposable {
     this.#requireWeights("run");
     const started = performance.now();
     const prepared = this.#prepare(input, options, request);
-    const { batch, nPos, keyMask } = prepared.resolved.shape;
-    const { pastKvCache } = options;
-    using past = pastKvCache && openCache(pastKvCache, { batch, nPos, keyMask });
+    const { shape } = prepared.resolved;
+    const { batch, nPos } = shape;
+    using past = options.pastKvCache && openCache(options.pastKvCache, shape);
     const result = recordedRun(`a run of [${batch}, ${nPos}] tokens`, () => {
       const output = scoped((scope) => this.#run(prepared, scope, past));
       const isStream = options.stopAtLayer !== undefined || output === null;
@@ -249,6 +232,71 @@ export class Execution implements Disposable {
     past?.commit();
     this.ran.ms = performance.now() - started;
     return result;
+  }
+
+  /** The model's configuration. */
+  get cfg(): HookedTransformerConfig {
+    return this.#host.cfg;
+  }
+
+  /** Embeds tokens: [..., dModel]. */
+  embed(tokens: Tensor): Tensor {
+    this.#requireWeights("run");
+    return scoped(() => {
+      const rows = core().index_select(this.#weights.wE, 0, handleOf(tokens.flatten()));
+      return tensorOf(core().reshape(rows, Uint32Array.of(...tokens.shape, this.cfg.dModel)));
+    });
+  }
+
+  /** Runs positions behind those of a cache, without recording, and gives the logits of rows. */
+  advance(
+    input: ResolvedInput,
+    rows: readonly number[],
+    { pastKvCache, request }: Parameters<GenerationHost["advance"]>[2],
+  ): Float32Array<ArrayBuffer> {
+    this.#requireWeights("run");
+    const started = performance.now();
+    const { batch, nPos } = input.shape;
+    const observe = (wanted: Observation) => {
+      const { tokens, mask } = input;
+      if (!tokens) throw tokensNeeded("edit with values of an unedited run in", input);
+      const attentionMask = mask && Tensor.from(Int32Array.from(mask), [batch, nPos]);
+      return this.#observe(Tensor.from(tokens, [batch, nPos]), { attentionMask }, wanted, true);
+    };
+    const prepared = this.#planned(input, { pastKvCache }, request, observe);
+    using past = pastKvCache && openCache(pastKvCache, input.shape);
+    const logits = noGrad(() =>
+      scoped((scope) => {
+        const pass = { ...this.#passOf(input, {}), past };
+        const { common } = this.#resumeRequest(prepared, pass, scope);
+        const { plans } = prepared;
+        const posOffset = input.shape.offset;
+        const run = new Run({ ...common, plans, posOffset, keep: request.keep ?? (() => {}) });
+        this.ran = run.cost;
+        return this.#logitsAfter(run, pass, rows);
+      })
+    );
+    past?.commit();
+    this.ran.ms = performance.now() - started;
+    return logits;
+  }
+
+  /** Runs a pass, and gives the logits of rows [rows.length, dVocab]. */
+  #logitsAfter(run: Run, pass: Pass, rows: readonly number[]): Float32Array<ArrayBuffer> {
+    const { cfg, weights } = pass;
+    const hookIn = finalNorm(run, pass, runBlocks(run, pass, this.#names));
+    const isLooked = run.mode(ROOT_NAMES.unembedOut) !== Mode.idle;
+    const taken = (value: RowValue) => {
+      const handle = run.whole(value);
+      return value.rows.count === rows.length
+        ? handle
+        : core().take_rows(handle, Uint32Array.from(rows));
+    };
+    run.count((isLooked ? hookIn.rows.count : rows.length) * cfg.dModel * cfg.dVocabOut);
+    const logits = isLooked
+      ? taken(run.visit(run.map(ROOT_NAMES.unembedOut, [hookIn], (x) => unembed(weights, cfg, x))))
+      : unembed(weights, cfg, taken(hookIn));
+    return copyOut(logits, "float32", rows.length * cfg.dVocabOut) as Float32Array<ArrayBuffer>;
   }
 
   /**
@@ -378,11 +426,23 @@ export class Execution implements Disposable {
   }
 
   #prepare(input: ModelInput, options: ForwardOptions, request: RunRequest): PreparedRun {
-    const { cfg } = this.#host;
     checkForwardOptions(options);
     const { pastKvCache: cache } = options;
     const past = cache && { length: cache.length, mask: maskOf(cache) };
+    const { logitsAt: _, watch: __, pastKvCache: ___, ...again } = options;
+    const observe = (wanted: Observation) => this.#observe(input, again, wanted, false);
     const resolved = resolveInput(input, options, this.#host, past);
+    return this.#planned(resolved, options, request, observe);
+  }
+
+  /** Plans a run. @param observe Runs its input under other hooks, where it begins with the text. */
+  #planned(
+    resolved: ResolvedInput,
+    options: ForwardOptions,
+    request: RunRequest,
+    observe: EditHost["observe"],
+  ): PreparedRun {
+    const { cfg } = this.#host;
     const logitsAt = wantedPositions(options.logitsAt, resolved.shape.nPos);
     const { splices } = this.attachments;
     const span = {
@@ -397,7 +457,7 @@ export class Execution implements Disposable {
     requireReachable([...request.selectors ?? [], ...exactNames], points);
     const { entries, compile } = resolveEdits(
       request.entries ?? this.attachments.entries,
-      this.#editHost(input, options, request.whole, resolved, points),
+      this.#editHost(resolved, request.whole, points, observe),
     );
     const plans = planRun({
       points,
@@ -413,20 +473,18 @@ export class Execution implements Disposable {
 
   /** What edits of a run ask of other runs. */
   #editHost(
-    input: ModelInput,
-    options: ForwardOptions,
-    whole: WholeTexts | undefined,
     resolved: ResolvedInput,
+    whole: WholeTexts | undefined,
     points: readonly ActivePoint[],
+    observe: EditHost["observe"],
   ): EditHost {
-    const { logitsAt: _, watch: __, pastKvCache: ___, ...span } = options;
     return {
       tokenizer: this.#host.tokenizer,
       resolved,
       whole,
       pointNames: () => points.map(({ info }) => info.name),
       observe: (observation) => {
-        if (resolved.shape.offset === 0) return this.#observe(input, span, observation, false);
+        if (resolved.shape.offset === 0) return observe(observation);
         throw new ConfigError(
           "Cannot edit with values of an unedited run while going on from a cache: give the values.",
         );
@@ -539,7 +597,7 @@ export class Execution implements Disposable {
     };
   }
 
-  #passOf({ tokens, positions, resid, mask, shape }: ResolvedInput, span: RunSpan): Pass {
+  #passOf({ tokens, positions, resid, embeds, mask, shape }: ResolvedInput, span: RunSpan): Pass {
     const { cfg } = this.#host;
     const { batch, nPos } = shape;
     const { startAtLayer = 0, stopAtLayer = cfg.nLayers } = span;
@@ -555,6 +613,7 @@ export class Execution implements Disposable {
         tokens: tokens ?? new Int32Array(),
         positions,
         realTokens: mask?.includes(0) ? mask : undefined,
+        embeds: embeds && core().reshape(handleOf(embeds), rows),
       },
     };
   }
@@ -579,13 +638,14 @@ export class Execution implements Disposable {
   /** Flags of the rows whose token a splice leaves alone; `undefined` when there are none. */
   #excludedFlags(
     which: boolean | readonly number[],
-    { tokens }: ResolvedInput,
+    resolved: ResolvedInput,
   ): Uint8Array | undefined {
+    const { tokens } = resolved;
     if (which === false) return undefined;
     const ids = which === true
       ? requireTokenizer(this.#host.tokenizer, "exclude special tokens").specialTokenIds
       : which;
-    if (!tokens) throw tokensNeeded("exclude tokens in");
+    if (!tokens) throw tokensNeeded("exclude tokens in", resolved);
     const excluded = new Set(ids);
     return Uint8Array.from(tokens, (id) => (excluded.has(id) ? 1 : 0));
   }
@@ -596,9 +656,11 @@ function isPlain({ module }: Splice): boolean {
   return module instanceof HookedSAE && module.listHooks().length === 0;
 }
 
-function tokensNeeded(what: string): ShapeError {
+function tokensNeeded(what: string, { embeds }: ResolvedInput): ShapeError {
   return new ShapeError(
-    `Cannot ${what} a run that starts at a layer: pass the \`tokens\` that the residual stream came from.`,
+    embeds
+      ? `Cannot ${what} a text that begins with embeddings: nobody knows its tokens.`
+      : `Cannot ${what} a run that starts at a layer: pass the \`tokens\` that the residual stream came from.`,
   );
 }
 
@@ -608,7 +670,7 @@ function asAsked(logits: Tensor, { resolved, options, logitsAt }: PreparedRun): 
   const { returnType = "logits", lossPerToken: perToken = false } = options;
   const wanted = () => (logitsAt ? logits.at(":", logitsAt) : logits);
   if (returnType === "logits") return wanted();
-  if (!tokens) throw tokensNeeded("take the loss of");
+  if (!tokens) throw tokensNeeded("take the loss of", resolved);
   const dims = [shape.batch, shape.nPos];
   const loss = lmCrossEntropyLoss(logits, Tensor.from(tokens, dims), {
     perToken,

@@ -6,10 +6,17 @@
 
 import { nearestNames, UnknownPointError } from "../core/errors.ts";
 import type { ActivationCache } from "../hooks/activation_cache.ts";
+import type { HookSpec } from "../hooks/hook_registry.ts";
 import { NameDict } from "../hooks/name_dict.ts";
 import type { Attachments } from "./attachments.ts";
 import type { CacheSize } from "./cache_size.ts";
 import { executionOf, HookedTransformer } from "./hooked_transformer.ts";
+import type { GenerationStep } from "./generate.ts";
+import type {
+  GenerateOptions,
+  GenerateOutput,
+  GenerateStreamOptions,
+} from "./generation_options.ts";
 import type { InputOptions, ModelInput } from "./input.ts";
 import type { CacheOptions, ForwardOptions, OutputOf, RunWithHooksOptions } from "./options.ts";
 import type { Splice } from "./splice.ts";
@@ -27,6 +34,9 @@ export interface SaeOptions extends AttachOptions {
   /** Takes the SAEs out at the end; `true` unless said. */
   resetSaesEnd?: boolean;
 }
+
+/** The SAEs of a generation. */
+export type GenerationSaeOptions = Omit<SaeOptions, "resetSaesEnd">;
 
 function listed(saes: Saes | undefined): readonly SpliceableModule[] {
   if (saes === undefined) return [];
@@ -137,6 +147,50 @@ export class HookedSAETransformer extends HookedTransformer {
       options,
       (rest) => super.sweep(input, rest as SweepOptions & InputOptions),
     );
+  }
+
+  /**
+   * Generates, with SAEs spliced in where `saes` gives some.
+   *
+   * @throws {UnknownPointError} If the model has no point of an SAE's hook name.
+   */
+  override generate<
+    const I extends ModelInput = "",
+    O extends GenerateOptions & GenerationSaeOptions = GenerateOptions,
+  >(input?: I, options?: O): GenerateOutput<I, O> {
+    return super.generate(input, options);
+  }
+
+  /** Generates as a stream, with SAEs spliced in where `saes` gives some. */
+  override generateStream(
+    input: ModelInput = "",
+    options: GenerateStreamOptions & GenerationSaeOptions = {},
+  ): AsyncGenerator<GenerationStep, void, void> {
+    return super.generateStream(input, options);
+  }
+
+  /** What a generation has in place during each step: SAEs, then hooks, which may name the SAEs' points. */
+  protected override generationParts<O extends { readonly fwdHooks?: readonly HookSpec[] }>(
+    options: O & GenerationSaeOptions,
+  ): { attach: () => Disposable; rest: O } {
+    const { saes = [], useErrorTerm, excludeSpecialTokens, errorGrad, ...rest } = options;
+    const attach = () => {
+      const added = this.saes(saes, { useErrorTerm, excludeSpecialTokens, errorGrad });
+      try {
+        const hooks = this.hooks({ fwdHooks: options.fwdHooks });
+        return {
+          [Symbol.dispose]: () => {
+            hooks[Symbol.dispose]();
+            added[Symbol.dispose]();
+          },
+        };
+      } catch (error) {
+        added[Symbol.dispose]();
+        throw error;
+      }
+    };
+    // What is left of the options is all that the caller's type says, SAEs aside.
+    return { attach, rest: rest as unknown as O };
   }
 
   /** SAELens' transformer has `mlp.hook_in`, for transcoders. */

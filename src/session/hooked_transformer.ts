@@ -11,7 +11,7 @@ import { Slice } from "../core/slice.ts";
 import { type Index, Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "../hooks/activation_cache.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
-import type { PointSelector } from "../hooks/hook_registry.ts";
+import type { HookSpec, PointSelector } from "../hooks/hook_registry.ts";
 import { HookedRoot } from "../hooks/hooked_root.ts";
 import type { NameDict } from "../hooks/name_dict.ts";
 import { type ConfigInput, type HookedTransformerConfig, resolveConfig } from "../model/config.ts";
@@ -23,6 +23,12 @@ import type { CacheSize } from "./cache_size.ts";
 import * as circuits from "./circuits.ts";
 import type { CompositionMode } from "./circuits.ts";
 import { Execution } from "./execution.ts";
+import { generate, generateStream, type GeneratingModel, type GenerationStep } from "./generate.ts";
+import type {
+  GenerateOptions,
+  GenerateOutput,
+  GenerateStreamOptions,
+} from "./generation_options.ts";
 import { initialWeights } from "./initial_weights.ts";
 import { type InputOptions, type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
 import { type LoadedModel, loadModel, type LoadOptions, type ModelFiles } from "./load.ts";
@@ -34,7 +40,7 @@ import type {
   OutputOf,
   RunWithHooksOptions,
 } from "./options.ts";
-import { selects } from "./plan.ts";
+import { cacheRequest } from "./plan.ts";
 import type { RunCost } from "./run.ts";
 import type { SweepOptions } from "./sweep.ts";
 import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
@@ -342,6 +348,51 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     return this.#execution.sweep(input, inputOptions, sweep);
   }
 
+  /**
+   * Adds tokens to prompts, each chosen from the logits after the ones before. Hooks and SAEs that are attached are active; a hook sees
+   * the positions of a step, and `hook.posOffset` says where they begin. Nothing is recorded for gradients.
+   *
+   * @param input A prompt, several (which are padded on the left), token ids, or embeddings [batch, pos, dModel].
+   * @param options How many tokens, how they are chosen, and what is given back.
+   * @returns What the input was: text with the new text behind it, or token ids [batch, pos + new], or embeddings. For a prompt of
+   *   embeddings, `returnType: "tokens"` gives the new tokens alone. With `returnCache` a pair of that and the activations of the whole
+   *   text.
+   * @throws {TokenError} If the prompt is empty, the context too short, no end token known, or the logits hold NaN.
+   * @throws {ConfigError} If an option isn't one that there is.
+   *
+   * @example
+   * ```ts
+   * import { HookedTransformer } from "@splicer/splicer";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const model = await HookedTransformer.fromPretrained("ioi-tiny");
+   * const prompt = "When John and Mary went to the shops, John gave the bag to";
+   * assertEquals(model.generate(prompt, { maxNewTokens: 1, doSample: false }), `${prompt} Mary`);
+   * ```
+   */
+  generate<
+    const I extends ModelInput = "",
+    O extends GenerateOptions = GenerateOptions,
+  >(input?: I, options?: O): GenerateOutput<I, O> {
+    const { attach, rest } = this.generationParts(options ?? {});
+    return generate(this.#generating(attach), input ?? "", rest) as GenerateOutput<I, O>;
+  }
+
+  /**
+   * Generates as a stream: `for await (const step of model.generateStream(prompt))`. Each step has the new tokens, the text so far and
+   * what it adds. Between steps, hooks may be added and removed; leaving the loop ends the generation and gives its memory back.
+   *
+   * @throws {TokenError} If the prompt is empty, the context too short, no end token known, or the logits hold NaN.
+   * @throws {ConfigError} If an option isn't one that there is.
+   */
+  generateStream(
+    input: ModelInput = "",
+    options: GenerateStreamOptions = {},
+  ): AsyncGenerator<GenerationStep, void, void> {
+    const { attach, rest } = this.generationParts(options);
+    return generateStream(this.#generating(attach), input, rest);
+  }
+
   /** Drops every recorded run that waits for a backward pass. */
   releaseTapes(): void {
     releaseTapes();
@@ -545,12 +596,23 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   #cacheRequest(namesFilter: NamesFilter, gradients: boolean) {
     const filters = namesFilter === null ? undefined : [namesFilter].flat() as PointSelector[];
     filters?.forEach((filter) => this.requirePoint(filter));
-    const wants = (name: string, isGated: boolean) =>
-      filters ? filters.some((filter) => selects(filter, name, isGated)) : !isGated;
     return {
       selectors: filters?.filter((filter) => typeof filter === "string"),
-      cache: { wants, gradients },
+      cache: cacheRequest(filters, gradients),
     };
+  }
+
+  /** What a generation has in place during each step, and the options that say how it goes. */
+  protected generationParts<O extends { readonly fwdHooks?: readonly HookSpec[] }>(
+    options: O,
+  ): { attach: () => Disposable; rest: O } {
+    return { attach: () => this.hooks({ fwdHooks: options.fwdHooks }), rest: options };
+  }
+
+  #generating(attach: () => Disposable): GeneratingModel {
+    const { cfg, tokenizer } = this;
+    const context = { cfg, tokenizer, defaultPaddingSide: this.#defaultPaddingSide };
+    return { host: this.#execution, context, cached: this, attach };
   }
 
   #tokenizer(what: string): Tokenizer {

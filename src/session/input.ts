@@ -63,6 +63,8 @@ export interface ResolvedInput {
   readonly mask: Uint8Array<ArrayBuffer> | undefined;
   /** The residual stream, with `startAtLayer`. */
   readonly resid: Tensor | undefined;
+  /** What stands for the tokens' embeddings [batch, pos, dModel], in a text that was given by them. */
+  readonly embeds?: Tensor;
 }
 
 /** The tokenizer, or an error that says what needed it. */
@@ -158,19 +160,23 @@ function checkLength(
   }
 }
 
-/** Positions count real tokens only; pads before the first sit at 0. */
+/** Positions count real tokens only; pads before the first sit at 0. Those from `offset` on, [batch, nKeys - offset]. */
 function positionsOf(
   mask: Uint8Array | undefined,
   batch: number,
-  nPos: number,
+  nKeys: number,
+  offset: number,
 ): Int32Array<ArrayBuffer> {
+  const nPos = nKeys - offset;
+  if (mask === undefined) {
+    return Int32Array.from({ length: batch * nPos }, (_, i) => offset + i % nPos);
+  }
   const positions = new Int32Array(batch * nPos);
   for (let b = 0; b < batch; b++) {
     let seen = 0;
-    for (let p = 0; p < nPos; p++) {
-      const at = b * nPos + p;
-      seen += mask === undefined || mask[at] ? 1 : 0;
-      positions[at] = Math.max(0, seen - 1);
+    for (let key = 0; key < nKeys; key++) {
+      seen += mask[b * nKeys + key] ? 1 : 0;
+      if (key >= offset) positions[b * nPos + key - offset] = Math.max(0, seen - 1);
     }
   }
   return positions;
@@ -192,7 +198,8 @@ function givenMask(
   return Uint8Array.from(elementsOf(mask), (flag) => (flag ? 1 : 0));
 }
 
-function rows(ids: ArrayLike<number>, batch: number, nPos: number): number[][] {
+/** Rows of a flat [batch, pos] array. */
+export function rowsOf(ids: ArrayLike<number>, batch: number, nPos: number): number[][] {
   return Array.from(
     { length: batch },
     (_, b) => Array.from({ length: nPos }, (_, p) => ids[b * nPos + p]),
@@ -208,7 +215,7 @@ function leftPadMask(
   { prependBos = cfg.defaultPrependBos, paddingSide = defaultPaddingSide }: TextOptions,
 ): Uint8Array<ArrayBuffer> | undefined {
   if (paddingSide !== "left" || !tokenizer) return undefined;
-  const mask = attentionMask(tokenizer, rows(ids, batch, nPos), { prependBos, paddingSide });
+  const mask = attentionMask(tokenizer, rowsOf(ids, batch, nPos), { prependBos, paddingSide });
   return Uint8Array.from(mask.flat());
 }
 
@@ -231,24 +238,27 @@ function wholeMask(
   return whole;
 }
 
-function finished(
-  shape: { batch: number; nPos: number },
-  tokens: Int32Array<ArrayBuffer> | undefined,
-  mask: Uint8Array<ArrayBuffer> | undefined,
-  resid: Tensor | undefined,
+/**
+ * Gives an input its positions, behind those of a cache.
+ *
+ * @param mask Flags of real tokens [batch, nPos]; `undefined` when all are.
+ */
+export function positioned(
+  { batch, nPos, tokens, mask, resid, embeds }:
+    & { batch: number; nPos: number }
+    & Partial<Pick<ResolvedInput, "tokens" | "mask" | "resid" | "embeds">>,
   past: PastPositions | undefined,
 ): ResolvedInput {
-  const { batch, nPos } = shape;
   const offset = past?.length ?? 0;
   const nKeys = offset + nPos;
   const keyMask = wholeMask(past, mask, batch, nPos);
-  const positions = positionsOf(keyMask, batch, nKeys);
   return {
     shape: { batch, nPos, nKeys, offset, keyMask },
     tokens,
-    positions: positions.filter((_, i) => i % nKeys >= offset),
+    positions: positionsOf(keyMask, batch, nKeys, offset),
     mask,
     resid,
+    embeds,
   };
 }
 
@@ -283,7 +293,7 @@ export function resolveInput(
     checkLength(batch, nPos, cfg, past);
     const ids = options.tokens && givenTokens(options.tokens, batch, nPos, cfg);
     const mask = explicit && givenMask(explicit, batch, nPos);
-    return finished({ batch, nPos }, ids, mask, input, past);
+    return positioned({ batch, nPos, tokens: ids, mask, resid: input }, past);
   }
   if (isText(input)) {
     const { prependBos = cfg.defaultPrependBos && !isContinuation } = options;
@@ -301,7 +311,7 @@ export function resolveInput(
     // Right-padded texts run without a mask: no real token sees a pad, unless a cache lets more follow (TransformerLens).
     const own = paddingSide === "left" || past ? Uint8Array.from(read.mask.flat()) : undefined;
     const mask = explicit ? givenMask(explicit, batch, nPos) : own;
-    return finished({ batch, nPos }, ids, mask, undefined, past);
+    return positioned({ batch, nPos, tokens: ids, mask }, past);
   }
   const tensor = tokenTensor(input);
   const [batch, nPos] = tensor.shape;
@@ -313,5 +323,5 @@ export function resolveInput(
     : isContinuation
     ? undefined
     : leftPadMask(context, ids, batch, nPos, options);
-  return finished({ batch, nPos }, ids, mask, undefined, past);
+  return positioned({ batch, nPos, tokens: ids, mask }, past);
 }

@@ -5,11 +5,13 @@
  */
 
 import { UnknownPointError } from "../core/errors.ts";
+import type { Tensor } from "../core/tensor.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
 import { unknownPoint } from "../hooks/hooked_root.ts";
 import { Mode, type PointInfo } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
+import type { WholeTexts } from "./edit_runs.ts";
 import type { Splice } from "./splice.ts";
 
 /** What a run may be asked to keep. */
@@ -18,6 +20,35 @@ export interface CacheRequest {
   readonly wants: (name: string, isGated: boolean) => boolean;
   /** Whether gradients are wanted too. */
   readonly gradients: boolean;
+}
+
+/** Takes what a run is asked to keep. */
+export type KeepValue = (name: string, value: Tensor) => void;
+
+/** What a run is asked beside the options of a forward pass. */
+export interface RunRequest {
+  readonly cache?: CacheRequest;
+  readonly keep?: KeepValue;
+  /** Selectors of the run's own hooks, which must reach a point. */
+  readonly selectors?: readonly PointSelector[];
+  /** The model's hooks for this run; those that are added to it unless said. */
+  readonly entries?: readonly HookEntry[];
+  /** Leaves the values that are kept of the last input alone. */
+  readonly isAside?: boolean;
+  /** The whole texts, for edits in a run that goes on from a cache. */
+  readonly whole?: WholeTexts;
+}
+
+/** Asks for the points that a filter chooses; for those active under the switches without one. */
+export function cacheRequest(
+  filters: readonly PointSelector[] | undefined,
+  gradients: boolean,
+): CacheRequest {
+  return {
+    wants: (name, isGated) =>
+      filters ? filters.some((filter) => selects(filter, name, isGated)) : !isGated,
+    gradients,
+  };
 }
 
 /** A point that is there in a run. */

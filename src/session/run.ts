@@ -22,7 +22,7 @@ import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry } from "../hooks/hook_registry.ts";
 import { describeShape, Mode, type PointInfo } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
-import type { PointPlan } from "./plan.ts";
+import type { KeepValue, PointPlan } from "./plan.ts";
 import type { BaseValues } from "./base_run.ts";
 import { LentRows } from "./lent_rows.ts";
 import type { Splice } from "./splice.ts";
@@ -40,9 +40,6 @@ export interface RunCost {
   /** The first stage, when an earlier run's values stood for those before it. */
   resumedFrom: string | null;
 }
-
-/** Where a run puts what it is asked to keep. */
-export type KeepValue = (name: string, value: Tensor) => void;
 
 /** What a run needs beside its plan. */
 export interface RunOptions {

@@ -7,3 +7,4 @@
 export { getActName } from "../hooks/act_name.ts";
 export { compositionScores } from "./circuits.ts";
 export { lmAccuracy, lmCrossEntropyLoss } from "./loss.ts";
+export { sampleLogits } from "./sampling.ts";

@@ -59,6 +59,14 @@ const LOOPS: Record<string, (i: number) => unknown> = {
     return attribute(i % 2 === 0 ? "detach" : "passthrough");
   },
   "cached gradients": () => model.runWithCache(tokens, { returnType: "loss", inclBwd: true }),
+  "generations": (i) =>
+    model.generate(tokens, {
+      maxNewTokens: 1 + i % 2,
+      verbose: false,
+      saes: i % 3 ? sae : [],
+      fwdHooks: [[POINT, (z) => void hoard.push(z)]],
+      namesFilter: POINT,
+    }),
   "runs that throw": () => {
     try {
       model.runWithHooks(tokens, {

@@ -13,6 +13,7 @@ const LOOPS = [
   "forward and backward passes",
   "forward and backward passes without a base run",
   "cached gradients",
+  "generations",
   "runs that throw",
 ];
 
