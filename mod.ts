@@ -21,6 +21,7 @@
 export * from "./src/core/errors.ts";
 export type { Dtype, TypedArray } from "./src/core/dtype.ts";
 export { type BackwardOptions, noGrad } from "./src/core/gradients.ts";
+export { type CoreInfo, coreInfo, type Variant } from "./src/core/engine.ts";
 export { type MemoryUsage, memoryUsage, setMemoryLimit } from "./src/core/memory.ts";
 export { type ComplexTensor, FactoredMatrix } from "./src/core/factored_matrix.ts";
 export { Slice, type SliceInput } from "./src/core/slice.ts";
@@ -130,6 +131,7 @@ export type {
 export type { SamplingOptions } from "./src/session/sampling.ts";
 export type { InputOptions, ModelInput, TextOptions } from "./src/session/input.ts";
 export type { LoadOptions, ModelFiles } from "./src/session/load.ts";
+export type { Threads } from "./src/session/threads.ts";
 export type {
   CacheOptions,
   ForwardOptions,

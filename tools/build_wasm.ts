@@ -15,6 +15,7 @@ import {
   readRecord,
   RECORD_NAME,
 } from "./wasm/record.ts";
+import { type Module, MODULES } from "./wasm/modules.ts";
 import {
   findToolchain,
   type Toolchain,
@@ -25,18 +26,12 @@ import {
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CRATE = join(ROOT, "wasm");
 
-/** The modules: where each one lies, and the cargo features it is built with. */
-const MODULES = [
-  { folder: "wasm/pkg", features: [] },
-  { folder: "tests/kernels/pkg", features: ["twins"] },
-];
-
-/** Reads the target features from the crate's own cargo configuration, where they are set. */
-async function variant(): Promise<string> {
+/** The target features of a module: those of the crate's own configuration, and its own. */
+async function variantOf({ targetFeatures }: Module): Promise<string> {
   const path = join(CRATE, ".cargo/config.toml");
   const features = (await Deno.readTextFile(path)).match(/target-feature=([^"]+)"/)?.[1];
   if (!features) throw new Error(`Cannot build the module: ${path} names no target-feature`);
-  return features;
+  return [features, ...targetFeatures].join(",");
 }
 
 async function run(toolchain: Toolchain, command: string, args: string[], target: string) {
@@ -54,43 +49,62 @@ function registries(cargoHome: string): string[] {
   return [...Deno.readDirSync(sources)].map((entry) => join(sources, entry.name)).sort();
 }
 
-/** Paths of the building machine end up in panic messages unless they are replaced. */
-function remapFlags(toolchain: Toolchain, target: string): string {
+/** The flags of the compiler, which join those of the crate's own configuration. */
+function flagsOf(module: Module, toolchain: Toolchain, target: string): string {
   const cargoHome = Deno.env.get("CARGO_HOME") ?? join(Deno.env.get("HOME") ?? "", ".cargo");
-  const flags = [
+  // Paths of the building machine end up in panic messages unless they are replaced.
+  const remapped = [
     [toolchain.sysroot, "/rust"],
     ...registries(cargoHome).map((folder) => [folder, "/crates"]),
     [ROOT.replace(/[\\/]$/, ""), "/splicer"],
     [target, "/target"],
   ].map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  const features = module.targetFeatures.length > 0
+    ? [`-Ctarget-feature=${module.targetFeatures.join(",")}`]
+    : [];
+  const flags = [...remapped, ...features, ...module.linkArgs.map((arg) => `-Clink-arg=${arg}`)];
   return `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(flags)}`;
 }
 
 /** Runs wasm-pack once, with `out` as the folder of the module. */
 async function pack(
+  module: Module,
   toolchain: Toolchain,
-  features: string[],
   out: string,
   target: string,
 ): Promise<void> {
+  const { features } = module;
   await run(toolchain, "cargo", ["fetch", "--quiet", "--locked", ...toolchain.cargoArgs], target);
   const args = ["build", "--target", "web", "--release", "--no-pack"];
   // The other modes look for the target in the sysroot, where a std built from source isn't.
   args.push("--mode", "force", "--out-dir", out, "--out-name", "splicer");
   args.push("--", "--locked", ...toolchain.cargoArgs);
-  args.push("--config", remapFlags(toolchain, target));
+  args.push("--config", flagsOf(module, toolchain, target));
   if (features.length > 0) args.push("--features", features.join(","));
   await run(toolchain, "wasm-pack", args, target);
   // It keeps the folder out of git and out of a published package; the module belongs in both.
   await Deno.remove(join(out, ".gitignore"));
 }
 
-async function build(toolchain: Toolchain, features: string[], out: string, target: string) {
-  await pack(toolchain, features, out, target);
+/** Keeps only the binary of a module whose script is that of the one it stands in for. */
+async function keepBinary(out: string, scriptOf: string): Promise<void> {
+  const [own, other] = await Promise.all(
+    [out, scriptOf].map((folder) => Deno.readTextFile(join(folder, "splicer.js"))),
+  );
+  if (own !== other) throw new Error(`The script in ${out} isn't the one in ${scriptOf}`);
+  for (const { name } of [...Deno.readDirSync(out)]) {
+    if (!name.endsWith(".wasm")) await Deno.remove(join(out, name));
+  }
+}
+
+async function build(module: Module, toolchain: Toolchain, scratch: string, target: string) {
+  const out = outOf(scratch, module.folder);
+  await pack(module, toolchain, out, target);
+  if (module.scriptOf) await keepBinary(out, outOf(scratch, module.scriptOf));
   const record: BuildRecord = {
     sources: await hashSources(CRATE),
-    features,
-    variant: await variant(),
+    features: module.features,
+    variant: await variantOf(module),
     compiler: `${toolchain.compiler}, wasm-pack ${WASM_PACK_VERSION}, ` +
       `wasm-bindgen ${WASM_BINDGEN_VERSION}`,
     files: await hashOutputs(out),
@@ -123,33 +137,54 @@ async function check(folder: string, fresh: BuildRecord): Promise<string[]> {
   return wrong;
 }
 
+async function checkSourcesOf(module: Module, sources: string): Promise<string[]> {
+  const path = join(ROOT, module.folder);
+  const committed = await readRecord(path);
+  const actual = committed ? await hashOutputs(path) : {};
+  const fresh = committed && { ...committed, sources, variant: await variantOf(module) };
+  return compareRecords(module.folder, committed, actual, fresh);
+}
+
 /** Compares hashes alone, which needs no compiler. */
 async function checkSources(): Promise<string[]> {
   const sources = await hashSources(CRATE);
   const wrong: string[] = [];
-  for (const { folder } of MODULES) {
-    const path = join(ROOT, folder);
-    const committed = await readRecord(path);
-    const actual = committed ? await hashOutputs(path) : {};
-    const fresh = committed && { ...committed, sources, variant: await variant() };
-    wrong.push(...compareRecords(folder, committed, actual, fresh));
-  }
+  for (const module of MODULES) wrong.push(...await checkSourcesOf(module, sources));
   return wrong;
 }
 
-/** Builds both modules, and puts them in their place or compares them with what is there. */
+/** The folder that a module is built to. */
+function outOf(scratch: string, folder: string): string {
+  return join(scratch, folder.replaceAll("/", "_"));
+}
+
+/**
+ * The folder of what is compiled. A check starts from nothing and compiles in turn; a build may reuse what an earlier one left, so
+ * that standard libraries of different target features lie apart.
+ */
+function targetOf(checking: boolean, scratch: string, { targetFeatures }: Module): string {
+  return checking
+    ? join(scratch, "target")
+    : join(CRATE, "target", ["target", ...targetFeatures].join(""));
+}
+
+/** Builds the modules, and puts them in their place or compares them with what is there. */
 async function buildAll(checking: boolean): Promise<string[]> {
   const toolchain = await findToolchain();
   const scratch = await Deno.makeTempDir({ prefix: "splicer_build_" });
   try {
-    // A check starts from nothing; a build may reuse what an earlier one compiled.
-    const target = checking ? join(scratch, "target") : join(CRATE, "target");
     const wrong: string[] = [];
-    for (const [index, { folder, features }] of MODULES.entries()) {
-      const out = join(scratch, `module${index}`);
-      const record = await build(toolchain, features, out, target);
+    for (const module of MODULES) {
+      const { folder } = module;
+      if (module.needsOwnStd && !toolchain.buildsStd) {
+        wrong.push(...await checkSourcesOf(module, await hashSources(CRATE)));
+        console.log(`${folder} isn't built: it needs a compiler with the sources of std`);
+        continue;
+      }
+      const target = targetOf(checking, scratch, module);
+      const record = await build(module, toolchain, scratch, target);
       if (checking) wrong.push(...await check(folder, record));
-      else await install(out, join(ROOT, folder));
+      else await install(outOf(scratch, folder), join(ROOT, folder));
     }
     return wrong;
   } finally {

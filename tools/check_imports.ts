@@ -15,11 +15,15 @@ function roomOf(path: string): string | undefined {
   return best.name;
 }
 
-function checkRelative(path: string, name: string, specifier: string): string | undefined {
+function checkRelative(path: string, name: string, { specifier, kind }: Import) {
   const target = normalize(join(dirname(path), specifier));
   const room = roomOf(target);
   if (room === undefined) return `${path} imports ${target}, which belongs to no room`;
   if (room === name || ROOMS[name].imports.includes(room)) return undefined;
+  if (ROOMS[name].loads?.includes(room)) {
+    if (kind !== "static") return undefined;
+    return `${path} (${name}) imports ${target} (${room}) statically, expected "await import()"`;
+  }
   return `${path} (${name}) imports ${target} (${room}), allowed: ` +
     ([name, ...ROOMS[name].imports].join(", "));
 }
@@ -50,7 +54,7 @@ export function checkScript(path: string, text: string): string[] {
   const room = ROOMS[name];
   const wrong = importsOf(text).map((one) =>
     /^\.\.?\//.test(one.specifier)
-      ? checkRelative(path, name, one.specifier)
+      ? checkRelative(path, name, one)
       : checkPackage(path, name, room, one)
   ).filter((line) => line !== undefined);
   if (room.shipped && !RUNTIME_ROOMS.includes(name)) {

@@ -12,11 +12,13 @@ const TYPES: Readonly<Record<string, string>> = {
  *
  * @param root The folder.
  * @param requested Is told the path of every request.
+ * @param headers What every answer has beside its type.
  * @returns The server, which ends with its block.
  */
 export function serveFiles(
   root: URL,
   requested: (path: string) => void = () => {},
+  headers: Readonly<Record<string, string>> = {},
 ): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
@@ -25,7 +27,7 @@ export function serveFiles(
       const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
       const type = TYPES[path.split(".").at(-1) ?? ""] ?? "application/octet-stream";
       const body = await Deno.readFile(new URL(`.${path}`, root));
-      return new Response(body, { headers: { "content-type": type } });
+      return new Response(body, { headers: { ...headers, "content-type": type } });
     } catch {
       return new Response(null, { status: 404 });
     }

@@ -1,15 +1,6 @@
-// A page or its worker fetches the module that lies beside the bundle, and compiles it while it arrives.
-const url = new URL("./splicer_bg.wasm", import.meta.url);
+import { hasRelaxedSimd } from "../../src/core/relaxed_simd.ts";
+import { compile } from "./compile.js";
 
-async function compile() {
-  const response = await fetch(url);
-  if (!response.ok) {
-    throw new Error(`Cannot load the core: ${url} answered ${response.status}`);
-  }
-  // Streaming is refused where a server doesn't know the type.
-  return response.headers.get("content-type")?.startsWith("application/wasm")
-    ? await WebAssembly.compileStreaming(response)
-    : await WebAssembly.compile(await response.arrayBuffer());
-}
+const name = hasRelaxedSimd() ? "splicer_bg.wasm" : "splicer_plain_bg.wasm";
 
-export const wasmModule = await compile();
+export const wasmModule = await compile(name);

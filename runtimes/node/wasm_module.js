@@ -1,6 +1,4 @@
-// Node and Bun read the module from the file beside the bundle.
-import { readFileSync } from "node:fs";
+import { hasRelaxedSimd } from "../../src/core/relaxed_simd.ts";
+import { compile } from "./compile.js";
 
-const bytes = readFileSync(new URL("./splicer_bg.wasm", import.meta.url));
-
-export const wasmModule = new WebAssembly.Module(bytes);
+export const wasmModule = compile(hasRelaxedSimd() ? "splicer_bg.wasm" : "splicer_plain_bg.wasm");

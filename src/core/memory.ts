@@ -4,7 +4,7 @@
  * @module
  */
 
-import { core, coreMemory, type Handle, isStarted } from "./engine.ts";
+import { core, coreMemory, type Handle, isStarted, limitMemory } from "./engine.ts";
 import { ConfigError, described } from "./errors.ts";
 
 /** Bytes of the core's memory, by what they are for. */
@@ -80,5 +80,5 @@ export function setMemoryLimit(bytes: number): void {
       `Cannot set a memory limit of ${described(bytes)}: expected a number of bytes, 0 or more.`,
     );
   }
-  core().set_memory_limit(bytes);
+  limitMemory(bytes);
 }

@@ -43,6 +43,7 @@ import type {
 import { cacheRequest } from "./plan.ts";
 import type { RunCost } from "./run.ts";
 import type { SweepOptions } from "./sweep.ts";
+import { planThreads, releaseThreads } from "./threads.ts";
 import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
 
 /** What a model is made of beside its configuration. */
@@ -57,6 +58,28 @@ export interface ModelParts {
 
 /** A class of models, for static methods that make one. */
 type ModelClass<M> = new (cfg: ConfigInput, parts?: ModelParts) => M;
+
+/** Loads a model on the threads that its options ask for. */
+async function load<M extends HookedTransformer>(
+  Model: ModelClass<M>,
+  source: string | URL | ModelFiles,
+  options: LoadOptions,
+): Promise<M> {
+  const [loaded, threads] = await Promise.all([
+    loadModel(source, options),
+    planThreads(options.threads),
+  ]);
+  const { cfg, stateDict, tokenizer }: LoadedModel = loaded;
+  const { defaultPaddingSide } = options;
+  const model = new Model(cfg, { stateDict, tokenizer, defaultPaddingSide });
+  try {
+    await threads.serve(model, cfg.nParams);
+    return model;
+  } catch (error) {
+    model[Symbol.dispose]();
+    throw error;
+  }
+}
 
 /** A model's execution, for the classes of this room. */
 export let executionOf: (model: HookedTransformer) => Execution;
@@ -121,8 +144,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     model: string | URL | ModelFiles = "ioi-tiny",
     options: LoadOptions = {},
   ): Promise<M> {
-    const { cfg, stateDict, tokenizer }: LoadedModel = await loadModel(model, options);
-    return new this(cfg, { stateDict, tokenizer, defaultPaddingSide: options.defaultPaddingSide });
+    return await load(this, model, options);
   }
 
   /** Loads a model and leaves its weights as they are. */
@@ -137,8 +159,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
       centerUnembed: false,
       foldValueBiases: false,
     };
-    const { cfg, stateDict, tokenizer } = await loadModel(model, { ...none, ...options });
-    return new this(cfg, { stateDict, tokenizer, defaultPaddingSide: options.defaultPaddingSide });
+    return await load(this, model, { ...none, ...options });
   }
 
   /** Every hook point by name, those that the switches turn off included; those of splices follow the point that they sit on. */
@@ -590,6 +611,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   /** Gives the weights' memory back. The model can't be run after that. */
   [Symbol.dispose](): void {
     this.#execution[Symbol.dispose]();
+    releaseThreads(this);
   }
 
   /** What a cache asks of a run. */

@@ -18,9 +18,12 @@ import { openSource, type SourceLocation } from "../weights/open_source.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { Source, SourceOptions } from "../weights/source.ts";
 import type { StateDict } from "../weights/state_dict.ts";
+import type { Threads } from "./threads.ts";
 
 /** Options of `fromPretrained`. */
 export interface LoadOptions extends ProcessingOptions, SourceOptions {
+  /** On how many threads the core works; `"auto"` unless said. */
+  threads?: Threads;
   /** Keeps only the first layers. */
   firstNLayers?: number;
   /** Shortens the context, in positions. */

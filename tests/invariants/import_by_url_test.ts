@@ -13,7 +13,6 @@ async function run(source: string, flags: readonly string[]): Promise<string> {
       "--quiet",
       "--no-prompt",
       "--no-lock",
-      "--reload=http://127.0.0.1",
       ...flags,
       program,
     ];
@@ -33,7 +32,7 @@ Deno.test("mod.ts runs by URL with no permission but the import's, and loads the
     import { Tensor } from "http://${host}/mod.ts";
     console.log(JSON.stringify(Tensor.from([[1, 2], [3, 4]]).matmul(Tensor.ones([2, 1])).toArray()));
   `;
-  assertEquals(await run(sum, [`--allow-import=${host}`]), "[[3],[7]]");
+  assertEquals(await run(sum, [`--reload=http://${host}`, `--allow-import=${host}`]), "[[3],[7]]");
   const model = `
     import { HookedTransformer } from "http://${host}/mod.ts";
     const model = await HookedTransformer.fromPretrained();
@@ -41,4 +40,13 @@ Deno.test("mod.ts runs by URL with no permission but the import's, and loads the
     console.log(model.toString(logits.at(0, -1).argmax().item()).trim());
   `;
   assertEquals(await run(model, [`--allow-import=${host}`, `--allow-net=${host}`]), "Mary");
+  const onTwo = `
+    import { coreInfo, HookedTransformer } from "http://${host}/mod.ts";
+    const model = await HookedTransformer.fromPretrained("ioi-tiny", { threads: 2 });
+    console.log(JSON.stringify(coreInfo()));
+  `;
+  assertEquals(
+    await run(onTwo, [`--allow-import=${host}`, `--allow-net=${host}`]),
+    '{"variant":"threads","threads":2}',
+  );
 });

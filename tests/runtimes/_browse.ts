@@ -1,16 +1,17 @@
-/** Runs the suite in a Chromium, with the package served at the address of the first argument, and prints what it gave. */
+/** Runs the suite in a Chromium, with the package served at the address of the first argument, on as many threads as the
+ * second one says, and prints what it gave. */
 import { chromium } from "npm:playwright-core@1.65.1";
 import { CHROMIUM_FLAGS, findChromium } from "../../src/plot/chromium.ts";
 
 const RUN_IN_PAGE = `(async () => {
   const [splicer, { smoke }] = await Promise.all([import("/browser.js"), import("/smoke.js")]);
-  return await smoke(splicer);
+  return await smoke(splicer, THREADS);
 })()`;
 
 const RUN_IN_WORKER = `new Promise((resolve, reject) => {
   const source = 'import * as splicer from "' + location.origin + '/browser.js";' +
     'import { smoke } from "' + location.origin + '/smoke.js";' +
-    'try { postMessage({ result: await smoke(splicer) }); }' +
+    'try { postMessage({ result: await smoke(splicer, THREADS) }); }' +
     'catch (error) { postMessage({ error: String(error) }); }';
   const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const worker = new Worker(address, { type: "module" });
@@ -23,10 +24,10 @@ const RUN_INLINE = `(async () => {
   const blob = await (await fetch("/inline.js")).blob();
   const address = URL.createObjectURL(new Blob([blob], { type: "text/javascript" }));
   const [splicer, { smoke }] = await Promise.all([import(address), import("/smoke.js")]);
-  return await smoke(splicer);
+  return await smoke(splicer, THREADS).catch(String);
 })()`;
 
-const [address] = Deno.args;
+const [address, threads = '"auto"'] = Deno.args;
 await using browser = await chromium.launch({
   executablePath: await findChromium(),
   args: CHROMIUM_FLAGS,
@@ -40,9 +41,9 @@ page.on("console", (message) => {
 page.on("pageerror", (error) => consoleErrors.push(String(error)));
 await page.goto(address);
 const result = {
-  page: await page.evaluate(RUN_IN_PAGE),
-  worker: await page.evaluate(RUN_IN_WORKER),
-  inline: await page.evaluate(RUN_INLINE),
+  page: await page.evaluate(RUN_IN_PAGE.replace("THREADS", threads)),
+  worker: await page.evaluate(RUN_IN_WORKER.replace("THREADS", threads)),
+  inline: await page.evaluate(RUN_INLINE.replace("THREADS", threads)),
   consoleErrors,
 };
 console.log(JSON.stringify(result));

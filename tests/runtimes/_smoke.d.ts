@@ -2,6 +2,8 @@ import type * as Splicer from "../../mod.ts";
 
 /** What every runtime must do alike, in numbers. */
 export interface SmokeResult {
+  /** What computed. */
+  core: Splicer.CoreInfo;
   /** The likeliest next token. */
   next: string;
   /** Logits after the last token [vocab]. */
@@ -21,4 +23,4 @@ export interface SmokeResult {
 }
 
 /** Runs the suite; every number comes out as JSON can hold it exactly. */
-export function smoke(splicer: typeof Splicer): Promise<SmokeResult>;
+export function smoke(splicer: typeof Splicer, threads?: Splicer.Threads): Promise<SmokeResult>;

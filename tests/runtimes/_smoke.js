@@ -11,10 +11,12 @@ const POSITION = 10;
  * Loads the embedded model, runs it with an SAE, ablates the SAE's strongest feature, and follows a gradient back to it.
  *
  * @param {typeof import("../../mod.ts")} splicer The library.
+ * @param {import("../../mod.ts").Threads} [threads] On how many threads.
  * @returns {Promise<import("./_smoke.d.ts").SmokeResult>}
  */
-export async function smoke({ HookedSAETransformer, SAE }) {
-  const model = await HookedSAETransformer.fromPretrained("ioi-tiny");
+export async function smoke({ coreInfo, HookedSAETransformer, SAE }, threads) {
+  const model = await HookedSAETransformer.fromPretrained("ioi-tiny", { threads });
+  const core = coreInfo();
   const saes = await SAE.fromPretrained("ioi-tiny-hook-z", "blocks.1.hook_z");
   const [mary, john] = [" Mary", " John"].map((name) => model.toSingleToken(name));
   const difference = (logits) => logits.at(0, -1, mary).sub(logits.at(0, -1, john));
@@ -42,6 +44,7 @@ export async function smoke({ HookedSAETransformer, SAE }) {
   difference(watched).backward();
 
   const result = {
+    core,
     next: model.toString(logits.at(0, -1).argmax().item()),
     logits: [...logits.at(0, -1).data()],
     difference: difference(logits).item(),

@@ -1,6 +1,6 @@
 // The same suite in every runtime, with the same numbers.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as splicer from "../../mod.ts";
@@ -30,10 +30,10 @@ Deno.test.afterAll(async () => {
 });
 
 /** A program that runs the suite with the library of an address, and prints what comes out. */
-function program(library: string, suite: string): string {
+function program(library: string, suite: string, threads: splicer.Threads = "auto"): string {
   return `import * as splicer from ${JSON.stringify(library)};
 import { smoke } from ${JSON.stringify(suite)};
-console.log(JSON.stringify(await smoke(splicer)));
+console.log(JSON.stringify(await smoke(splicer, ${JSON.stringify(threads)})));
 `;
 }
 
@@ -48,14 +48,22 @@ function numbersOf({ logits, difference, strengths, ablated, gradient }: SmokeRe
   return [...logits, difference, ...strengths, ablated, ...gradient];
 }
 
+/** The model is too small to gain from threads, but the module for them is there. */
+const READY: splicer.CoreInfo = { variant: "threads", threads: 1 };
+
+/** The result with what computed it: every variant with relaxed SIMD has the same bits. */
+function expectedOn(core: splicer.CoreInfo): SmokeResult {
+  return { ...expected, core };
+}
+
 /**
  * Holds a result of another engine to ours. Whether a relaxed multiply-add rounds once or twice is the engine's choice, so the
  * last bits differ: by some 2e-7 of a value of size 1 in each of four layers, and by no more than 1e-5 of the largest.
  */
-function assertClose(actual: SmokeResult): void {
+function assertClose(actual: SmokeResult, core: splicer.CoreInfo): void {
   const { next, features, rows, resumedFrom } = actual;
-  const exact = { next, features, rows, resumedFrom };
-  assertEquals({ ...expected, ...exact }, expected);
+  const exact = { next, features, rows, resumedFrom, core: actual.core };
+  assertEquals({ ...expected, ...exact }, expectedOn(core));
   const numbers = numbersOf(actual);
   const atMost = 1e-5 * Math.max(...numbersOf(expected).map(Math.abs));
   for (const [n, value] of numbersOf(expected).entries()) {
@@ -86,7 +94,7 @@ Deno.test("Deno runs the suite by URL, with permission to import and to fetch th
     "url.ts",
     program(`http://${host}/mod.ts`, `http://${host}/tests/runtimes/_smoke.js`),
   );
-  const flags = ["--quiet", "--no-prompt", "--no-lock", "--reload=http://127.0.0.1"];
+  const flags = ["--quiet", "--no-prompt", "--no-lock", `--reload=http://${host}`];
   const permissions = [`--allow-import=${host}`, `--allow-net=${host}`];
   assertEquals(JSON.parse(await runDeno(["run", ...flags, ...permissions, path])), expected);
 });
@@ -103,20 +111,40 @@ Deno.test("Deno's REPL runs the suite line by line", async () => {
 
 const major = await nodeMajor();
 
+/** Node 20 has relaxed SIMD behind a flag. */
+const RELAXED = Number(major) < 21 ? ["--experimental-wasm-relaxed-simd"] : [];
+
 Deno.test({
   name: "Node runs the suite",
   ignore: major === undefined,
   fn: async () => {
     const path = await writeProgram("node.mjs", program("@splicer/splicer", "./smoke.js"));
-    // Node 20 has relaxed SIMD behind a flag.
-    const flags = Number(major) < 21 ? ["--experimental-wasm-relaxed-simd"] : [];
-    assertEquals(JSON.parse(await runProgram("node", [...flags, path])), expected);
+    assertEquals(JSON.parse(await runProgram("node", [...RELAXED, path])), expectedOn(READY));
+  },
+});
+
+Deno.test({
+  name: "Node runs the suite on two threads, with the same bits",
+  ignore: major === undefined,
+  fn: async () => {
+    const path = await writeProgram("two.mjs", program("@splicer/splicer", "./smoke.js", 2));
+    const result = JSON.parse(await runProgram("node", [...RELAXED, path]));
+    assertEquals(result, expectedOn({ variant: "threads", threads: 2 }));
+  },
+});
+
+Deno.test({
+  name: "Node 20 without its flag has no relaxed SIMD, and runs the suite in plain SIMD",
+  ignore: RELAXED.length === 0,
+  fn: async () => {
+    const path = await writeProgram("plain.mjs", program("@splicer/splicer", "./smoke.js"));
+    assertClose(JSON.parse(await runProgram("node", [path])), { variant: "plain", threads: 1 });
   },
 });
 
 Deno.test("Bun runs the suite", async () => {
   const path = await writeProgram("bun.mjs", program("@splicer/splicer", "./smoke.js"));
-  assertClose(JSON.parse(await runProgram(await bunProgram(), [path])));
+  assertClose(JSON.parse(await runProgram(await bunProgram(), [path])), READY);
 });
 
 Deno.test("workerd runs the suite", async () => {
@@ -130,7 +158,10 @@ export default { fetch: async () => Response.json(await smoke(splicer)) };
   const weights = filesBelow(installed.package).filter((file) => file.endsWith(".safetensors"));
   const files = ["worker.js", "workerd.js", "smoke.js", "splicer_bg.wasm", ...weights];
   await using workerd = await startWorkerd(installed.package, files);
-  assertEquals(await (await fetch(workerd.url)).json(), expected);
+  assertEquals(
+    await (await fetch(workerd.url)).json(),
+    expectedOn({ variant: "relaxed", threads: 1 }),
+  );
 });
 
 Deno.test({
@@ -149,10 +180,29 @@ Deno.test({
     const { page, worker, inline, consoleErrors } = JSON.parse(
       await runWithChromium(browse, [url]),
     );
-    assertEquals({ page, worker, inline }, { page: expected, worker: expected, inline: expected });
+    const alone = expectedOn({ variant: "relaxed", threads: 1 });
+    assertEquals({ page, worker, inline }, { page: alone, worker: alone, inline: alone });
     // No file is asked for that isn't there.
     const missing = paths.filter((path) => path !== "/favicon.ico" && !isThere(path));
     assertEquals({ missing, consoleErrors }, { missing: [], consoleErrors: [] });
+  },
+});
+
+Deno.test({
+  name: "Chromium runs the suite on two threads where the page is isolated, with the same bits",
+  ignore: noChromium !== undefined,
+  fn: async () => {
+    await using server = serveFiles(new URL(`file://${installed.package}/`), undefined, {
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-embedder-policy": "require-corp",
+    });
+    await Deno.writeTextFile(join(installed.package, "index.html"), "<!doctype html>");
+    const url = `http://127.0.0.1:${server.addr.port}/`;
+    const browse = new URL("./_browse.ts", import.meta.url);
+    const { page, worker, inline } = JSON.parse(await runWithChromium(browse, [url, "2"]));
+    const together = expectedOn({ variant: "threads", threads: 2 });
+    assertEquals({ page, worker }, { page: together, worker: together });
+    assertMatch(inline, /ConfigError: Cannot work on 2 threads: the module for them can't be/);
   },
 });
 

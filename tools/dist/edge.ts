@@ -5,7 +5,8 @@ import { bundle } from "./bundle.ts";
 import { copyAssets, emptyFolder, filesBelow } from "./files.ts";
 import { TARGETS } from "./targets.ts";
 
-const isWeights = (file: string) => file.endsWith(".safetensors");
+/** workerd imports the weights, and the one module that runs there. */
+const isImported = (file: string) => file.endsWith(".safetensors") || file === "splicer_bg.wasm";
 
 /**
  * Makes the edge example: `workerd/` with a configuration of workerd, and `node/` with a server of its own.
@@ -20,7 +21,7 @@ export async function makeEdge(out: string): Promise<void> {
     target: TARGETS.workerd,
     out: join(workerd, "worker.js"),
   });
-  await copyAssets(workerd, isWeights);
+  await copyAssets(workerd, isImported);
   const others = filesBelow(workerd).filter((file) => file !== "worker.js");
   await Deno.writeTextFile(
     join(workerd, "workerd.capnp"),

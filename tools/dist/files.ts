@@ -1,7 +1,7 @@
 /** Files of what is made for other runtimes. */
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { WASM_FILE } from "./targets.ts";
+import { WASM_FILES } from "./targets.ts";
 
 /** The project's folder. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -36,9 +36,11 @@ export async function copyFiles(from: string, to: string, files: readonly string
   }
 }
 
-/** Copies what a bundle looks for beside itself: the module, and files of the embedded models. */
+/** Copies what a bundle looks for beside itself: the modules, and files of the embedded models. */
 export async function copyAssets(to: string, isWanted = (_file: string) => true): Promise<void> {
   const models = filesBelow(join(ROOT, "models")).map((file) => `models/${file}`);
   await copyFiles(ROOT, to, models.filter(isWanted));
-  await copyFiles(join(ROOT, "wasm/pkg"), to, [WASM_FILE]);
+  for (const [name, file] of Object.entries(WASM_FILES)) {
+    if (isWanted(name)) await Deno.copyFile(join(ROOT, file), join(to, name));
+  }
 }

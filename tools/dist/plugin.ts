@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { OnResolveArgs, OnResolveResult, Plugin } from "npm:esbuild@0.28.2";
 import { packageFolder } from "../npm/package_folder.ts";
 import { filesBelow } from "./files.ts";
-import { type Embedding, type Target, WASM_FILE } from "./targets.ts";
+import { type Embedding, type Target, WASM_FILES } from "./targets.ts";
 
 /** A specifier in pieces: `npm:@scope/name@1.2.3/path`. */
 const NPM = /^npm:((?:@[\w.-]+\/)?[\w.-]+)@(\d+\.\d+\.\d+)(\/.*)?$/;
@@ -90,7 +90,7 @@ export interface Packages {
  * @param packages Where npm packages are noted.
  */
 export function splicerPlugin(root: string, target: Target, packages: Packages): Plugin {
-  const { isNode, importsPackages, embedding, wasmModule } = target;
+  const { isNode, importsPackages, embedding, wasmModule, threadsModule } = target;
   const file = (path: string): OnResolveResult => ({ path: join(root, path) });
   /** A module without a file; what it imports from beside it stays beside the bundle. */
   const made = (path: string, contents: string): OnResolveResult => ({
@@ -122,7 +122,14 @@ export function splicerPlugin(root: string, target: Target, packages: Packages):
         { filter: /\/wasm_module\.js$/ },
         ({ path }) => "file" in wasmModule ? file(wasmModule.file) : made(path, wasmModule.source),
       );
-      build.onResolve({ filter: /^bytes:/ }, () => file(`wasm/pkg/${WASM_FILE}`));
+      build.onResolve(
+        { filter: /\/threads_module\.js$/ },
+        ({ path }) => threadsModule === undefined ? missing(path) : file(threadsModule),
+      );
+      build.onResolve(
+        { filter: /^bytes:/ },
+        ({ path }) => file(WASM_FILES[path.slice("bytes:".length)]),
+      );
       build.onResolve({ filter: /^npm:/ }, resolvePackage);
       if (!isNode) build.onResolve({ filter: /^node:/ }, ({ path }) => missing(path));
       if (embedding === "beside") {

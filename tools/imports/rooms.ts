@@ -6,6 +6,8 @@ export interface Room {
   paths: string[];
   /** Rooms that it may import, beside itself. */
   imports: string[];
+  /** Rooms that it may only load by `await import()`, or name the types of. */
+  loads?: string[];
   /** It is part of what users import, by URL too, where no import map applies. */
   shipped: boolean;
 }
@@ -20,6 +22,7 @@ const PUBLIC = [...SOURCES, "mod"];
 /** The rooms by name, from the innermost outwards. */
 export const ROOMS: Record<string, Room> = {
   "module": { paths: ["wasm/pkg/"], imports: [], shipped: true },
+  "threads module": { paths: ["wasm/pkg_threads/"], imports: [], shipped: true },
   "errors": { paths: ["src/core/errors.ts"], imports: [], shipped: true },
   "core": { paths: ["src/core/"], imports: ["module", "errors"], shipped: true },
   "hooks": { paths: ["src/hooks/"], imports: CORE, shipped: true },
@@ -45,26 +48,41 @@ export const ROOMS: Record<string, Room> = {
     imports: ["errors", "plot"],
     shipped: true,
   },
-  "session": { paths: ["src/session/"], imports: [...BELOW_SESSION, ...ADAPTERS], shipped: true },
+  "session": {
+    paths: ["src/session/"],
+    imports: [...BELOW_SESSION, ...ADAPTERS],
+    loads: ["workers"],
+    shipped: true,
+  },
   "analysis": {
     paths: ["src/analysis/"],
     imports: [...BELOW_SESSION, "session", ...ADAPTERS],
     shipped: true,
   },
-  "workers": { paths: ["src/workers/"], imports: SOURCES, shipped: true },
+  "workers": { paths: ["src/workers/"], imports: [...CORE, "threads module"], shipped: true },
   "mod": { paths: ["mod.ts"], imports: SOURCES, shipped: true },
   // What stands in for a module of the library in a bundle for another runtime.
-  "runtimes": { paths: ["runtimes/"], imports: ["module"], shipped: false },
+  "runtimes": { paths: ["runtimes/"], imports: [...CORE, "module"], shipped: false },
   "repl": { paths: ["repl/"], imports: [...PUBLIC, "workers"], shipped: true },
   "examples": { paths: ["examples/"], imports: PUBLIC, shipped: false },
   "bench": {
     paths: ["bench/"],
-    imports: [...PUBLIC, "workers", "twins", "repl", "tools"],
+    imports: [...PUBLIC, "workers", "threads module", "twins", "repl", "tools"],
     shipped: false,
   },
   "tests": {
     paths: ["tests/"],
-    imports: [...PUBLIC, "workers", "twins", "repl", "examples", "bench", "tools", "module"],
+    imports: [
+      ...PUBLIC,
+      "workers",
+      "twins",
+      "repl",
+      "examples",
+      "bench",
+      "tools",
+      "module",
+      "threads module",
+    ],
     shipped: false,
   },
   "twins": { paths: ["tests/kernels/pkg/"], imports: [], shipped: false },

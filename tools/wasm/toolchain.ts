@@ -17,6 +17,8 @@ export interface Toolchain {
   cargoArgs: string[];
   /** Folder of the standard library's sources, which must not leak into the module. */
   sysroot: string;
+  /** The standard library is compiled along, with the module's own target features. */
+  buildsStd: boolean;
 }
 
 async function output(command: string, args: string[], env: Record<string, string>) {
@@ -52,7 +54,13 @@ async function withTarget(env: Record<string, string>): Promise<Toolchain | unde
   const sysroot = await output("rustc", ["--print", "sysroot"], env);
   const verbose = await output("rustc", ["-vV"], env);
   if (!sysroot || !verbose || !exists(`${sysroot}/lib/rustlib/${TARGET}/lib`)) return undefined;
-  return { compiler: `${describe(verbose)}, std as shipped`, env, cargoArgs: [], sysroot };
+  return {
+    compiler: `${describe(verbose)}, std as shipped`,
+    env,
+    cargoArgs: [],
+    sysroot,
+    buildsStd: false,
+  };
 }
 
 /** A compiler with std's sources, from which the target's std is built: Debian's rustc-web. */
@@ -73,6 +81,7 @@ async function withStdSources(env: Record<string, string>): Promise<Toolchain | 
       `target.${TARGET}.linker="wasm-ld"`,
     ],
     sysroot,
+    buildsStd: true,
   };
 }
 

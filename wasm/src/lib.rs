@@ -4,6 +4,9 @@
 //! vector-Jacobian product of one operation), `tape` (what was recorded, and the walk back), `api` (the binding).
 //! Nothing here calls JavaScript.
 
+// Waiting in shared memory isn't stable yet; the module that needs it is built with a standard library of its own anyway.
+#![cfg_attr(all(target_arch = "wasm32", target_feature = "atomics"), feature(stdarch_wasm_atomic_wait))]
+
 pub mod error;
 pub mod heap;
 pub mod kernels;

@@ -4,6 +4,8 @@
 
 mod gradients;
 mod model_ops;
+#[cfg(target_feature = "atomics")]
+mod pool;
 mod row_ops;
 mod tensor_ops;
 mod values;

@@ -1,4 +1,5 @@
-//! The threads that share the work: the module's main thread, and workers that the host starts and that call [`Pool::work`].
+//! The threads that share the work: the module's main thread, and workers that the host starts and that call [`Pool::join`] and
+//! [`Pool::work`].
 //!
 //! A job is published as a state word, its number and the chunks nobody has claimed. A thread claims a chunk by counting the
 //! word down with compare-and-swap: a worker that comes late compares with a number that is gone, so it never claims of one job
@@ -17,8 +18,8 @@ pub const MOST_WORKERS: usize = 63;
 /// Chunks of a job for each thread, at most: equal shares, and some leeway for a thread that is held up.
 const CHUNKS_PER_THREAD: usize = 4;
 
-/// Multiply-adds below which sleepers aren't woken: waking takes as long as this.
-const WAKES: usize = 1 << 21;
+/// Shares' worth of work below which sleepers aren't woken: waking takes as long as this.
+const WAKES: usize = 16;
 
 /// How often a worker looks for work before it sleeps: about a tenth of a millisecond, so that it stays awake through a run.
 const SPINS: u32 = 100_000;
@@ -71,9 +72,10 @@ pub struct Pool {
     sleepers: AtomicU32,
     workers: AtomicU32,
     slots: [Slot; MOST_WORKERS],
+    /// Chunks that workers have done, ever.
+    helped: AtomicU32,
     /// Workers that died and whose chunks nobody has looked at yet.
     unnoticed: AtomicU32,
-    is_closing: AtomicBool,
     main_may_wait: AtomicBool,
     grain: AtomicUsize,
 }
@@ -102,8 +104,8 @@ impl Pool {
             sleepers: AtomicU32::new(0),
             workers: AtomicU32::new(0),
             slots: [const { Slot::vacant() }; MOST_WORKERS],
+            helped: AtomicU32::new(0),
             unnoticed: AtomicU32::new(0),
-            is_closing: AtomicBool::new(false),
             main_may_wait: AtomicBool::new(false),
             grain: AtomicUsize::new(GRAIN),
         }
@@ -113,12 +115,16 @@ impl Pool {
     pub fn open(&self, main_may_wait: bool, grain: usize) {
         self.main_may_wait.store(main_may_wait, SeqCst);
         self.grain.store(grain.max(1), SeqCst);
-        self.is_closing.store(false, SeqCst);
     }
 
     /// The workers that are ready.
     pub fn workers(&self) -> usize {
         self.workers.load(SeqCst) as usize
+    }
+
+    /// The chunks that workers have done, for tests that prove that they did some.
+    pub fn helped(&self) -> u32 {
+        self.helped.load(SeqCst)
     }
 
     // --- the main thread ---
@@ -128,8 +134,9 @@ impl Pool {
         let work = units.saturating_mul(cost);
         let chunks = self.chunks_of(units, work);
         if chunks > 1 {
+            let wakes = work / self.grain.load(Relaxed) >= WAKES;
             IS_BUSY.set(true);
-            self.publish(units, chunks, call::<F>, f as *const F as usize, work >= WAKES);
+            self.publish(units, chunks, call::<F>, f as *const F as usize, wakes);
             self.help(None);
             self.finish(chunks);
             IS_BUSY.set(false);
@@ -206,6 +213,7 @@ impl Pool {
             self.do_chunk(chunk);
             if let Some(slot) = slot {
                 slot.held.store(0, Relaxed);
+                self.helped.fetch_add(1, Relaxed);
             }
             self.finished.fetch_add(1, Release);
         }
@@ -243,19 +251,23 @@ impl Pool {
 
     // --- workers ---
 
-    /// A worker's life, in the place that its host has given it. Returns when the pool closes.
-    pub fn work(&self, index: usize) {
-        IS_BUSY.set(true);
+    /// Takes a worker in, at the place that its host has given it.
+    pub fn join(&self, index: usize) {
         let slot = &self.slots[index];
         slot.held.store(0, SeqCst);
         slot.lives.store(true, SeqCst);
         self.workers.fetch_add(1, SeqCst);
-        while !self.is_closing.load(SeqCst) {
+    }
+
+    /// The life of a worker that has joined. Returns when the pool closes.
+    pub fn work(&self, index: usize) {
+        IS_BUSY.set(true);
+        let slot = &self.slots[index];
+        while slot.lives.load(SeqCst) {
             let ticket = self.ticket.load(SeqCst);
             self.help(Some(slot));
             self.sleep(ticket);
         }
-        self.mourn(index);
     }
 
     /// Returns when there is another job than `ticket`'s.
@@ -279,9 +291,9 @@ impl Pool {
         }
     }
 
-    /// Lets every worker return.
+    /// Lets every worker return. A place may be taken again when its worker has returned.
     pub fn close(&self) {
-        self.is_closing.store(true, SeqCst);
+        (0..MOST_WORKERS).for_each(|index| self.mourn(index));
         self.ticket.fetch_add(1, SeqCst);
         wake_all(&self.ticket);
     }
@@ -332,7 +344,10 @@ mod tests {
         let threads = (0..workers)
             .map(|index| {
                 let pool = pool.clone();
-                thread::spawn(move || pool.work(index))
+                thread::spawn(move || {
+                    pool.join(index);
+                    pool.work(index);
+                })
             })
             .collect();
         while pool.workers() < workers {
@@ -418,9 +433,8 @@ mod tests {
         let dying = {
             let pool = pool.clone();
             thread::spawn(move || {
+                pool.join(4);
                 let slot = &pool.slots[4];
-                slot.lives.store(true, SeqCst);
-                pool.workers.fetch_add(1, SeqCst);
                 // Claims a chunk like a worker, and dies in the middle of it.
                 while pool.claim(Some(slot)).is_none() {
                     thread::yield_now();
@@ -454,7 +468,10 @@ mod tests {
         pool.open(true, 1);
         let again = {
             let pool = pool.clone();
-            thread::spawn(move || pool.work(0))
+            thread::spawn(move || {
+                pool.join(0);
+                pool.work(0);
+            })
         };
         while pool.workers() < 1 {
             thread::yield_now();

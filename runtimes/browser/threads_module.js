@@ -1,0 +1,3 @@
+import { compile } from "./compile.js";
+
+export const wasmModule = await compile("splicer_threads_bg.wasm");

@@ -1,0 +1,1482 @@
+/* @ts-self-types="./splicer.d.ts" */
+
+export function abandon_backward() {
+    const ret = wasm.abandon_backward();
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} act
+ * @param {number} a
+ * @returns {number}
+ */
+export function activate(act, a) {
+    const ret = wasm.activate(act, a);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {Uint32Array | number[]} axes
+ * @param {boolean} keepdim
+ * @returns {number}
+ */
+export function all(a, axes, keepdim) {
+    const val2 = +a;
+    const val3 = +keepdim;
+    const ptr0 = passArray32ToWasm0(axes, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.all(val2, ptr0, len0, val3);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * A new tensor of zeros; dtype 0 float, 1 int, 2 bool. The caller fills it through [`data_pointer`].
+ * @param {Uint32Array | number[]} shape
+ * @param {number} dtype
+ * @returns {number}
+ */
+export function allocate(shape, dtype) {
+    const val2 = +dtype;
+    const ptr0 = passArray32ToWasm0(shape, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.allocate(ptr0, len0, val2);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {Uint32Array | number[]} axes
+ * @param {boolean} keepdim
+ * @returns {number}
+ */
+export function any(a, axes, keepdim) {
+    const val2 = +a;
+    const val3 = +keepdim;
+    const ptr0 = passArray32ToWasm0(axes, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.any(val2, ptr0, len0, val3);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The index of the extreme along `dim`, or in the flattened tensor when `dim` is negative.
+ * @param {number} a
+ * @param {number} dim
+ * @param {boolean} keepdim
+ * @param {boolean} largest
+ * @returns {number}
+ */
+export function arg_extreme(a, dim, keepdim, largest) {
+    const ret = wasm.arg_extreme(a, dim, keepdim, largest);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Lets `target` hold `source`'s value from now on: an edit in place, as the tape sees it.
+ * @param {number} target
+ * @param {number} source
+ */
+export function assign(target, source) {
+    const ret = wasm.assign(target, source);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * Gives a value that was copied in its place on the tape back.
+ * @param {number} handle
+ * @param {number} node
+ */
+export function attach(handle, node) {
+    const ret = wasm.attach(handle, node);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * The mix of values under a pattern: `[rows, n_heads, d_head]`.
+ * @param {number} geometry
+ * @param {number} pattern
+ * @param {number} v
+ * @returns {number}
+ */
+export function attend_mix(geometry, pattern, v) {
+    const ret = wasm.attend_mix(geometry, pattern, v);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * `[rows, n_heads, n_keys]`, -inf where masked.
+ * @param {number} geometry
+ * @param {number} q
+ * @param {number} k
+ * @returns {number}
+ */
+export function attend_scores(geometry, q, k) {
+    const ret = wasm.attend_scores(geometry, q, k);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Scores, softmax and mix: `[rows, n_heads, d_head]`.
+ * @param {number} geometry
+ * @param {number} q
+ * @param {number} k
+ * @param {number} v
+ * @returns {number}
+ */
+export function attention(geometry, q, k, v) {
+    const ret = wasm.attention(geometry, q, k, v);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The same with what lies inside: `[z, scores, pattern]`.
+ * @param {number} geometry
+ * @param {number} q
+ * @param {number} k
+ * @param {number} v
+ * @returns {Uint32Array}
+ */
+export function attention_parts(geometry, q, k, v) {
+    const ret = wasm.attention_parts(geometry, q, k, v);
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    var v1 = getArrayU32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v1;
+}
+
+/**
+ * `Σ_h z W_O[h] + b_O`.
+ * @param {number} z
+ * @param {number} weight
+ * @param {number} bias
+ * @param {number} n_heads
+ * @returns {number}
+ */
+export function attn_out(z, weight, bias, n_heads) {
+    const ret = wasm.attn_out(z, weight, bias, n_heads);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Starts a walk back from `node` with the gradient `seed`.
+ * @param {number} node
+ * @param {number} seed
+ */
+export function begin_backward(node, seed) {
+    const ret = wasm.begin_backward(node, seed);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * Opens a run and returns its group.
+ * @returns {number}
+ */
+export function begin_run() {
+    const ret = wasm.begin_run();
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @returns {number}
+ */
+export function begin_scope() {
+    const ret = wasm.begin_scope();
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} kind
+ * @param {number} a
+ * @param {number} b
+ * @returns {number}
+ */
+export function binary(kind, a, b) {
+    const ret = wasm.binary(kind, a, b);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {number} dtype
+ * @returns {number}
+ */
+export function cast(a, dtype) {
+    const ret = wasm.cast(a, dtype);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {Uint32Array | number[]} tensors
+ * @param {number} axis
+ * @returns {number}
+ */
+export function cat(tensors, axis) {
+    const val2 = +axis;
+    const ptr0 = passArray32ToWasm0(tensors, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.cat(ptr0, len0, val2);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * `x - mean(x)` over the last axis.
+ * @param {number} x
+ * @returns {number}
+ */
+export function center(x) {
+    const ret = wasm.center(x);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The rows in which two values differ in some bit.
+ * @param {number} a
+ * @param {number} b
+ * @returns {Uint32Array}
+ */
+export function changed_rows(a, b) {
+    const ret = wasm.changed_rows(a, b);
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    var v1 = getArrayU32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v1;
+}
+
+/**
+ * @param {number} a
+ * @param {number} min
+ * @param {number} max
+ * @returns {number}
+ */
+export function clamp(a, min, max) {
+    const ret = wasm.clamp(a, min, max);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} kind
+ * @param {number} a
+ * @param {number} b
+ * @returns {number}
+ */
+export function compare(kind, a, b) {
+    const ret = wasm.compare(kind, a, b);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The address of a tensor's elements, valid until the next call into the module.
+ * @param {number} handle
+ * @returns {number}
+ */
+export function data_pointer(handle) {
+    const ret = wasm.data_pointer(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * `codes W_dec + b_dec`.
+ * @param {number} codes
+ * @param {number} weight
+ * @param {number} bias
+ * @returns {number}
+ */
+export function decode(codes, weight, bias) {
+    const ret = wasm.decode(codes, weight, bias);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The same value without its place on the tape.
+ * @param {number} handle
+ * @returns {number}
+ */
+export function detach(handle) {
+    const ret = wasm.detach(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} handle
+ * @returns {number}
+ */
+export function dtype_of(handle) {
+    const ret = wasm.dtype_of(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+export function end_run() {
+    const ret = wasm.end_run();
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} depth
+ * @param {Uint32Array | number[]} keep
+ */
+export function end_scope(depth, keep) {
+    const val2 = +depth;
+    const ptr0 = passArray32ToWasm0(keep, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.end_scope(val2, ptr0, len0);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} a
+ * @param {Uint32Array | number[]} shape
+ * @returns {number}
+ */
+export function expand(a, shape) {
+    const val2 = +a;
+    const ptr0 = passArray32ToWasm0(shape, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.expand(val2, ptr0, len0);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} handle
+ */
+export function free(handle) {
+    const ret = wasm.free(handle);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} geometry
+ */
+export function free_geometry(geometry) {
+    const ret = wasm.free_geometry(geometry);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} weight
+ */
+export function free_weight(weight) {
+    const ret = wasm.free_weight(weight);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} a
+ * @param {number} dim
+ * @param {number} index
+ * @returns {number}
+ */
+export function gather(a, dim, index) {
+    const ret = wasm.gather(a, dim, index);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The rows and keys of a run's attention; lives until [`free_geometry`]. `rows` holds (batch, key index) pairs, `key_mask` is
+ * empty or one flag per (batch, key).
+ * @param {Uint32Array | number[]} rows
+ * @param {Uint8Array | number[]} key_mask
+ * @param {number} batch
+ * @param {number} n_keys
+ * @param {number} n_heads
+ * @param {number} d_head
+ * @param {number} scale
+ * @returns {number}
+ */
+export function geometry(rows, key_mask, batch, n_keys, n_heads, d_head, scale) {
+    const val3 = +batch;
+    const val4 = +n_keys;
+    const val5 = +n_heads;
+    const val6 = +d_head;
+    const val7 = +scale;
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArray32ToWasm0(rows, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray8ToWasm0(key_mask, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+        throw e;
+    }
+    const ret = wasm.geometry(ptr0, len0, ptr1, len1, val3, val4, val5, val6, val7);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The group that a node belongs to, 0 when the node is gone.
+ * @param {number} node
+ * @returns {number}
+ */
+export function group_of(node) {
+    const ret = wasm.group_of(node);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * What each head writes to the residual stream: `[.., n_heads, d_model]`.
+ * @param {number} z
+ * @param {number} weight
+ * @param {number} n_heads
+ * @returns {number}
+ */
+export function head_results(z, weight, n_heads) {
+    const ret = wasm.head_results(z, weight, n_heads);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {Int32Array | number[]} codes
+ * @returns {number}
+ */
+export function index(a, codes) {
+    const val2 = +a;
+    const ptr0 = passArray32ToWasm0(codes, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.index(val2, ptr0, len0);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Lets `target` hold its value with a region replaced. Without a recording the buffer is written in place, unless shared.
+ * @param {number} target
+ * @param {number} value
+ * @param {Int32Array | number[]} codes
+ */
+export function index_put(target, value, codes) {
+    const val2 = +target;
+    const val3 = +value;
+    const ptr0 = passArray32ToWasm0(codes, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.index_put(val2, val3, ptr0, len0);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} a
+ * @param {number} dim
+ * @param {number} index
+ * @returns {number}
+ */
+export function index_select(a, dim, index) {
+    const ret = wasm.index_select(a, dim, index);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} group
+ * @returns {boolean}
+ */
+export function is_pending(group) {
+    const ret = wasm.is_pending(group);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] !== 0;
+}
+
+/**
+ * @param {number} node
+ * @returns {boolean}
+ */
+export function is_recorded(node) {
+    const ret = wasm.is_recorded(node);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] !== 0;
+}
+
+/**
+ * `h` where it exceeds both its threshold and zero.
+ * @param {number} h
+ * @param {number} threshold
+ * @returns {number}
+ */
+export function jumprelu(h, threshold) {
+    const ret = wasm.jumprelu(h, threshold);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * `act(x W + b)` over the trailing `in_axes` axes of `x`, replaced by `out_dims`.
+ * @param {number} x
+ * @param {number} weight
+ * @param {number} bias
+ * @param {number} in_axes
+ * @param {Uint32Array | number[]} out_dims
+ * @param {number} act
+ * @returns {number}
+ */
+export function linear(x, weight, bias, in_axes, out_dims, act) {
+    const val2 = +x;
+    const val3 = +weight;
+    const val4 = +bias;
+    const val5 = +in_axes;
+    const val6 = +act;
+    const ptr0 = passArray32ToWasm0(out_dims, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.linear(val2, val3, val4, val5, ptr0, len0, val6);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`.
+ * @param {number} x
+ * @param {number} weight
+ * @param {number} bias
+ * @param {number} n_heads
+ * @returns {number}
+ */
+export function linear_heads(x, weight, bias, n_heads) {
+    const ret = wasm.linear_heads(x, weight, bias, n_heads);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Bytes held by values, weights and the tape.
+ * @returns {number}
+ */
+export function live_bytes() {
+    const ret = wasm.live_bytes();
+    return ret;
+}
+
+/**
+ * @param {number} a
+ * @param {number} dim
+ * @returns {number}
+ */
+export function log_softmax(a, dim) {
+    const ret = wasm.log_softmax(a, dim);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} kind
+ * @param {number} a
+ * @param {number} b
+ * @returns {number}
+ */
+export function logical(kind, a, b) {
+    const ret = wasm.logical(kind, a, b);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @returns {number}
+ */
+export function logical_not(a) {
+    const ret = wasm.logical_not(a);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {number} b
+ * @returns {number}
+ */
+export function matmul(a, b) {
+    const ret = wasm.matmul(a, b);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {Uint32Array | number[]} axes
+ * @param {boolean} keepdim
+ * @returns {number}
+ */
+export function mean(a, axes, keepdim) {
+    const val2 = +a;
+    const val3 = +keepdim;
+    const ptr0 = passArray32ToWasm0(axes, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.mean(val2, ptr0, len0, val3);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * `recons + error`, or `x` itself in the rows where neither differs from its clean value.
+ * @param {number} x
+ * @param {number} clean_recons
+ * @param {number} clean_error
+ * @param {number} recons
+ * @param {number} error
+ * @param {number} row
+ * @returns {number}
+ */
+export function merge_error(x, clean_recons, clean_error, recons, error, row) {
+    const ret = wasm.merge_error(x, clean_recons, clean_error, recons, error, row);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The first `used` positions of a room in one of `positions`.
+ * @param {number} room
+ * @param {number} positions
+ * @param {number} used
+ * @returns {number}
+ */
+export function moved_room(room, positions, used) {
+    const ret = wasm.moved_room(room, positions, used);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The next stop as `[node, gradient handle]`; empty when the walk is over.
+ * @returns {Uint32Array}
+ */
+export function next_stop() {
+    const ret = wasm.next_stop();
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    var v1 = getArrayU32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v1;
+}
+
+/**
+ * The value's place on the tape, 0 when it isn't recorded.
+ * @param {number} handle
+ * @returns {number}
+ */
+export function node_of(handle) {
+    const ret = wasm.node_of(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The indices of the non-zero cells: `[n, rank]`.
+ * @param {number} a
+ * @returns {number}
+ */
+export function nonzero(a) {
+    const ret = wasm.nonzero(a);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Layer norm (or RMS norm unless `center`), with weight and bias where they are given.
+ * @param {number} x
+ * @param {number} eps
+ * @param {boolean} center
+ * @param {number} weight
+ * @param {number} bias
+ * @returns {number}
+ */
+export function norm(x, eps, center, weight, bias) {
+    const ret = wasm.norm(x, eps, center, weight, bias);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The same with what lies inside: `[out, scale, normalized]`.
+ * @param {number} x
+ * @param {number} eps
+ * @param {boolean} center
+ * @param {number} weight
+ * @param {number} bias
+ * @returns {Uint32Array}
+ */
+export function norm_parts(x, eps, center, weight, bias) {
+    const ret = wasm.norm_parts(x, eps, center, weight, bias);
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    var v1 = getArrayU32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v1;
+}
+
+/**
+ * A second handle to the same value, owned by the caller (no scope frees it). It isn't recorded.
+ * @param {number} handle
+ * @returns {number}
+ */
+export function own(handle) {
+    const ret = wasm.own(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Packs a `[k, n]` matrix for products; the weight lives until [`free_weight`].
+ * @param {number} matrix
+ * @returns {number}
+ */
+export function pack(matrix) {
+    const ret = wasm.pack(matrix);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Bytes held by packed weights.
+ * @returns {number}
+ */
+export function packed_bytes() {
+    const ret = wasm.packed_bytes();
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0];
+}
+
+export function pause_recording() {
+    const ret = wasm.pause_recording();
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} a
+ * @param {Uint32Array | number[]} order
+ * @returns {number}
+ */
+export function permute(a, order) {
+    const val2 = +a;
+    const ptr0 = passArray32ToWasm0(order, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.permute(val2, ptr0, len0);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Lets every worker go.
+ */
+export function pool_close() {
+    wasm.pool_close();
+}
+
+/**
+ * The shares that workers have done since the module started.
+ * @returns {number}
+ */
+export function pool_helped() {
+    const ret = wasm.pool_helped();
+    return ret >>> 0;
+}
+
+/**
+ * Takes the calling worker into the pool; [`pool_work`] must follow.
+ * @param {number} index
+ */
+export function pool_join(index) {
+    wasm.pool_join(index);
+}
+
+/**
+ * Takes a worker off the pool: one that trapped, or that is gone.
+ * @param {number} index
+ */
+export function pool_mourn(index) {
+    wasm.pool_mourn(index);
+}
+
+/**
+ * Opens the pool. `main_may_wait` is false in a browser's main thread; `grain` is what a share has to cost at least in
+ * multiply-adds, 0 for what pays.
+ * @param {boolean} main_may_wait
+ * @param {number} grain
+ */
+export function pool_open(main_may_wait, grain) {
+    wasm.pool_open(main_may_wait, grain);
+}
+
+/**
+ * The calling worker's life. It returns when its place is closed.
+ * @param {number} index
+ */
+export function pool_work(index) {
+    wasm.pool_work(index);
+}
+
+/**
+ * The workers that have joined.
+ * @returns {number}
+ */
+export function pool_workers() {
+    const ret = wasm.pool_workers();
+    return ret >>> 0;
+}
+
+/**
+ * Forgets what the group recorded.
+ * @param {number} group
+ */
+export function release_group(group) {
+    const ret = wasm.release_group(group);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * Replaces the gradient that goes on from the current stop.
+ * @param {number} gradient
+ */
+export function replace_gradient(gradient) {
+    const ret = wasm.replace_gradient(gradient);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} a
+ * @param {Uint32Array | number[]} shape
+ * @returns {number}
+ */
+export function reshape(a, shape) {
+    const val2 = +a;
+    const ptr0 = passArray32ToWasm0(shape, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.reshape(val2, ptr0, len0);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+export function resume_recording() {
+    const ret = wasm.resume_recording();
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * `sqrt(mean(c²) + eps)` over the last axis, kept with length 1.
+ * @param {number} c
+ * @param {number} eps
+ * @returns {number}
+ */
+export function rms_scale(c, eps) {
+    const ret = wasm.rms_scale(c, eps);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Whether two handles share one buffer.
+ * @param {number} a
+ * @param {number} b
+ * @returns {boolean}
+ */
+export function same_buffer(a, b) {
+    const ret = wasm.same_buffer(a, b);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] !== 0;
+}
+
+/**
+ * @param {number} condition
+ * @param {number} a
+ * @param {number} b
+ * @returns {number}
+ */
+export function select_where(condition, a, b) {
+    const ret = wasm.select_where(condition, a, b);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Sets the budget for [`live_bytes`].
+ * @param {number} bytes
+ */
+export function set_memory_limit(bytes) {
+    wasm.set_memory_limit(bytes);
+}
+
+/**
+ * @param {number} handle
+ * @returns {Uint32Array}
+ */
+export function shape_of(handle) {
+    const ret = wasm.shape_of(handle);
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    var v1 = getArrayU32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v1;
+}
+
+/**
+ * A second handle to the same value in the innermost scope: later edits of one don't reach the other.
+ * @param {number} handle
+ * @returns {number}
+ */
+export function share(handle) {
+    const ret = wasm.share(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {number} dim
+ * @returns {number}
+ */
+export function softmax(a, dim) {
+    const ret = wasm.softmax(a, dim);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {number} dim
+ * @param {boolean} descending
+ * @returns {number}
+ */
+export function sort_indices(a, dim, descending) {
+    const ret = wasm.sort_indices(a, dim, descending);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} a
+ * @param {Uint32Array | number[]} axes
+ * @param {boolean} keepdim
+ * @returns {number}
+ */
+export function sum(a, axes, keepdim) {
+    const val2 = +a;
+    const val3 = +keepdim;
+    const ptr0 = passArray32ToWasm0(axes, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.sum(val2, ptr0, len0, val3);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Rows of a value, `[rows.len(), ..]`.
+ * @param {number} x
+ * @param {Uint32Array | number[]} indices
+ * @returns {number}
+ */
+export function take_rows(x, indices) {
+    const val2 = +x;
+    const ptr0 = passArray32ToWasm0(indices, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.take_rows(val2, ptr0, len0);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @returns {number}
+ */
+export function tape_bytes() {
+    const ret = wasm.tape_bytes();
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0];
+}
+
+/**
+ * @param {number} a
+ * @param {number} k
+ * @param {number} dim
+ * @param {boolean} largest
+ * @returns {number}
+ */
+export function topk_indices(a, k, dim, largest) {
+    const ret = wasm.topk_indices(a, k, dim, largest);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The `k` largest of each row, then relu.
+ * @param {number} h
+ * @param {number} k
+ * @returns {number}
+ */
+export function topk_relu(h, k) {
+    const ret = wasm.topk_relu(h, k);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} kind
+ * @param {number} a
+ * @returns {number}
+ */
+export function unary(kind, a) {
+    const ret = wasm.unary(kind, a);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Rows of a packed weight as a `[rows.len(), n]` tensor; all of them when `rows` is empty.
+ * @param {number} weight
+ * @param {Uint32Array | number[]} rows
+ * @returns {number}
+ */
+export function unpack(weight, rows) {
+    const val2 = +weight;
+    const ptr0 = passArray32ToWasm0(rows, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.unpack(val2, ptr0, len0);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The number of live values, for tests that look for leaks.
+ * @returns {number}
+ */
+export function value_count() {
+    const ret = wasm.value_count();
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * The value as a stop of later walks; a leaf when nothing before it is recorded.
+ * @param {number} handle
+ * @returns {number}
+ */
+export function watch(handle) {
+    const ret = wasm.watch(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * A copy of `x` with rows replaced by those of `values`.
+ * @param {number} x
+ * @param {Uint32Array | number[]} indices
+ * @param {number} values
+ * @returns {number}
+ */
+export function with_rows(x, indices, values) {
+    const val2 = +x;
+    const val3 = +values;
+    const ptr0 = passArray32ToWasm0(indices, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.with_rows(val2, ptr0, len0, val3);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * @param {number} kind
+ * @param {number} a
+ * @param {number} scalar
+ * @returns {number}
+ */
+export function with_scalar(kind, a, scalar) {
+    const ret = wasm.with_scalar(kind, a, scalar);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Writes `[batch * n, ..]` into a room `[batch, room, ..]` from position `at` on. Who shares the room's buffer keeps what was there.
+ * @param {number} room
+ * @param {number} at
+ * @param {number} values
+ */
+export function write_positions(room, at, values) {
+    const ret = wasm.write_positions(room, at, values);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+function __wbg_get_imports(memory) {
+    const import0 = {
+        __proto__: null,
+        __wbindgen_generic_0000000000000001: function(arg0, arg1) {
+            // Cast intrinsic for `Ref(String) -> Externref`.
+            const ret = getStringFromWasm0(arg0, arg1);
+            return ret;
+        },
+        __wbindgen_init_externref_table: function() {
+            const table = wasm.__wbindgen_externrefs;
+            table.set(0, undefined);
+            table.set(1024, undefined);
+            table.set(1025, null);
+            table.set(1026, true);
+            table.set(1027, false);
+        },
+        memory: memory || new WebAssembly.Memory({initial:18,maximum:65536,shared:true}),
+    };
+    return {
+        __proto__: null,
+        "./splicer_bg.js": import0,
+    };
+}
+
+function getArrayU32FromWasm0(ptr, len) {
+    ptr = ptr >>> 0;
+    return getUint32ArrayMemory0().subarray(ptr / 4, ptr / 4 + len);
+}
+
+function getStringFromWasm0(ptr, len) {
+    ptr = ptr >>> 0;
+    return decodeText(getUint8ArrayMemory0().subarray(ptr, ptr + len));
+}
+
+let cachedUint32ArrayMemory0 = null;
+function getUint32ArrayMemory0() {
+    if (cachedUint32ArrayMemory0 === null || cachedUint32ArrayMemory0.buffer !== wasm.memory.buffer) {
+        cachedUint32ArrayMemory0 = new Uint32Array(wasm.memory.buffer);
+    }
+    return cachedUint32ArrayMemory0;
+}
+
+let cachedUint8ArrayMemory0 = null;
+function getUint8ArrayMemory0() {
+    if (cachedUint8ArrayMemory0 === null || cachedUint8ArrayMemory0.buffer !== wasm.memory.buffer) {
+        cachedUint8ArrayMemory0 = new Uint8Array(wasm.memory.buffer);
+    }
+    return cachedUint8ArrayMemory0;
+}
+
+function passArray32ToWasm0(arg, malloc) {
+    const ptr = malloc(arg.length * 4, 4) >>> 0;
+    getUint32ArrayMemory0().set(arg, ptr / 4);
+    WASM_VECTOR_LEN = arg.length;
+    return ptr;
+}
+
+function passArray8ToWasm0(arg, malloc) {
+    const ptr = malloc(arg.length * 1, 1) >>> 0;
+    getUint8ArrayMemory0().set(arg, ptr / 1);
+    WASM_VECTOR_LEN = arg.length;
+    return ptr;
+}
+
+function takeFromExternrefTable0(idx) {
+    const value = wasm.__wbindgen_externrefs.get(idx);
+    wasm.__externref_table_dealloc(idx);
+    return value;
+}
+
+let cachedTextDecoder = (typeof TextDecoder !== 'undefined' ? new TextDecoder('utf-8', { ignoreBOM: true }) : undefined);
+if (cachedTextDecoder) cachedTextDecoder.decode();
+
+const MAX_SAFARI_DECODE_BYTES = 2146435072;
+let numBytesDecoded = 0;
+function decodeText(bytes) {
+    numBytesDecoded += bytes.length;
+    if (numBytesDecoded >= MAX_SAFARI_DECODE_BYTES) {
+        cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
+        cachedTextDecoder.decode();
+        numBytesDecoded = bytes.length;
+    }
+    return cachedTextDecoder.decode(bytes.slice());
+}
+
+let WASM_VECTOR_LEN = 0;
+
+let wasmModule, wasmInstance, wasm;
+function __wbg_finalize_init(instance, module, thread_stack_size) {
+    wasmInstance = instance;
+    wasm = instance.exports;
+    wasmModule = module;
+    cachedUint32ArrayMemory0 = null;
+    cachedUint8ArrayMemory0 = null;
+    if (typeof thread_stack_size !== 'undefined' && (typeof thread_stack_size !== 'number' || thread_stack_size === 0 || thread_stack_size % 65536 !== 0)) {
+        throw new Error('invalid stack size');
+    }
+
+    wasm.__wbindgen_start(thread_stack_size);
+    return wasm;
+}
+
+async function __wbg_load(module, imports) {
+    if (typeof Response === 'function' && module instanceof Response) {
+        if (!module.ok) {
+            throw new Error(`failed to fetch Wasm: ${module.status} ${module.statusText} fetching '${module.url}'`);
+        }
+
+        if (typeof WebAssembly.instantiateStreaming === 'function') {
+            try {
+                return await WebAssembly.instantiateStreaming(module, imports);
+            } catch (e) {
+                const validResponse = expectedResponseType(module.type);
+
+                if (validResponse && module.headers.get('Content-Type') !== 'application/wasm') {
+                    console.warn("`WebAssembly.instantiateStreaming` failed because your server does not serve Wasm with `application/wasm` MIME type. Falling back to `WebAssembly.instantiate` which is slower. Original error:\n", e);
+
+                } else { throw e; }
+            }
+        }
+
+        const bytes = await module.arrayBuffer();
+        return await WebAssembly.instantiate(bytes, imports);
+    } else {
+        const instance = await WebAssembly.instantiate(module, imports);
+
+        if (instance instanceof WebAssembly.Instance) {
+            return { instance, module };
+        } else {
+            return instance;
+        }
+    }
+
+    function expectedResponseType(type) {
+        switch (type) {
+            case 'basic': case 'cors': case 'default': return true;
+        }
+        return false;
+    }
+}
+
+function initSync(module, memory) {
+    if (wasm !== undefined) return wasm;
+
+    let thread_stack_size
+    if (module !== undefined) {
+        if (Object.getPrototypeOf(module) === Object.prototype) {
+            ({module, memory, thread_stack_size} = module)
+        } else {
+            console.warn('using deprecated parameters for `initSync()`; pass a single object instead')
+        }
+    }
+
+    const imports = __wbg_get_imports(memory);
+    if (!(module instanceof WebAssembly.Module)) {
+        module = new WebAssembly.Module(module);
+    }
+    const instance = new WebAssembly.Instance(module, imports);
+    return __wbg_finalize_init(instance, module, thread_stack_size);
+}
+
+let __wbg_init_promise;
+async function __wbg_init(module_or_path, memory) {
+    if (wasm !== undefined) return wasm;
+    if (__wbg_init_promise === undefined) {
+        __wbg_init_promise = __wbg_init_once(module_or_path, memory);
+        __wbg_init_promise.catch(() => { __wbg_init_promise = undefined; });
+    }
+    return __wbg_init_promise;
+}
+
+async function __wbg_init_once(module_or_path, memory) {
+    let thread_stack_size
+    if (module_or_path !== undefined) {
+        if (Object.getPrototypeOf(module_or_path) === Object.prototype) {
+            ({module_or_path, memory, thread_stack_size} = module_or_path)
+        } else {
+            console.warn('using deprecated parameters for the initialization function; pass a single object instead')
+        }
+    }
+
+    if (module_or_path === undefined) {
+        module_or_path = new URL('splicer_bg.wasm', import.meta.url);
+    }
+    const imports = __wbg_get_imports(memory);
+
+    if (typeof module_or_path === 'string' || (typeof Request === 'function' && module_or_path instanceof Request) || (typeof URL === 'function' && module_or_path instanceof URL)) {
+        module_or_path = fetch(module_or_path);
+    }
+
+    const { instance, module } = await __wbg_load(await module_or_path, imports);
+
+    return __wbg_finalize_init(instance, module, thread_stack_size);
+}
+
+export { initSync, __wbg_init as default };
