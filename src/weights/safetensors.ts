@@ -9,6 +9,7 @@
 
 import { nearestNames, WeightFileError } from "../core/errors.ts";
 import { excerpt } from "./excerpt.ts";
+import { fail, reading } from "./format_error.ts";
 import { messageOf, type Source } from "./source.ts";
 import type { WeightArray } from "./state_dict.ts";
 import { parseStrictJson } from "./strict_json.ts";
@@ -153,7 +154,7 @@ export async function openSafetensors(
   name = "model.safetensors",
 ): Promise<SafetensorsFile> {
   const size = await source.size(name);
-  try {
+  return await reading(name, async () => {
     if (size < PREFIX_BYTES) {
       fail(`it has ${size} bytes, wanted at least ${PREFIX_BYTES} for the header's length`);
     }
@@ -163,18 +164,7 @@ export async function openSafetensors(
     const dataStart = PREFIX_BYTES + headerBytes;
     const header = parseHeader(bytes, size - dataStart);
     return new SafetensorsFile(source, name, header, dataStart);
-  } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    const { message, cause } = error;
-    throw new WeightFileError(`Cannot read "${name}": ${message}`, { cause });
-  }
-}
-
-/** Why a file breaks the format, before the file's name is put in front. */
-class FormatError extends Error {}
-
-function fail(reason: string, cause?: unknown): never {
-  throw new FormatError(reason, { cause });
+  });
 }
 
 function headerLength(prefix: Uint8Array<ArrayBuffer>, fileBytes: number): number {
