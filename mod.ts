@@ -178,6 +178,11 @@ export type {
   SaeNormalization,
   SaeReshape,
 } from "./src/sae/config.ts";
+export type { SaeFormatName } from "./src/sae/formats/registry.ts";
+export type { SaeLoadOptions, SaeReleaseOptions } from "./src/sae/load.ts";
+export type { SaeOverrides } from "./src/sae/read.ts";
+export { releaseNames as saeReleaseNames } from "./src/sae/releases.ts";
+export type { RepositoryOptions } from "./src/weights/repository.ts";
 
 export * from "./src/plot/express.ts";
 export { htmlPage, type PageOptions, type PageSection, type PageTable } from "./src/plot/html.ts";

@@ -70,6 +70,20 @@ export class Fields {
     this.#note(key, value, "a positive integer");
   }
 
+  /** Reads a number that must be there; NaN where it isn't. */
+  number(key: string): number {
+    const value = this.json[key] ?? undefined;
+    if (typeof value === "number") return value;
+    this.#note(key, value, "a number");
+    return NaN;
+  }
+
+  /** Notes a switch that is on and that nobody here knows how to honour. */
+  requireOff(key: string): void {
+    const value = this.json[key] ?? false;
+    if (value !== false) this.#note(key, value, "false");
+  }
+
   /** Reads a count that may be left out. */
   optionalCount(key: string): number | undefined {
     return (this.json[key] ?? undefined) === undefined ? undefined : this.count(key);

@@ -149,16 +149,22 @@ export type SaeConfigOptions =
  *
  * @param json What the file holds, parsed.
  * @param where What to call the file in messages.
+ * @param change Changes it once it is in version 6's form.
  * @returns The configuration.
  * @throws {ConfigError} If something is missing, unknown or contradictory; all of it in one message.
  */
-export function readSaeConfig(json: unknown, where: string): SaeConfig {
+export function readSaeConfig(
+  json: unknown,
+  where: string,
+  change: (json: JsonObject) => JsonObject = (json) => json,
+): SaeConfig {
   const file = JSON.stringify(where);
   const problems: string[] = [];
   if (!isJsonObject(json)) {
     throw configError(file, [`it holds ${JSON.stringify(json)}, wanted an object`]);
   }
-  return build(new Fields(upgradeSaeConfig(json, problems), problems, (key) => key), file);
+  const current = change(upgradeSaeConfig(json, problems));
+  return build(new Fields(current, problems, (key) => key), file);
 }
 
 /**
@@ -174,8 +180,8 @@ export function createSaeConfig(options: SaeConfigOptions): SaeConfig {
   const json = {
     architecture: "standard",
     ...(isTranscoder(options.architecture) ? { d_out: options.dIn } : {}),
-    ...renameKeys(rest, snakeCase),
-    metadata: renameKeys({ ...metadata, hookName, hookNameOut }, snakeCase),
+    ...snakeKeys(rest),
+    metadata: snakeKeys({ ...metadata, hookName, hookNameOut }),
   };
   return build(new Fields(json, [], camelCase), "of a new SAE");
 }
@@ -330,6 +336,11 @@ function renameKeys(record: JsonObject, rename: (key: string) => string): JsonOb
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => [rename(key), value]),
   );
+}
+
+/** An object's keys as files spell them: `dSae` as `d_sae`. */
+export function snakeKeys(record: JsonObject): JsonObject {
+  return renameKeys(record, snakeCase);
 }
 
 function camelCase(key: string): string {

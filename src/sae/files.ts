@@ -8,6 +8,7 @@ import { openSafetensors, readFloats, type TensorFile } from "../weights/safeten
 import type { WeightArray } from "../weights/state_dict.ts";
 import { FLOAT_DTYPES } from "../weights/tensor_data.ts";
 import type { Source } from "../weights/source.ts";
+import type { JsonObject } from "./_config_fields.ts";
 import { readSaeConfig, type SaeConfig } from "./config.ts";
 import type { SaeShapes } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
@@ -36,6 +37,8 @@ export interface SaeFiles {
 export interface ReadSaeOptions {
   /** Folder under the source that holds the files; the source's own unless said. */
   folder?: string;
+  /** Changes the configuration once it is in version 6's form. */
+  change?: (json: JsonObject) => JsonObject;
 }
 
 /**
@@ -55,7 +58,8 @@ export async function readSaeDirectory(
   options: ReadSaeOptions = {},
 ): Promise<SaeFiles> {
   const path = (file: string) => options.folder ? `${options.folder}/${file}` : file;
-  const cfg = readSaeConfig(await source.readJson(path(CONFIG_FILE)), path(CONFIG_FILE));
+  const json = await source.readJson(path(CONFIG_FILE));
+  const cfg = readSaeConfig(json, path(CONFIG_FILE), options.change);
   const shapes = SAE_KINDS[cfg.architecture].shapes(cfg);
 
   const file = await openSafetensors(source, path(WEIGHTS_FILE));

@@ -14,8 +14,7 @@ import { HookPoint } from "../hooks/hook_point.ts";
 import type { PointSelector } from "../hooks/hook_registry.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import { ParameterStore } from "../weights/parameter_store.ts";
-import { openSource, type SourceLocation } from "../weights/open_source.ts";
-import type { SourceOptions } from "../weights/source.ts";
+import type { SourceLocation } from "../weights/open_source.ts";
 import type { WeightArray } from "../weights/state_dict.ts";
 import {
   type AutoencodeContext,
@@ -28,11 +27,10 @@ import {
   whyNeverPassed,
 } from "./autoencode.ts";
 import { createSaeConfig, type SaeConfig, type SaeConfigOptions } from "./config.ts";
-import { readSaeDirectory } from "./files.ts";
 import type { KindOps } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
 import { RESTORED } from "./normalize.ts";
-import { locateRelease } from "./releases.ts";
+import { loadRelease, loadSae, type SaeLoadOptions, type SaeReleaseOptions } from "./load.ts";
 import { allRows, standaloneTap } from "./standalone.ts";
 
 /** How an SAE is made: its sizes, its place, its kind. */
@@ -151,31 +149,39 @@ export class HookedSAE extends HookedModule implements Disposable {
   }
 
   /**
-   * Loads an SAE of a release.
+   * Loads an SAE of a release, or of a repository of the hub.
    *
-   * @param release The release's name, such as `ioi-tiny-hook-z` (embedded).
-   * @param id The SAE within it, such as `blocks.2.hook_z`.
+   * @param release The release's name, such as `ioi-tiny-hook-z` (embedded) or `gpt2-small-hook-z-kk`, or a repository's id,
+   *   `owner/name`.
+   * @param id The SAE within it, such as `blocks.2.hook_z`; of a repository the path of its folder or file.
+   * @param options Where the hub is, what to change in the configuration, progress and abort.
    * @throws {UnknownPointError} If there is no such release or SAE; the message names the nearest.
+   * @throws {ConfigError} If the configuration is malformed or of an unknown kind.
+   * @throws {WeightFileError} If files or tensors are missing, malformed or of another shape.
    */
   static async fromPretrained(
     release: string,
     id: string,
-    options: SourceOptions = {},
+    options: SaeReleaseOptions = {},
   ): Promise<HookedSAE> {
-    const { location, folder } = locateRelease(release, id);
-    const { cfg, weights } = await readSaeDirectory(openSource(location, options), { folder });
+    const { cfg, weights } = await loadRelease(release, id, options);
     return new HookedSAE(cfg, weights);
   }
 
   /**
-   * Loads an SAE from a folder in SAELens' layout: `cfg.json` and `sae_weights.safetensors`.
+   * Loads an SAE from a folder or a file of one's own: in SAELens' layout, `cfg.json` and `sae_weights.safetensors`, or in another
+   * publisher's.
    *
-   * @param location A directory's path, a URL of one, or files by name.
-   * @throws {ConfigError} If the configuration is malformed or of an unknown kind.
+   * @param location A path or URL of a folder or file, or files by name.
+   * @param options The format where it can't be told from the files, what to change in the configuration, progress and abort.
+   * @throws {ConfigError} If the configuration is malformed or of an unknown kind, or the format doesn't tell enough.
    * @throws {WeightFileError} If files or tensors are missing, malformed or of another shape.
    */
-  static async fromDisk(location: SourceLocation, options: SourceOptions = {}): Promise<HookedSAE> {
-    const { cfg, weights } = await readSaeDirectory(openSource(location, options));
+  static async fromDisk(
+    location: SourceLocation,
+    options: SaeLoadOptions = {},
+  ): Promise<HookedSAE> {
+    const { cfg, weights } = await loadSae(location, options);
     return new HookedSAE(cfg, weights);
   }
 

@@ -1,38 +1,28 @@
 /**
- * Releases of SAEs: which files a name stands for.
+ * Finds SAEs by the names of their releases.
  *
  * @module
  */
 
 import { nearestNames, UnknownPointError } from "../core/errors.ts";
-import { embeddedFolder } from "../weights/embedded.ts";
 import type { SourceLocation } from "../weights/open_source.ts";
+import type { SaeConfigOptions } from "./config.ts";
+import type { SaeFormatName } from "./formats/registry.ts";
+import { RELEASES } from "./releases/table.ts";
 
-/** The folder of the embedded SAEs. */
-const EMBEDDED = embeddedFolder("ioi-tiny/saes");
-
-/** A release: where its files are, and the SAEs in it. */
-interface Release {
-  readonly location: SourceLocation;
-  /** The folder of each SAE by its id. */
-  readonly folders: Readonly<Record<string, string>>;
+/** Where an SAE of a release, or of a repository of the hub, is. */
+export interface ReleasePlace {
+  /** Where the files are: with the library, or in a repository. */
+  readonly at: { readonly location: SourceLocation } | { readonly repo: string };
+  /** The path of the SAE's folder or file. */
+  readonly path: string;
+  /** The layout of its files, where it is known. */
+  readonly format?: SaeFormatName;
+  /** What its files say wrongly, or don't say. */
+  readonly cfg?: Partial<SaeConfigOptions>;
+  /** What activations were multiplied by in training. */
+  readonly normScalingFactor?: number;
 }
-
-function sameNames(ids: readonly string[]): Record<string, string> {
-  return Object.fromEntries(ids.map((id) => [id, id]));
-}
-
-/** The releases by name. */
-const RELEASES: Readonly<Record<string, Release>> = {
-  "ioi-tiny-hook-z": {
-    location: EMBEDDED,
-    folders: sameNames([0, 1, 2, 3].map((layer) => `blocks.${layer}.hook_z`)),
-  },
-  "ioi-tiny-resid": {
-    location: EMBEDDED,
-    folders: sameNames(["blocks.2.hook_resid_pre.jumprelu", "blocks.2.hook_resid_pre.topk"]),
-  },
-};
 
 /** The names of the releases. */
 export function releaseNames(): string[] {
@@ -46,27 +36,36 @@ function quoted(names: readonly string[]): string {
 /**
  * Finds an SAE's files.
  *
+ * @param release The release's name, or the id of a repository of the hub, `owner/name`.
+ * @param id The SAE in it; of a repository its path.
  * @throws {UnknownPointError} If there is no such release or SAE; the message names the nearest.
  */
-export function locateRelease(
-  release: string,
-  id: string,
-): { location: SourceLocation; folder: string } {
+export function locateRelease(release: string, id: string): ReleasePlace {
   if (!Object.hasOwn(RELEASES, release)) {
+    if (release.includes("/")) return { at: { repo: release }, path: id };
     throw new UnknownPointError(
       `There is no SAE release "${release}". Did you mean ${
         quoted(nearestNames(release, releaseNames()))
       }? ` +
-        "For SAEs in a folder of your own, use SAE.fromDisk(folder).",
+        'For SAEs in a folder of your own, use SAE.fromDisk(folder); for a repository of the hub, its id "owner/name".',
     );
   }
-  const { location, folders } = RELEASES[release];
-  if (!Object.hasOwn(folders, id)) {
+  const { repo, location, format, saes, cfg, factors = {} } = RELEASES[release];
+  const path = saes.path(id);
+  if (path === undefined) {
     throw new UnknownPointError(
       `The SAE release "${release}" has no "${id}". Did you mean ${
-        quoted(nearestNames(id, Object.keys(folders)))
+        quoted(nearestNames(id, saes.examples))
       }?`,
     );
   }
-  return { location, folder: folders[id] };
+  const at = location === undefined ? { repo: repo ?? release } : { location };
+  const factor = Object.hasOwn(factors, id) ? factors[id] : undefined;
+  return {
+    at,
+    path,
+    format,
+    ...cfg === undefined ? {} : { cfg },
+    ...factor === undefined ? {} : { normScalingFactor: factor },
+  };
 }

@@ -165,8 +165,10 @@ export abstract class Source {
   async #findSize(name: string): Promise<number | undefined> {
     this.signal?.throwIfAborted();
     const parts = name.split("/");
-    const strays = /[\\\0:]/.test(name) ||
-      parts.some((part) => part === "" || part === "." || part === "..");
+    // A letter and a colon begin a path of their own on Windows.
+    const isStray = (part: string) =>
+      part === "" || part === "." || part === ".." || /^[a-z]:/i.test(part);
+    const strays = /[\\\0]/.test(name) || parts.some(isStray);
     if (strays) throw this.error(name, "wanted a relative path that stays in its folder");
     return await this.findSize(name);
   }

@@ -61,8 +61,8 @@ Deno.test("demo says in a line what is wrong with its options", async () => {
   assertEquals({ code: saes.code, err: saes.err }, {
     code: 1,
     err:
-      'UnknownPointError: There is no SAE release "ioi-tiny-hookz". Did you mean "ioi-tiny-hook-z", "ioi-tiny-resid"? ' +
-      "For SAEs in a folder of your own, use SAE.fromDisk(folder).\n",
+      'UnknownPointError: There is no SAE release "ioi-tiny-hookz". Did you mean "ioi-tiny-hook-z", "ioi-tiny-resid", "gpt2-small-hook-z-kk"? ' +
+      'For SAEs in a folder of your own, use SAE.fromDisk(folder); for a repository of the hub, its id "owner/name".\n',
   });
   const option = await runDemo(["--modle", "ioi-tiny"]);
   assertEquals(option.code, 1);

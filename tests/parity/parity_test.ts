@@ -8,6 +8,7 @@ import { IOI_TINY_CASES } from "./_ioi_tiny.ts";
 import { KV_CACHE_CASES } from "./_kv_cache.ts";
 import { MULTI_SAE_CASES } from "./_multi_sae.ts";
 import { SAE_CASES } from "./_sae.ts";
+import { SAE_FORMAT_CASES } from "./_sae_formats.ts";
 import { SAE_LEGACY_CASES } from "./_sae_legacy.ts";
 
 const CASES = [
@@ -16,6 +17,7 @@ const CASES = [
   ...ANALYSIS_CASES,
   ...SAE_CASES,
   ...SAE_LEGACY_CASES,
+  ...SAE_FORMAT_CASES,
   ...MULTI_SAE_CASES,
   ...IOI_TINY_CASES,
 ];

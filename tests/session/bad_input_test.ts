@@ -259,7 +259,7 @@ Deno.test("Unknown models, releases and SAEs are refused with the nearest names"
   await assertNotLoaded(
     () => SAE.fromPretrained("ioi-tiny-hookz", "blocks.2.hook_z"),
     UnknownPointError,
-    'There is no SAE release "ioi-tiny-hookz". Did you mean "ioi-tiny-hook-z", "ioi-tiny-resid"? For SAEs in a folder of your own, use SAE.fromDisk(folder).',
+    'There is no SAE release "ioi-tiny-hookz". Did you mean "ioi-tiny-hook-z", "ioi-tiny-resid", "gpt2-small-hook-z-kk"? For SAEs in a folder of your own, use SAE.fromDisk(folder); for a repository of the hub, its id "owner/name".',
   );
   await assertNotLoaded(
     () => SAE.fromPretrained("ioi-tiny-hook-z", "blocks.9.hook_z"),
