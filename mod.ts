@@ -153,6 +153,7 @@ export type { AttachOptions, SpliceableModule } from "./src/session/spliced_modu
 export type { BlockView } from "./src/session/weight_views.ts";
 export * as patching from "./src/analysis/patching.ts";
 export * as utils from "./src/analysis/utils.ts";
+export * as attribution from "./src/analysis/attribution.ts";
 export * as evals from "./src/analysis/evals.ts";
 export {
   computeHeadAttentionSimilarityScore,

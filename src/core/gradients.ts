@@ -20,12 +20,18 @@ interface PendingRun {
 /** More recordings than this at once are a mistake: a backward pass that never comes. */
 const MAX_PENDING = 4;
 
-const stops = new Map<number, StopHandler>();
+/** A watched node: who sees its gradient, and its name where it is a point's. */
+interface Stop {
+  readonly handler: StopHandler;
+  readonly name: string | undefined;
+}
+
+const stops = new Map<number, Stop>();
 let pending: PendingRun[] = [];
 
-/** Registers who sees the gradient that reaches a watched node. */
-export function onGradient(node: number, handler: StopHandler): void {
-  stops.set(node, handler);
+/** Registers who sees the gradient that reaches a watched node. @param name The point at which it is, if it is at one. */
+export function onGradient(node: number, handler: StopHandler, name?: string): void {
+  stops.set(node, { handler, name });
 }
 
 function forgetReleased(): void {
@@ -65,6 +71,22 @@ export function recordedRun<R>(label: string, forward: () => R): R {
   }
 }
 
+/**
+ * Runs forward passes and what comes after them; if that fails, what they recorded is dropped, and nothing else.
+ *
+ * @param body What to run.
+ */
+export function dropOnFailure<R>(body: () => R): R {
+  const before = new Set(pending.map(({ group }) => group));
+  try {
+    return body();
+  } catch (error) {
+    for (const { group } of pending) if (!before.has(group)) core().release_group(group);
+    forgetReleased();
+    throw error;
+  }
+}
+
 /** Drops every recording that waits for a backward pass, those of expressions outside runs too. */
 export function releaseTapes(): void {
   for (const { group } of pending) core().release_group(group);
@@ -83,22 +105,19 @@ export interface BackwardOptions {
   retainGraph?: boolean;
 }
 
-/**
- * Walks back from a node, letting each stop see its gradient.
- *
- * @param node Where the walk begins.
- * @param seed Makes the gradient it begins with.
- */
-export function walkBack(
-  node: number,
-  seed: () => Handle,
-  { retainGraph = false }: BackwardOptions = {},
-): void {
+/** Sees the gradient that reaches a point, before any hook replaces it. */
+type GradientListener = (name: string, gradient: Handle) => void;
+
+/** Walks back from a node, letting each stop see its gradient; the recording stays. */
+function walk(node: number, seed: () => Handle, listener?: GradientListener): void {
   scoped(() => {
     core().begin_backward(node, seed());
-    for (let stop = core().next_stop(); stop.length > 0; stop = core().next_stop()) {
+    for (let next = core().next_stop(); next.length > 0; next = core().next_stop()) {
       try {
-        const replacement = stops.get(stop[0])?.(stop[1]);
+        const [at, gradient] = next;
+        const stop = stops.get(at);
+        if (listener && stop?.name !== undefined) listener(stop.name, gradient);
+        const replacement = stop?.handler(gradient);
         if (replacement) core().replace_gradient(replacement);
       } catch (error) {
         core().abandon_backward();
@@ -106,10 +125,27 @@ export function walkBack(
       }
     }
   });
-  if (!retainGraph) {
-    core().release_group(core().group_of(node));
-    forgetReleased();
-  }
+}
+
+/**
+ * Walks back from nodes, one after the other, letting each stop see its gradients.
+ *
+ * @param nodes Where the walks begin.
+ * @param seed Makes the gradient that a walk begins with.
+ * @param listener Sees the gradients that reach points, and of which walk they are.
+ */
+export function walkBack(
+  nodes: readonly number[],
+  seed: (walk: number) => Handle,
+  { retainGraph = false }: BackwardOptions = {},
+  listener?: (walk: number, name: string, gradient: Handle) => void,
+): void {
+  nodes.forEach((node, i) =>
+    walk(node, () => seed(i), listener && ((name, gradient) => listener(i, name, gradient)))
+  );
+  if (retainGraph) return;
+  for (const node of nodes) core().release_group(core().group_of(node));
+  forgetReleased();
 }
 
 /**

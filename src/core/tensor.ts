@@ -380,24 +380,7 @@ export class Tensor {
    * @throws {GradientError} If nothing that led here was watched, or the recording is gone.
    */
   backward(options: BackwardOptions = {}): void {
-    if (this.size !== 1) {
-      throw new ShapeError(
-        `Cannot start a backward pass from shape [${
-          this.shape.join(", ")
-        }]: reduce it to a scalar, e.g. with sum().`,
-      );
-    }
-    if (this.#node === 0) {
-      throw new GradientError(
-        "Cannot walk back: nothing that led to this value was watched. Add a bwd hook, name points in `watch`, or set requiresGrad on a tensor before the run.",
-      );
-    }
-    if (!core().is_recorded(this.#node)) {
-      throw new GradientError(
-        "Cannot walk back: the recording that led to this value is gone (backward() ran already, or the tapes were released). Pass { retainGraph: true } to the first backward().",
-      );
-    }
-    walkBack(this.#node, () => copyIn(new Float32Array([1]), this.shape, "float32"), options);
+    walkFrom([this], options);
   }
 
   // --- arithmetic ---
@@ -875,6 +858,45 @@ export class Tensor {
     };
     castTo = (tensor, dtype) => tensor.#cast(dtype);
   }
+}
+
+/** Refuses what no walk back can begin at. */
+function requireRecorded(scalar: Tensor): void {
+  if (requireTensor(scalar).size !== 1) {
+    throw new ShapeError(
+      `Cannot start a backward pass from shape [${
+        scalar.shape.join(", ")
+      }]: reduce it to a scalar, e.g. with sum().`,
+    );
+  }
+  const node = nodeOf(scalar);
+  if (node === 0) {
+    throw new GradientError(
+      "Cannot walk back: nothing that led to this value was watched. Add a bwd hook, name points in `watch`, or set requiresGrad on a tensor before the run.",
+    );
+  }
+  if (!core().is_recorded(node)) {
+    throw new GradientError(
+      "Cannot walk back: the recording that led to this value is gone (backward() ran already, or the tapes were released). Pass { retainGraph: true } to the first backward().",
+    );
+  }
+}
+
+/**
+ * Walks back from scalars, one after the other, over recordings that they share or don't.
+ *
+ * @param listener Sees the gradients that reach points, and of which scalar they are.
+ * @throws {ShapeError} If one isn't a scalar.
+ * @throws {GradientError} If nothing that led to one was watched, or its recording is gone; then no walk begins.
+ */
+export function walkFrom(
+  scalars: readonly Tensor[],
+  options: BackwardOptions,
+  listener?: (scalar: number, name: string, gradient: Handle) => void,
+): void {
+  scalars.forEach(requireRecorded);
+  const seed = (i: number) => copyIn(new Float32Array([1]), scalars[i].shape, "float32");
+  walkBack(scalars.map(nodeOf), seed, options, listener);
 }
 
 function borrowedError(tensor: Tensor): BorrowedTensorError {

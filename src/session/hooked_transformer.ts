@@ -6,7 +6,8 @@
 
 import { ConfigError, ShapeError, TokenError } from "../core/errors.ts";
 import type { FactoredMatrix } from "../core/factored_matrix.ts";
-import { releaseTapes } from "../core/gradients.ts";
+import { backwardMany } from "../core/backward_many.ts";
+import { type BackwardOptions, releaseTapes } from "../core/gradients.ts";
 import { Slice } from "../core/slice.ts";
 import { type Index, Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "../hooks/activation_cache.ts";
@@ -412,6 +413,23 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   ): AsyncGenerator<GenerationStep, void, void> {
     const { attach, rest } = this.generationParts(options);
     return generateStream(this.#generating(attach), input, rest);
+  }
+
+  /**
+   * Walks back from several scalars over one recorded forward pass: each fires the `bwd` hooks and adds to `grad`, as `backward()` of
+   * each in turn would, and the recording goes after the last.
+   *
+   * @param scalars The scalars, or a tensor whose elements they are, such as a metric of each prompt [batch].
+   * @param options `retainGraph` keeps the recording.
+   * @returns For each scalar, the gradients at the points that are watched or have `bwd` hooks, by name.
+   * @throws {ShapeError} If one isn't a scalar.
+   * @throws {GradientError} If nothing that led to one was watched, or its recording is gone; then no walk begins.
+   */
+  backwardMany(
+    scalars: readonly Tensor[] | Tensor,
+    options: BackwardOptions = {},
+  ): ReadonlyMap<string, Tensor>[] {
+    return backwardMany(scalars, options);
   }
 
   /** Drops every recorded run that waits for a backward pass. */

@@ -300,10 +300,10 @@ export class Run implements Tap {
       if (cachedGradient || (watched && cached)) {
         const value = tensorOf(gradient);
         if (cachedGradient) keep(`${info.name}_grad`, value);
-        if (kept) kept.grad = value;
+        if (kept) kept.grad = kept.grad ? kept.grad.add(value) : value;
       }
       return replacement && handleOf(replacement);
-    });
+    }, info.name);
     return { name: value.name, rows: this.space.all, handle: this.#fromHooks(plan, stop) };
   }
 

@@ -1,7 +1,7 @@
 /** Five SAEs at once on the GPT-2 fixture: the notebook's steps. */
 
 import { assertEquals } from "@std/assert";
-import { edits, HookedSAETransformer, type HookSpec, SAE, Tensor } from "../../mod.ts";
+import { attribution, edits, HookedSAETransformer, type HookSpec, SAE, Tensor } from "../../mod.ts";
 import { type FixtureInfo, fixtureUrl, readJson, readTensors } from "../_fixtures.ts";
 import {
   gradientsWithSaes,
@@ -260,7 +260,7 @@ function attributionCase(useErrorTerm: boolean): ParityCase {
     const grads = gradientsWithSaes(model, tokens, info, options);
     const attributions = [...cache].map(([name, codes]): [string, Tensor] => [
       `attr/${name}`,
-      grads.get(`grad/${name}`)!.mul(codes.neg()),
+      attribution.nodeAttribution(grads.get(`grad/${name}`)!, codes),
     ]);
     return [...grads, ...attributions];
   });
@@ -277,19 +277,8 @@ function attributionCase(useErrorTerm: boolean): ParityCase {
 const INTEGRATED = multiCase("integrated_gradients", ({ model, saes, info, tokens }) => {
   const { hook, steps } = info.integrated_gradients;
   using _attached = model.saes(saes.resid1, { useErrorTerm: true });
-  const [, cache] = model.runWithCache(tokens, { namesFilter: hook });
-  const codes = cache.get(hook);
-  const grads = Array.from({ length: steps }, (_, i) => {
-    let seen = Tensor.zeros(codes.shape);
-    const scale = (acts: Tensor) => acts.mul((i + 0.5) / steps);
-    const keep = (grad: Tensor) => {
-      seen = grad.clone();
-    };
-    using _hooks = model.hooks({ fwdHooks: [[hook, scale]], bwdHooks: [[hook, keep]] });
-    perPrompt(model.forward(tokens), info.metric).mean().backward();
-    return seen;
-  });
-  return [["attr", codes.mul(Tensor.stack(grads).mean(0))]];
+  const metric = (logits: Tensor) => perPrompt(logits, info.metric).mean();
+  return [["attr", attribution.integratedGradients(model, tokens, hook, metric, { steps })]];
 });
 
 /** The cases of the fixture with several SAEs. */
