@@ -137,7 +137,7 @@ function walk(node: number, seed: () => Handle, listener?: GradientListener): vo
 export function walkBack(
   nodes: readonly number[],
   seed: (walk: number) => Handle,
-  { retainGraph = false }: BackwardOptions = {},
+  { retainGraph = false }: BackwardOptions,
   listener?: (walk: number, name: string, gradient: Handle) => void,
 ): void {
   nodes.forEach((node, i) =>
