@@ -148,7 +148,14 @@ export type { CompositionMode } from "./src/session/circuits.ts";
 export type { RunCost } from "./src/session/run.ts";
 export type { ErrorGrad } from "./src/session/splice.ts";
 export type { SweepAxes, SweepOptions } from "./src/session/sweep.ts";
-export type { SweepCell, SweepEdit, SweepHook, SweepSource } from "./src/session/sweep_edit.ts";
+export type {
+  CellEdit,
+  SweepCell,
+  SweepDataEdit,
+  SweepEdit,
+  SweepHook,
+  SweepSource,
+} from "./src/session/sweep_edit.ts";
 export type { AttachOptions, SpliceableModule } from "./src/session/spliced_module.ts";
 export type { BlockView } from "./src/session/weight_views.ts";
 export * as patching from "./src/analysis/patching.ts";

@@ -11,7 +11,8 @@ import { RowSpace } from "../core/rows.ts";
 import { copyOut, currentScope, type Scope, scoped } from "../core/scope.ts";
 import type { Slice } from "../core/slice.ts";
 import { apply, handleOf, Tensor, tensorOf } from "../core/tensor.ts";
-import type { HookFunction, HookRegistry } from "../hooks/hook_registry.ts";
+import type { HookEntry, HookFunction, HookRegistry } from "../hooks/hook_registry.ts";
+import { runnable } from "../hooks/edit_hook.ts";
 import { unknownPoint } from "../hooks/hooked_root.ts";
 import { Mode } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
@@ -63,6 +64,7 @@ import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice } from "./splice.ts";
 import { runSweep, type SweepOptions, variantsOf } from "./sweep.ts";
 import type { SweepHost } from "./sweep_chunk.ts";
+import type { SweepDataEdit } from "./sweep_edit.ts";
 
 /** What a model tells its execution: its configuration and tokenizer as they are now. */
 export type ModelHost = InputContext;
@@ -85,6 +87,8 @@ interface PreparedRun {
   /** The positions whose logits are wanted; `undefined` for all. */
   readonly logitsAt: readonly number[] | undefined;
   readonly request: RunRequest;
+  /** Makes the hooks of a point that an edit among its entries stands for. */
+  readonly compile: (entry: HookEntry, name: string) => readonly HookEntry[];
 }
 
 /** The plan of a point of which nobody asks anything. */
@@ -379,27 +383,27 @@ export class Execution implements Disposable, GenerationHost {
     };
   }
 
-  /** The rows of the base run's value at a point that a hook there makes different. */
+  /** The rows of the base run's value at a point that a hook or an edit there makes different. */
   #hookedBase(
-    { resolved }: PreparedRun,
+    { resolved, compile }: PreparedRun,
     base: BaseRun,
     active: ActivePoint,
-    hook: HookFunction,
+    given: HookFunction | SweepDataEdit,
   ): RowValue {
     const { name } = active.info;
-    const entry = {
-      selector: name,
-      hook,
-      direction: "fwd",
-      isPermanent: false,
-      level: null,
-    } as const;
+    const { hook, edit } = runnable(given);
+    const entry = { selector: name, hook, edit, isPermanent: false, level: null };
     const run = new Run({
       scope: chunkScope(),
       space: new RowSpace(resolved.shape.batch, resolved.shape.nPos),
       base,
       excluded: () => undefined,
-      plans: new Map([[name, { ...UNASKED, active, mode: Mode.split, fwd: [entry] }]]),
+      plans: new Map([[name, {
+        ...UNASKED,
+        active,
+        mode: Mode.split,
+        fwd: compile({ ...entry, direction: "fwd" }, name),
+      }]]),
       keep: () => {},
     });
     return run.visit({ name, rows: run.space.none, handle: 0 });
@@ -468,7 +472,7 @@ export class Execution implements Disposable, GenerationHost {
       cache: request.cache,
       watch,
     });
-    return { resolved, plans, span, options, logitsAt, request };
+    return { resolved, plans, span, options, logitsAt, request, compile };
   }
 
   /** What edits of a run ask of other runs. */

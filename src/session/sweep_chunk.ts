@@ -14,9 +14,12 @@ import type { ReadRows } from "./logits.ts";
 import type { RunCost } from "./run.ts";
 import {
   type ChangedRows,
+  editAt,
   editedCells,
+  isCellEdit,
   positionsWritten,
   type SweepCell,
+  type SweepDataEdit,
   type SweepEdit,
   type SweepHook,
   type SweptValue,
@@ -40,8 +43,8 @@ export interface SweepHost {
   readonly bytesPerRow: number;
   /** What the axes of a point's value are. */
   axesOf(name: string): readonly string[];
-  /** The rows of the base run's value at a point that a hook there makes different. */
-  hooked(name: string, hook: HookFunction): RowValue;
+  /** The rows of the base run's value at a point that a hook or an edit there makes different. */
+  hooked(name: string, hook: HookFunction | SweepDataEdit): RowValue;
   /**
    * Runs texts of the base run again, with the value at a point edited.
    *
@@ -90,14 +93,19 @@ function sweptValue({ base, batch, nPos, axesOf }: SweepHost, name: string): Swe
   return { name, axes: axesOf(name), batch, nPos, whole, tail };
 }
 
-/** Lets a hook see the value once for each variant. */
+/** Lets a hook or an edit see the value once for each variant. */
 function editedByHook(
   host: SweepHost,
   { name, whole }: SweptValue,
   cells: readonly SweepCell[],
-  edit: SweepHook,
+  edit: SweepHook | SweepDataEdit,
 ): ChangedRows {
-  const values = cells.map((cell) => host.hooked(name, (value) => edit(value, cell)));
+  const values = cells.map((cell) =>
+    host.hooked(
+      name,
+      typeof edit === "function" ? (value) => edit(value, cell) : editAt(edit, { name }, cell),
+    )
+  );
   const handles = values.filter(({ rows }) => !rows.isEmpty).map(({ handle }) => handle);
   return {
     places: values.flatMap(({ rows }, variant) =>
@@ -118,9 +126,9 @@ export function bytesPerVariant(
 ): number {
   const { batch, nPos, bytesPerRow, base } = host;
   const size = sizeOf(Array.from(core().shape_of(base.value(at)).subarray(1)));
-  const positions = typeof edit === "function"
-    ? nPos
-    : positionsWritten(variants.map(({ cell }) => cell), nPos);
+  const positions = isCellEdit(edit)
+    ? positionsWritten(variants.map(({ cell }) => cell), nPos)
+    : nPos;
   const written = positions * size * 4 * Float32Array.BYTES_PER_ELEMENT;
   return batch * (written + nPos * bytesPerRow);
 }
@@ -140,9 +148,9 @@ export function runChunk(
 ): { readers: ReadRows[]; cost: RunCost | undefined } {
   const { base, batch, nPos, dModel, dVocab } = host;
   const value = sweptValue(host, at);
-  const changed = typeof edit === "function"
-    ? editedByHook(host, value, cells, edit)
-    : editedCells(value, cells, edit);
+  const changed = isCellEdit(edit)
+    ? editedCells(value, cells, edit)
+    : editedByHook(host, value, cells, edit);
 
   const branches: Branch[] = [];
   const edited = changed.places.map(({ variant, row }) => {

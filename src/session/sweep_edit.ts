@@ -8,6 +8,7 @@ import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError, UnknownPointError } from "../core/errors.ts";
 import { copyIn, sizeOf } from "../core/scope.ts";
 import { handleOf, type Tensor } from "../core/tensor.ts";
+import type { Edit, PathPatchEdit } from "../hooks/edits.ts";
 import { describeShape } from "../hooks/points.ts";
 
 /** What a variant edits: a position, and a feature or a head there; what isn't given is all. */
@@ -38,16 +39,22 @@ export interface SweepSource {
  */
 export type SweepHook = (value: Tensor, cell: SweepCell) => Tensor | void;
 
-/**
- * What happens to the cells: `"ablate"` sets them to zero, a number is what they are set to, `{ scale }` multiplies them,
- * `{ patch }` takes them from another run (a clean cache; one text there serves every text here), and a function does as it likes.
- */
-export type SweepEdit =
+/** An edit of cells as plain data: what is done to them. */
+export type CellEdit =
   | "ablate"
   | number
   | { readonly scale: number }
-  | { readonly patch: SweepSource }
-  | SweepHook;
+  | { readonly patch: SweepSource };
+
+/** An edit of `edits` at one point. */
+export type SweepDataEdit = Exclude<Edit, PathPatchEdit>;
+
+/**
+ * What happens to the cells: `"ablate"` sets them to zero, a number is what they are set to, `{ scale }` multiplies them,
+ * `{ patch }` takes them from another run (a clean cache; one text there serves every text here), an edit of `edits` that leaves the
+ * sweep's axes open does what it does, and a function does as it likes.
+ */
+export type SweepEdit = CellEdit | SweepDataEdit | SweepHook;
 
 /** The value that a sweep edits, as the base run has it. */
 export interface SweptValue {
@@ -86,7 +93,7 @@ function inRange(what: string, index: number, length: number): number {
 
 /** One of two names for the same axis, at most. */
 function either(
-  { name }: SweptValue,
+  { name }: Pick<SweptValue, "name">,
   [first, a]: readonly [string, number | undefined],
   [second, b]: readonly [string, number | undefined],
 ): number | undefined {
@@ -139,6 +146,34 @@ function offsetsOf(value: SweptValue, cell: SweepCell): number[] | undefined {
   return offsets;
 }
 
+/** Whether an edit is one of cells, which all variants do at once. */
+export function isCellEdit(edit: SweepEdit): edit is CellEdit {
+  return typeof edit === "string" || typeof edit === "number" ||
+    (typeof edit === "object" && !("kind" in edit));
+}
+
+/** The edit that a variant does: the one given, at the variant's cell. */
+export function editAt(
+  edit: SweepDataEdit,
+  value: Pick<SweptValue, "name">,
+  cell: SweepCell,
+): SweepDataEdit {
+  const pos = either(value, ["pos", cell.pos], ["dest", cell.dest]);
+  const feature = either(value, ["feature", cell.feature], ["src", cell.src]);
+  const own = { ...(pos !== undefined && { pos }), ...(feature !== undefined && { feature }) };
+  const places = { ...own, ...(cell.head !== undefined && { head: cell.head }) };
+  const said: object = edit;
+  const twice = Object.keys(places).find((axis) => axis in said);
+  if (twice !== undefined || edit.kind === "cutEdge") {
+    throw new ConfigError(
+      `Cannot sweep the edit "${edit.kind}" over "${twice ?? "from"}": ${
+        twice === undefined ? "it cuts edges, not cells" : "it says which already"
+      }.`,
+    );
+  }
+  return { ...edit, ...places };
+}
+
 /** How many positions the largest of the cells writes. */
 export function positionsWritten(cells: readonly SweepCell[], nPos: number): number {
   return cells.every(({ pos, dest }) => (pos ?? dest) !== undefined) ? 1 : nPos;
@@ -181,7 +216,7 @@ function patchedRows(value: SweptValue, source: SweepSource, rows: readonly numb
 
 /** What is written: taken of the cells as they were, or of the other run's at the same place. */
 function written(
-  edit: Exclude<SweepEdit, SweepHook>,
+  edit: CellEdit,
   before: () => Handle,
   patched: (source: SweepSource) => Handle,
 ): Handle {
@@ -210,7 +245,7 @@ function flatIndex(offsets: readonly (readonly number[])[], size: number): Int32
 export function editedCells(
   value: SweptValue,
   cells: readonly SweepCell[],
-  edit: Exclude<SweepEdit, SweepHook>,
+  edit: CellEdit,
 ): ChangedRows {
   const { batch, nPos, whole, tail } = value;
   const size = sizeOf(tail);

@@ -1,11 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
   ConfigError,
+  edits,
   HookedSAE,
   HookedSAETransformer,
   HookError,
   ShapeError,
   type SweepAxes,
+  type SweepCell,
+  type SweepDataEdit,
   type SweepHook,
   type SweepOptions,
   Tensor,
@@ -242,6 +245,59 @@ Deno.test("sweep() runs an edit of one's own, in place or returned, for each var
       assertSameBits(swept, looped(model, variants), `${name} at ${at}`);
     }
   }
+});
+
+Deno.test("sweep() does an edit as data at each variant's cell", () => {
+  const { model, sae } = setUp(true);
+  const clean = model.runWithCache(OTHER)[1];
+  const cases: readonly (readonly [string, SweepDataEdit, SweepAxes])[] = [
+    [CODES, edits.clamp({ max: 0.1 }), { pos: [1, 3], feature: [0, 8] }],
+    [CODES, edits.scale({ by: -1, when: "live" }), { pos: [2] }],
+    [CODES, edits.meanAblate({ over: "texts" }), { feature: [3] }],
+    ["blocks.1.attn.hook_q", edits.patch({ from: clean, pos: 2 }), { head: [0, -1] }],
+    ["blocks.0.attn.hook_pattern", edits.ablate({ head: 1 }), { dest: [4], src: [1, 2] }],
+  ];
+  for (const [at, edit, over] of cases) {
+    const swept = model.sweep(TOKENS, { saes: sae, at, over, edit, metric: diff });
+    using _sae = model.saes(sae);
+    const axes = Object.entries(over).reduce<SweepCell[]>(
+      (so, [axis, values]) => so.flatMap((cell) => values.map((v) => ({ ...cell, [axis]: v }))),
+      [{}],
+    );
+    const hooks = axes.map(({ dest, src, ...cell }) => ({
+      ...edit,
+      ...cell,
+      ...(dest !== undefined && { pos: dest, feature: src }),
+    }));
+    model.keepBase = false;
+    const expected = hooks.map((hook) =>
+      diff(model.runWithHooks(TOKENS, { fwdHooks: [[at, hook]] })).detach()
+    );
+    model.keepBase = true;
+    assertSameBits(swept.reshape(-1, 3), Tensor.stack(expected), `${edit.kind} at ${at}`);
+  }
+  assertThrows(
+    () =>
+      model.sweep(TOKENS, {
+        at: "blocks.0.attn.hook_z",
+        over: { pos: [1] },
+        edit: edits.ablate({ pos: 2 }),
+        metric: diff,
+      }),
+    ConfigError,
+    'Cannot sweep the edit "ablate" over "pos": it says which already.',
+  );
+  assertThrows(
+    () =>
+      model.sweep(TOKENS, {
+        at: "blocks.0.attn.hook_pattern",
+        over: { head: [1] },
+        edit: edits.cutEdge({ from: 1, to: 2 }),
+        metric: diff,
+      }),
+    ConfigError,
+    'Cannot sweep the edit "cutEdge" over "from": it cuts edges, not cells.',
+  );
 });
 
 Deno.test("sweep() refuses what it can't do", () => {
