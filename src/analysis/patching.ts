@@ -6,7 +6,7 @@
  * @module
  */
 
-import { described, ShapeError } from "../core/errors.ts";
+import { ShapeError } from "../core/errors.ts";
 import { Tensor } from "../core/tensor.ts";
 import { getActName } from "../hooks/act_name.ts";
 import type { ActivationCache } from "../hooks/activation_cache.ts";
@@ -14,6 +14,14 @@ import type { HookedTransformer } from "../session/hooked_transformer.ts";
 import type { ModelInput } from "../session/input.ts";
 import type { SweepOptions } from "../session/sweep.ts";
 import type { SweepCell } from "../session/sweep_edit.ts";
+import { paddedTo, scalarOf } from "./_metric.ts";
+
+export {
+  type DirectPathOptions,
+  getActPatchDirectPath,
+  getActPatchDirectPathAllSources,
+  type PathComponent,
+} from "./direct_paths.ts";
 
 /** An axis that a patch goes over. `head` and `head_index` are the same. */
 export type PatchAxis = "layer" | "pos" | "head" | "head_index" | "dest_pos" | "src_pos";
@@ -88,20 +96,6 @@ const CELL_KEY: Readonly<Record<PatchAxis, keyof SweepCell>> = {
 
 /** Attention scores and patterns have the head in front of the positions. */
 const BY_HEAD: readonly string[] = ["pattern", "attn_scores", "attn", "attn_logits"];
-
-/** The metric as a tensor without axes. */
-function scalarOf(metric: PatchingMetric): (logits: Tensor) => Tensor {
-  return (logits) => {
-    const value: unknown = metric(logits);
-    if (typeof value === "number") return Tensor.from(value);
-    if (value instanceof Tensor && value.size === 1) return value.reshape([]);
-    throw new ShapeError(
-      `Cannot patch: the metric gave ${
-        value instanceof Tensor ? value : described(value)
-      }, expected one number.`,
-    );
-  };
-}
 
 /** How far each axis goes. */
 function axisLength(
@@ -359,13 +353,6 @@ export const getActPatchAttnHeadVAllPos: ActPatch = patchOver("v", LAYER_HEAD);
 
 /** Patches each head's attention pattern at all positions: [layer, head]. */
 export const getActPatchAttnHeadPatternAllPos: ActPatch = patchOver("pattern", LAYER_HEAD);
-
-/** Appends zeros to the last axis: keys and values have fewer heads in some models. */
-function paddedTo(length: number, result: Tensor): Tensor {
-  const missing = length - result.shape[result.rank - 1];
-  if (missing === 0) return result;
-  return Tensor.cat([result, Tensor.zeros([...result.shape.slice(0, -1), missing])], -1);
-}
 
 /** Runs several patchings and tells how far all of them are. */
 function stacked(

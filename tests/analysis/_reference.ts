@@ -15,6 +15,10 @@ export interface Reference {
   readonly detectHead: Readonly<Record<string, number[][]>>;
   readonly ioi: IOINumbers;
   readonly ioiSymmetric: IOINumbers;
+  /** The logit of " Mary" minus that of " John", by the later head, from one head. */
+  readonly directPath:
+    & { readonly corrupted: string; readonly source: readonly [number, number] }
+    & Readonly<Record<"q" | "k" | "v", number[][]>>;
   readonly sanityCheck: number;
   readonly testPrompt: readonly string[];
   /** Of layer 1, head 2: the largest absolute logit of each vector, and the sum of all. */

@@ -33,7 +33,7 @@ const DEST = ["layer", "head_index", "dest_pos"] as const;
 
 /** What each function patches, and along which axes. */
 const FUNCTIONS: readonly (readonly [
-  keyof typeof patching & `getActPatch${string}`,
+  Exclude<keyof typeof patching & `getActPatch${string}`, `getActPatchDirect${string}`>,
   string,
   readonly patching.PatchAxis[],
   keyof typeof SETTERS,
