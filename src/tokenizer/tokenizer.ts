@@ -104,14 +104,20 @@ export async function loadTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
   const config = parse(files.tokenizerConfig ?? {}, "tokenizer_config.json");
   const map = parse(files.specialTokensMap ?? {}, "special_tokens_map.json");
   const { Tokenizer } = await import("npm:@huggingface/tokenizers@0.2.0");
-  let backend: Backend;
   try {
-    backend = new Tokenizer(json, config);
+    const backend: Backend = new Tokenizer(json, config);
+    return new HuggingFaceTokenizer(backend, { ...map, ...withoutNulls(config) });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`Cannot make a tokenizer from "tokenizer.json": ${reason}`, { cause });
+    if (cause instanceof ConfigError) throw cause;
+    // Some of what is broken shows when the first texts are encoded.
+    throw new ConfigError(`Cannot make a tokenizer from "tokenizer.json": ${messageOf(cause)}`, {
+      cause,
+    });
   }
-  return new HuggingFaceTokenizer(backend, { ...map, ...withoutNulls(config) });
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 /** {@linkcode Tokenizer} over the library's. */
@@ -148,7 +154,7 @@ class HuggingFaceTokenizer implements Tokenizer {
   }
 
   encode(text: string): number[] {
-    const { ids } = this.#backend.encode(text);
+    const { ids } = this.#attempt("encode", () => this.#backend.encode(text));
     // The library's types hide that a piece without a token has no id.
     if (!ids.every(Number.isInteger)) {
       throw new TokenError(
@@ -168,10 +174,23 @@ class HuggingFaceTokenizer implements Tokenizer {
           `whose ids are integers from 0 to ${this.vocabSize - 1}`,
       );
     }
-    return this.#backend.decode([...ids], {
-      skip_special_tokens: options.skipSpecialTokens ?? false,
-      clean_up_tokenization_spaces: false,
-    });
+    return this.#attempt("decode", () =>
+      this.#backend.decode([...ids], {
+        skip_special_tokens: options.skipSpecialTokens ?? false,
+        clean_up_tokenization_spaces: false,
+      }));
+  }
+
+  /** What the backend does with a text or ids; it finds out about some broken files only then. */
+  #attempt<R>(what: string, attempt: () => R): R {
+    try {
+      return attempt();
+    } catch (cause) {
+      throw new TokenError(
+        `Cannot ${what}: "tokenizer.json" is broken where it matters for this: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
   }
 
   tokenToId(token: string): number | undefined {
