@@ -157,6 +157,7 @@ export type {
   SweepSource,
 } from "./src/session/sweep_edit.ts";
 export type { AttachOptions, SpliceableModule } from "./src/session/spliced_module.ts";
+export { getOfficialModelName } from "./src/model/architectures/named_models.ts";
 export type { BlockView } from "./src/session/weight_views.ts";
 export * as patching from "./src/analysis/patching.ts";
 export * as utils from "./src/analysis/utils.ts";

@@ -21,6 +21,21 @@ export interface FixtureInfo {
   /** Tokens at which the SAE leaves the value alone. */
   readonly exclude_special_tokens?: readonly number[];
   readonly notes: readonly string[];
+  /** What each file holds. */
+  readonly files: Readonly<Record<string, unknown>>;
+  /** How far apart two correct implementations may be, where that is more than usual. */
+  readonly tolerance_for_this_fixture?: { readonly logits_atol: number };
+}
+
+/** A fixture, as the index has it. */
+export interface FixtureEntry {
+  readonly folder: string;
+  readonly kind: string;
+}
+
+/** All fixtures that there are. */
+export function fixtureIndex(): readonly FixtureEntry[] {
+  return JSON.parse(Deno.readTextFileSync(new URL("./fixtures/index.json", import.meta.url)));
 }
 
 /** Gives the URL of a folder of fixtures. */

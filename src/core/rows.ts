@@ -22,7 +22,7 @@ export class RowSpace {
   /** No row. */
   readonly none: Rows;
   readonly #known = new Map<string, Rows>();
-  readonly #grown = new Map<Rows, Rows>();
+  readonly #grown = new Map<number, Map<Rows, Rows>>();
 
   constructor(batch: number, nPos: number) {
     this.batch = batch;
@@ -62,22 +62,25 @@ export class RowSpace {
     return this.of([...merged].sort((a, b) => a - b));
   }
 
-  /** The rows that see one of these: each with the later positions of its text. */
-  grown(rows: Rows): Rows {
+  /**
+   * The rows that see one of these: each with the later positions of its text.
+   *
+   * @param window How many positions see a row, its own included; all that come later unless said.
+   */
+  grown(rows: Rows, window = Infinity): Rows {
     if (rows.isEmpty || rows.isAll) return rows;
-    let grown = this.#grown.get(rows);
+    const reach = Math.min(window, this.nPos);
+    let known = this.#grown.get(reach);
+    if (!known) this.#grown.set(reach, known = new Map());
+    let grown = known.get(rows);
     if (!grown) {
-      const first = new Map<number, number>();
-      for (const row of rows.indices) {
-        const text = Math.floor(row / this.nPos);
-        if (!first.has(text)) first.set(text, row);
-      }
       const out: number[] = [];
-      for (const [text, from] of first) {
-        for (let row = from; row < (text + 1) * this.nPos; row++) out.push(row);
+      for (const row of rows.indices) {
+        const end = Math.min(row + reach, (Math.floor(row / this.nPos) + 1) * this.nPos);
+        for (let seer = Math.max(row, (out.at(-1) ?? -1) + 1); seer < end; seer++) out.push(seer);
       }
       grown = this.of(out);
-      this.#grown.set(rows, grown);
+      known.set(rows, grown);
     }
     return grown;
   }

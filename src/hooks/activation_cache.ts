@@ -8,6 +8,7 @@ import { nearestNames, requireOneOf, ShapeError, UnknownPointError } from "../co
 import { Slice, type SliceInput } from "../core/slice.ts";
 import { Tensor } from "../core/tensor.ts";
 import { getActName } from "./act_name.ts";
+import { isJoined } from "./points.ts";
 import {
   accumulatedStack,
   decomposedStack,
@@ -229,6 +230,11 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
     if (!this.hasBatchDim) return this;
     const squeezed = new Map<string, Tensor>();
     for (const [name, value] of this.#values) {
+      if (isJoined(name)) {
+        // Texts have no axis of their own there.
+        squeezed.set(name, value);
+        continue;
+      }
       if (value.shape[0] !== 1) {
         throw new ShapeError(
           `Cannot remove the batch axis of "${name}": it has ${value.shape[0]} texts, expected 1.`,

@@ -21,6 +21,16 @@ export interface PointInfo {
   readonly stage: number;
   /** The switch without which only an exact name reaches it. */
   readonly gate?: PointSwitch;
+  /** Why it never fires, where TransformerLens lists it all the same. */
+  readonly never?: string;
+}
+
+/** The axes of a point that shows texts, positions and heads on one axis, as TransformerLens' norms of queries and keys do. */
+export const JOINED_AXES: readonly string[] = ["batch · pos · head", "dHead"];
+
+/** Whether the point of a name, or of a cached value's name, has such axes. */
+export function isJoined(name: string): boolean {
+  return /\.attn\.[qk]_norm\.hook_\w+$/.test(name);
 }
 
 /**

@@ -15,6 +15,7 @@ export type ActivationName =
   | "gelu_fast"
   | "gelu_pytorch_tanh"
   | "tanh"
+  | "solu"
   | "solu_ln";
 
 /** The norm before each part; "Pre" without weights of its own, after folding. `null`: none. */
@@ -90,8 +91,34 @@ export interface HookedTransformerConfig {
   readonly rotaryDim: number | null;
   /** The base of the periods of rotation. */
   readonly rotaryBase: number;
+  /** The base in layers of local attention; `null` where it is {@linkcode rotaryBase} too. */
+  readonly rotaryBaseLocal: number | null;
+  /** Stretches the periods of layers of global attention. */
+  readonly rotaryScalingFactor: number;
   /** Neighbouring dimensions rotate together, not the halves. */
   readonly rotaryAdjacentPairs: boolean;
+  /** Long periods are stretched, short ones kept (LLaMA 3.1). */
+  readonly useNtkByPartsRope: boolean;
+  /** How far the long periods are stretched. */
+  readonly ntkByPartsFactor: number;
+  /** Periods are long where fewer than this many fit into {@linkcode ntkOriginalCtxLen}. */
+  readonly ntkByPartsLowFreqFactor: number;
+  /** Periods are short where more than this many fit into it. */
+  readonly ntkByPartsHighFreqFactor: number;
+  /** The context that the unstretched periods were trained with. */
+  readonly ntkOriginalCtxLen: number;
+  /** Periods are stretched as YaRN does it. */
+  readonly useYarnRope: boolean;
+  /** How far the long periods are stretched. */
+  readonly yarnFactor: number;
+  /** Lengthens turned queries and keys. */
+  readonly yarnAttentionFactor: number;
+  /** Periods are short where more than this many fit into {@linkcode yarnOriginalMaxPositionEmbeddings}. */
+  readonly yarnBetaFast: number;
+  /** Periods are long where fewer than this many fit into it. */
+  readonly yarnBetaSlow: number;
+  /** The context that the unstretched periods were trained with. */
+  readonly yarnOriginalMaxPositionEmbeddings: number;
   /** Prompts get a beginning-of-sequence token unless said otherwise. */
   readonly defaultPrependBos: boolean;
   /** Whether the tokenizer adds a beginning-of-sequence token by itself; `null` while there is no tokenizer. */
@@ -186,6 +213,7 @@ const DOMAINS: Readonly<Record<Key, Domain>> = {
       "gelu_fast",
       "gelu_pytorch_tanh",
       "tanh",
+      "solu",
       "solu_ln",
     ),
   ),
@@ -214,7 +242,20 @@ const DOMAINS: Readonly<Record<Key, Domain>> = {
   postEmbeddingLn: FLAG,
   rotaryDim: orNull(COUNT),
   rotaryBase: POSITIVE,
+  rotaryBaseLocal: orNull(POSITIVE),
+  rotaryScalingFactor: POSITIVE,
   rotaryAdjacentPairs: FLAG,
+  useNtkByPartsRope: FLAG,
+  ntkByPartsFactor: POSITIVE,
+  ntkByPartsLowFreqFactor: POSITIVE,
+  ntkByPartsHighFreqFactor: POSITIVE,
+  ntkOriginalCtxLen: COUNT,
+  useYarnRope: FLAG,
+  yarnFactor: POSITIVE,
+  yarnAttentionFactor: POSITIVE,
+  yarnBetaFast: POSITIVE,
+  yarnBetaSlow: POSITIVE,
+  yarnOriginalMaxPositionEmbeddings: COUNT,
   defaultPrependBos: FLAG,
   tokenizerPrependsBos: orNull(FLAG),
   initMode: oneOf("gpt2"),
@@ -232,22 +273,8 @@ const DOMAINS: Readonly<Record<Key, Domain>> = {
 
 /** What the forward pass computes, where that is less than the vocabulary. */
 const SUPPORTED: Partial<Record<Key, Domain>> = {
-  nKeyValueHeads: oneOf(null),
-  actFn: oneOf("relu", "gelu", "silu", "gelu_new", "tanh", null),
-  normalizationType: oneOf("LN", "LNPre", null),
-  finalRms: oneOf(false),
-  positionalEmbeddingType: oneOf("standard"),
-  gatedMlp: oneOf(false),
-  parallelAttnMlp: oneOf(false),
   attentionDir: oneOf("causal"),
-  useLocalAttn: oneOf(false),
-  attnScoresSoftCap: oneOf(-1),
-  outputLogitsSoftCap: oneOf(-1),
-  useQkNorm: oneOf(false),
-  useNormalizationBeforeAndAfter: oneOf(false),
-  postEmbeddingLn: oneOf(false),
   useHookTokens: oneOf(false),
-  ungroupGroupedQueryAttention: oneOf(false),
 };
 
 /** The defaults that don't depend on other fields, as in TransformerLens 3.9. */
@@ -277,7 +304,20 @@ const DEFAULTS = {
   postEmbeddingLn: false,
   rotaryDim: null,
   rotaryBase: 10000,
+  rotaryBaseLocal: null,
+  rotaryScalingFactor: 1,
   rotaryAdjacentPairs: false,
+  useNtkByPartsRope: false,
+  ntkByPartsFactor: 8,
+  ntkByPartsLowFreqFactor: 1,
+  ntkByPartsHighFreqFactor: 4,
+  ntkOriginalCtxLen: 8192,
+  useYarnRope: false,
+  yarnFactor: 1,
+  yarnAttentionFactor: 1,
+  yarnBetaFast: 32,
+  yarnBetaSlow: 1,
+  yarnOriginalMaxPositionEmbeddings: 4096,
   defaultPrependBos: true,
   tokenizerPrependsBos: null,
   initMode: "gpt2",
@@ -332,13 +372,14 @@ export function describeMisfit(
 
 /** Fills in the defaults. */
 function complete(input: ConfigInput): HookedTransformerConfig {
-  const { nLayers, dModel, attnOnly = false } = input;
+  const { nLayers, dModel, attnOnly = false, gatedMlp = false } = input;
   // One of the two is there: `missingKeys` has asked for it.
   const nHeads = input.nHeads ?? Math.floor(dModel / (input.dHead ?? dModel));
   const dHead = input.dHead ?? Math.floor(dModel / nHeads);
   const dMlp = input.dMlp ?? (attnOnly ? null : 4 * dModel);
   const useAttnScale = input.useAttnScale ?? DEFAULTS.useAttnScale;
   const attnScale = input.attnScale ?? -1;
+  const isRotary = input.positionalEmbeddingType === "rotary";
   return {
     ...DEFAULTS,
     ...input,
@@ -347,14 +388,12 @@ function complete(input: ConfigInput): HookedTransformerConfig {
     dMlp,
     dVocabOut: input.dVocabOut ?? input.dVocab,
     attnScale: useAttnScale && attnScale === -1 ? Math.sqrt(dHead) : attnScale,
+    rotaryDim: input.rotaryDim ?? (isRotary ? dHead : null),
     initializerRange: input.initializerRange ?? 0.8 / Math.sqrt(dModel),
-    nParams: input.nParams ?? countParams(nLayers, dModel, nHeads * dHead, dMlp),
+    // TransformerLens' count: W_Q, W_K, W_V and W_O, as if no head were shared; W_in, W_out, W_gate.
+    nParams: input.nParams ?? nLayers * dModel *
+        (4 * nHeads * dHead + (attnOnly ? 0 : (gatedMlp ? 3 : 2) * (dMlp ?? 0))),
   };
-}
-
-/** TransformerLens' count: W_Q, W_K, W_V, W_O, W_in, W_out. */
-function countParams(nLayers: number, dModel: number, dAttn: number, dMlp: number | null): number {
-  return nLayers * dModel * (4 * dAttn + 2 * (dMlp ?? 0));
 }
 
 function unknownKeys(keys: readonly string[]): string[] {
@@ -393,8 +432,8 @@ function outside(
 
 /** What fields say against each other. */
 function contradictions(config: HookedTransformerConfig): string[] {
-  const { nLayers, nHeads, nKeyValueHeads, attnOnly, dMlp, actFn } = config;
-  const { useLocalAttn, windowSize, attnTypes, useAttnIn } = config;
+  const { nLayers, nHeads, nKeyValueHeads, dHead, attnOnly, actFn, rotaryDim } = config;
+  const { useLocalAttn, windowSize, attnTypes, useAttnIn, useNtkByPartsRope, useYarnRope } = config;
   const findings: string[] = [];
   const check = (holds: boolean, finding: string) => {
     if (!holds) findings.push(finding);
@@ -403,14 +442,42 @@ function contradictions(config: HookedTransformerConfig): string[] {
     nKeyValueHeads === null || nHeads % nKeyValueHeads === 0,
     `nHeads is ${nHeads}, wanted a multiple of nKeyValueHeads ${nKeyValueHeads}`,
   );
-  check(!attnOnly || dMlp === null, `attnOnly is true, but dMlp is ${dMlp}, wanted null`);
   check(attnOnly || actFn !== null, "actFn is null, wanted a name unless attnOnly is true");
   check(
-    !useLocalAttn || (windowSize !== null && attnTypes?.length === nLayers),
+    !useLocalAttn || (windowSize !== null && (attnTypes ?? []).length >= nLayers),
     `useLocalAttn is true, wanted windowSize and ${nLayers} attnTypes`,
   );
-  check(!useAttnIn || nKeyValueHeads === null, "useAttnIn is true, wanted no nKeyValueHeads");
+  check(
+    rotaryDim === null || (rotaryDim % 2 === 0 && rotaryDim <= dHead),
+    `rotaryDim is ${rotaryDim}, wanted an even number of at most dHead ${dHead}`,
+  );
+  check(
+    !useNtkByPartsRope || !useYarnRope,
+    "useNtkByPartsRope and useYarnRope are true, wanted one of them",
+  );
+  const { ntkByPartsLowFreqFactor: low, ntkByPartsHighFreqFactor: high } = config;
+  check(
+    low < high,
+    `ntkByPartsLowFreqFactor is ${low}, wanted less than ntkByPartsHighFreqFactor ${high}`,
+  );
+  check(!useAttnIn || !sharesKeys(config), `useAttnIn is true, but ${SHARED_ATTN_IN}`);
   return findings;
+}
+
+/** Why there is no `hook_attn_in`, one residual stream for queries, keys and values, where several heads share keys. */
+export const SHARED_ATTN_IN =
+  "heads share keys, so that queries and keys have no common input by head (setUngroupGroupedQueryAttention gives each its own)";
+
+/** Whether several heads read the same keys and values. */
+export function sharesKeys(config: HookedTransformerConfig): boolean {
+  return keyHeads(config) !== config.nHeads;
+}
+
+/** The heads that keys and values have in a run: fewer than queries have where those share them. */
+export function keyHeads(
+  { nHeads, nKeyValueHeads, ungroupGroupedQueryAttention }: HookedTransformerConfig,
+): number {
+  return ungroupGroupedQueryAttention ? nHeads : nKeyValueHeads ?? nHeads;
 }
 
 function report(failure: string, findings: readonly string[]): void {

@@ -5,18 +5,25 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
+import type { Rows } from "../core/rows.ts";
 import { copyIn } from "../core/scope.ts";
-import { attnIn, attnMix, attnOut } from "./attention.ts";
-import type { HookedTransformerConfig } from "./config.ts";
+import { ACTIVATION } from "../core/tensor.ts";
+import { attnMix, attnOut, type KeysInView } from "./attention.ts";
+import { attnIn } from "./attention_input.ts";
+import { type HookedTransformerConfig, keyHeads } from "./config.ts";
 import type { PastKeys } from "./kv_cache.ts";
+import { Mode } from "../hooks/points.ts";
 import { mlpIn, mlpOut } from "./mlp.ts";
-import { norm } from "./norm.ts";
+import { beforeNorm, norm } from "./norm.ts";
 import { type BlockNames, blockNames, ROOT_NAMES } from "./points.ts";
+import { Rotations } from "./rotary.ts";
 import { Geometries, type PassShape } from "./rows.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const [ADD, MUL] = [0, 2];
+/** The core's codes of operations with a number. */
+const [TIMES, OVER] = [1, 2];
 
 /** What enters the first stage: tokens to embed, or a residual stream to go on from. */
 export type PassInput =
@@ -24,8 +31,6 @@ export type PassInput =
     readonly kind: "tokens";
     /** Token ids, [batch, pos]. */
     readonly tokens: Int32Array<ArrayBuffer>;
-    /** The position of each token, [batch, pos]. */
-    readonly positions: Int32Array<ArrayBuffer>;
     /** 0 where a pad gets no positional embedding, [batch, pos]; `undefined` without pads. */
     readonly realTokens?: Uint8Array<ArrayBuffer>;
     /** Stands for the tokens' embeddings, [rows, dModel]. */
@@ -41,51 +46,120 @@ export interface Pass {
   readonly input: PassInput;
   /** The keys and values that came before; `undefined` when the pass begins with the text. */
   readonly past?: PastKeys;
+  /** The position of each row, [batch, pos]. */
+  readonly positions: Int32Array<ArrayBuffer>;
   /** The first block to run. */
   readonly startAtLayer: number;
   /** The block to stop before. */
   readonly stopAtLayer: number;
 }
 
+/** What enters the first block. */
+export interface Embedded {
+  /** The residual stream, [rows, dModel]. */
+  readonly resid: RowValue;
+  /** A shortformer's positional embedding, which its blocks read beside the residual stream. */
+  readonly positional: RowValue | undefined;
+}
+
 /**
- * Embeds tokens: `hook_embed` + `hook_pos_embed`, or the residual stream that the pass was given. [rows, dModel].
+ * Embeds tokens: `hook_embed` + `hook_pos_embed`, or the residual stream that the pass was given.
  */
-export function embed(tap: Tap, pass: Pass): RowValue {
-  const { weights, input } = pass;
+export function embed(tap: Tap, pass: Pass): Embedded {
+  const { weights, input, cfg } = pass;
   const { all } = tap.space;
   const first = blockNames(pass.startAtLayer).residPre;
-  if (input.kind === "resid") return { name: first, rows: all, handle: input.resid };
+  const isShortformer = cfg.positionalEmbeddingType === "shortformer";
+  if (input.kind === "resid") {
+    const resid = { name: first, rows: all, handle: input.resid };
+    return { resid, positional: isShortformer ? positionsOf(tap, pass, all) : undefined };
+  }
   // A base run has embedded these very tokens.
   const rows = tap.isResumed ? tap.space.none : all;
   tap.stage("embed", rows);
-  const lookup = (name: string, table: Handle, indices: Int32Array<ArrayBuffer>) => ({
-    name,
-    rows,
-    handle: rows.isEmpty
-      ? 0
-      : core().index_select(table, 0, copyIn(indices, [indices.length], "int32")),
-  });
   const embedded = tap.visit(
     input.embeds
       ? { name: ROOT_NAMES.embed, rows, handle: input.embeds }
-      : lookup(ROOT_NAMES.embed, weights.wE, input.tokens),
+      : embeddedTokens(tap, weights, input.tokens, rows),
   );
-  let positional = lookup(ROOT_NAMES.posEmbed, weights.wPos, input.positions);
-  if (input.realTokens && positional.handle) {
-    const real = copyIn(
-      Float32Array.from(input.realTokens),
-      [input.realTokens.length, 1],
-      "float32",
-    );
-    positional = { ...positional, handle: core().binary(MUL, positional.handle, real) };
-  }
-  return tap.map(first, [embedded, tap.visit(positional)], (a, b) => core().binary(ADD, a, b));
+  const positional = positionsOf(tap, pass, rows);
+  if (!positional || isShortformer) return { resid: { ...embedded, name: first }, positional };
+  const resid = tap.map(first, [embedded, positional], (a, b) => core().binary(ADD, a, b));
+  return { resid, positional: undefined };
+}
+
+/** `hook_embed`, before it is shown. */
+function embeddedTokens(
+  tap: Tap,
+  { wE, embedNorm }: ModelWeights,
+  tokens: Int32Array<ArrayBuffer>,
+  rows: Rows,
+): RowValue {
+  if (!embedNorm) return lookup(ROOT_NAMES.embed, wE, tokens, rows);
+  const looked = tap.visit(lookup(beforeNorm(ROOT_NAMES.embed), wE, tokens, rows));
+  return { ...norm(tap, looked, ROOT_NAMES.embedLn, embedNorm), name: ROOT_NAMES.embed };
+}
+
+/** Rows of a table. */
+function lookup(
+  name: string,
+  table: Handle,
+  indices: Int32Array<ArrayBuffer>,
+  rows: Rows,
+): RowValue {
+  if (rows.isEmpty) return { name, rows, handle: 0 };
+  const at = copyIn(indices, [indices.length], "int32");
+  return { name, rows, handle: core().index_select(table, 0, at) };
+}
+
+/** `hook_pos_embed`, [rows, dModel], in models that have it; zero at pads. */
+function positionsOf(tap: Tap, { weights, input, positions }: Pass, rows: Rows) {
+  if (weights.wPos === undefined) return undefined;
+  const looked = lookup(ROOT_NAMES.posEmbed, weights.wPos, positions, rows);
+  const flags = input.kind === "tokens" ? input.realTokens : undefined;
+  if (!flags || rows.isEmpty) return tap.visit(looked);
+  const real = copyIn(Float32Array.from(flags), [flags.length, 1], "float32");
+  return tap.visit({ ...looked, handle: core().binary(MUL, looked.handle, real) });
+}
+
+/** What the blocks of a pass share. */
+export interface PassParts extends Disposable {
+  readonly geometries: Geometries;
+  readonly rotations: Rotations;
+}
+
+/** Makes what the blocks of a pass share. */
+export function passParts({ shape, cfg, positions }: Pass): PassParts {
+  const geometries = new Geometries(shape, cfg.nHeads, keyHeads(cfg), cfg.dHead);
+  return {
+    geometries,
+    rotations: new Rotations(positions),
+    [Symbol.dispose]: () => geometries[Symbol.dispose](),
+  };
+}
+
+/** Puts the keys and values of a cache in front of the run's own; where keys turn, `hook_rot_k` shows all of them. */
+function keysInView(tap: Tap, pass: Pass, names: BlockNames, layer: number): KeysInView {
+  const { past, weights, shape: { batch, nKeys } } = pass;
+  if (!past) return (k, v) => [k, v];
+  const showsTurned = weights.blocks[layer].attention.rotary !== undefined &&
+    tap.mode(names.rotK) !== Mode.idle;
+  return (k, v) => {
+    const [keys, values] = past.extend(layer, k, v);
+    if (!showsTurned) return [keys, values];
+    const [, room, ...rest] = core().shape_of(keys);
+    // What attention is given has as much room for keys as for values.
+    const there = (x: Handle) => room === nKeys ? x : core().moved_room(x, nKeys, nKeys);
+    const flat = core().reshape(there(keys), Uint32Array.of(batch * nKeys, ...rest));
+    const shown = tap.visit({ name: names.rotK, rows: tap.space.all, handle: flat });
+    return [core().reshape(shown.handle, Uint32Array.of(batch, nKeys, ...rest)), there(values)];
+  };
 }
 
 /**
  * Runs a block.
  *
- * @param resid The residual stream before it, [rows, dModel].
+ * @param embedded The residual stream before it, [rows, dModel], and positions where blocks read them.
  * @returns The residual stream after it.
  */
 export function runBlock(
@@ -93,27 +167,28 @@ export function runBlock(
   pass: Pass,
   names: BlockNames,
   layer: number,
-  resid: RowValue,
-  geometries: Geometries,
+  { resid, positional }: Embedded,
+  { geometries, rotations }: PassParts,
 ): RowValue {
   const { cfg } = pass;
-  const w = pass.weights.blocks[layer];
-  const add = (name: string, a: RowValue, b: RowValue) =>
-    tap.map(name, [a, b], (a, b) => core().binary(ADD, a, b));
+  const { ln1, attention: weights, ln2, mlp } = pass.weights.blocks[layer];
+  const sum = (name: string, ...addends: RowValue[]) =>
+    tap.map(name, addends, (...handles) => handles.reduce((a, b) => core().binary(ADD, a, b)));
   const pre = tap.visit({ ...resid, name: names.residPre });
   tap.stage(`${layer}.attn_in`, pre.rows);
-  const qkv = attnIn(tap, names, pre, w.ln1, w.attention, cfg);
-  const inView = (k: Handle, v: Handle) => pass.past?.extend(layer, k, v) ?? [k, v] as const;
-  const z = attnMix(tap, names, qkv, w.attention, geometries, inView);
+  const showsKeys = pass.past === undefined;
+  const qkv = attnIn(tap, names, pre, { ln1, weights, rotations, positional, showsKeys }, cfg);
+  const z = attnMix(tap, names, qkv, weights, geometries, keysInView(tap, pass, names, layer));
   tap.stage(`${layer}.attn_out`, z.rows);
-  const attn = attnOut(tap, names, z, w.attention, cfg);
-  if (!w.mlp) return tap.visit(add(names.residPost, pre, attn));
-  const mid = tap.visit(add(names.residMid, pre, attn));
+  const attn = attnOut(tap, names, z, weights, cfg);
+  if (!mlp) return tap.visit(sum(names.residPost, pre, attn));
+  const mid = cfg.parallelAttnMlp ? pre : tap.visit(sum(names.residMid, pre, attn));
   tap.stage(`${layer}.mlp_in`, mid.rows);
-  const post = mlpIn(tap, names, mid, w.ln2, w.mlp, cfg);
+  const post = mlpIn(tap, names, mid, ln2, mlp, cfg);
   tap.stage(`${layer}.mlp_out`, post.rows);
-  const mlp = mlpOut(tap, names, post, w.mlp, cfg);
-  return tap.visit(add(names.residPost, mid, mlp));
+  const out = mlpOut(tap, names, post, mlp, cfg);
+  const addends = cfg.parallelAttnMlp ? [pre, attn, out] : [mid, out];
+  return tap.visit(sum(names.residPost, ...addends));
 }
 
 /**
@@ -122,12 +197,13 @@ export function runBlock(
  * @returns The residual stream that leaves the last of them, [rows, dModel].
  */
 export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): RowValue {
-  using geometries = new Geometries(pass.shape, pass.cfg.nHeads, pass.cfg.dHead);
-  let resid = embed(tap, pass);
+  using parts = passParts(pass);
+  const { resid, positional } = embed(tap, pass);
+  let stream = resid;
   for (let layer = pass.startAtLayer; layer < pass.stopAtLayer; layer++) {
-    resid = runBlock(tap, pass, names[layer], layer, resid, geometries);
+    stream = runBlock(tap, pass, names[layer], layer, { resid: stream, positional }, parts);
   }
-  return resid;
+  return stream;
 }
 
 /**
@@ -146,11 +222,28 @@ export function finalNorm(tap: Tap, pass: Pass, resid: RowValue): RowValue {
  * Unembeds rows.
  *
  * @param rows What the unembedding reads, [..., dModel].
- * @returns Logits [..., dVocab].
+ * @returns `unembed.hook_out`, [..., dVocab]: the logits, but for a soft cap.
  */
 export function unembed(weights: ModelWeights, cfg: HookedTransformerConfig, rows: Handle): Handle {
   const { weight, bias } = weights.unembed;
   return core().linear(rows, weight, bias, 1, new Uint32Array([cfg.dVocabOut]), 0);
+}
+
+/** The logits that `unembed.hook_out` gives: bounded by c · tanh(x / c) where the model has a soft cap (Gemma 2). */
+export function cappedLogits(cfg: HookedTransformerConfig, unembedded: Handle): Handle {
+  const cap = cfg.outputLogitsSoftCap;
+  if (cap <= 0) return unembedded;
+  const bounded = core().activate(ACTIVATION.tanh, core().with_scalar(OVER, unembedded, cap));
+  return core().with_scalar(TIMES, bounded, cap);
+}
+
+/** Unembeds rows [..., dModel] to logits [..., dVocab]. */
+export function logitsOf(
+  weights: ModelWeights,
+  cfg: HookedTransformerConfig,
+  rows: Handle,
+): Handle {
+  return cappedLogits(cfg, unembed(weights, cfg, rows));
 }
 
 /** The names of all blocks' points. */

@@ -8,11 +8,13 @@ import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, described, ShapeError } from "../core/errors.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
 import { scoped, shapeOf, sizeOf } from "../core/scope.ts";
+import { RowSpace } from "../core/rows.ts";
 import { Tensor, tensorOf } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "./config.ts";
-import type { PassShape } from "./rows.ts";
+import { layerRotary, type RotaryKind, Rotations, turnedBack } from "./rotary.ts";
+import { type PassShape, positionsOf } from "./rows.ts";
 
-/** A layer's keys and values in the core: [batch, positions, head, dHead], of which the first ones are there. */
+/** A layer's keys (turned, where the model turns them) and values in the core: [batch, positions, head, dHead], the first ones there. */
 interface Rooms {
   readonly k: Handle;
   readonly v: Handle;
@@ -234,7 +236,21 @@ export class HookedTransformerKeyValueCache implements Disposable {
     const { nHeads, nKeyValueHeads, dHead } = this.#cfg;
     const rooms = this.#rooms[layer];
     if (!rooms) return Tensor.zeros([this.batch, 0, nKeyValueHeads ?? nHeads, dHead]);
-    return scoped(() => tensorOf(core().moved_room(rooms[which], this.#length, this.#length)));
+    return scoped(() => {
+      const there = core().moved_room(rooms[which], this.#length, this.#length);
+      const kind = which === "k" ? layerRotary(this.#cfg, layer) : undefined;
+      return tensorOf(kind ? this.#turnedBack(there, kind) : there);
+    });
+  }
+
+  /** Keys [batch, length, head, dHead] as they were before they were turned, but for rounding. */
+  #turnedBack(keys: Handle, kind: RotaryKind): Handle {
+    const shape = core().shape_of(keys);
+    const { all } = new RowSpace(this.batch, this.#length);
+    const positions = positionsOf(this.#mask, this.batch, this.#length);
+    const rows = core().reshape(keys, Uint32Array.of(all.count, ...shape.subarray(2)));
+    const back = turnedBack(rows, new Rotations(positions).at(all, kind), kind);
+    return core().reshape(back, shape);
   }
 
   #open({ batch, nPos, keyMask }: PassShape): OpenCache {

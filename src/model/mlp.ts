@@ -4,52 +4,110 @@
  * @module
  */
 
-import { core } from "../core/engine.ts";
+import { core, type Handle } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
+import type { RowValue, Tap } from "../hooks/tap.ts";
+import type { Activation } from "./activation.ts";
 import type { Projection } from "./attention.ts";
 import type { HookedTransformerConfig } from "./config.ts";
-import { norm, type NormWeights } from "./norm.ts";
+import { beforeNorm, norm, type NormWeights } from "./norm.ts";
 import type { BlockNames } from "./points.ts";
-import type { RowValue, Tap } from "../hooks/tap.ts";
 
 /** The weights of an MLP. */
 export interface MlpWeights {
+  /** Without gate, what the activation function is applied to; with one, what it is multiplied by. */
   readonly in: Projection;
+  /** What the activation function is applied to, in an MLP with a gate; it has no bias, and that of `in` is added last. */
+  readonly gate: Projection | undefined;
   readonly out: Projection;
-  /** The core's code of the activation function. */
-  readonly act: number;
+  readonly act: Activation;
+  /** The norm of the neurons, in SoLU models. */
+  readonly norm: NormWeights | undefined;
+  /** The norm of what the MLP adds to the residual stream, where there is one. */
+  readonly postNorm: NormWeights | undefined;
+}
+
+const [ADD, MUL] = [0, 2];
+
+/** The core's product of rows with a matrix of [dModel, dMlp]. */
+function project(
+  { weight, bias }: Projection,
+  x: Handle,
+  { dMlp }: HookedTransformerConfig,
+  activation = 0,
+): Handle {
+  return core().linear(x, weight, bias, 1, Uint32Array.of(dMlp ?? 0), activation);
 }
 
 /**
  * Computes the neurons' activations from the residual stream, [rows, dMlp].
  *
- * @param residMid The residual stream between the halves, [rows, dModel].
+ * @param resid The residual stream that the MLP reads, [rows, dModel].
  */
 export function mlpIn(
   tap: Tap,
   names: BlockNames,
-  residMid: RowValue,
+  resid: RowValue,
   ln2: NormWeights | undefined,
   w: MlpWeights,
   cfg: HookedTransformerConfig,
 ): RowValue {
   const input = tap.mode(names.mlpIn) === Mode.idle
-    ? residMid
-    : tap.visit({ ...residMid, name: names.mlpIn });
-  const normed = tap.visit({ ...norm(tap, input, names.ln2, ln2), name: names.mlpHookIn });
-  const dMlp = cfg.dMlp ?? 0;
-  const dims = new Uint32Array([dMlp]);
-  tap.count(normed.rows.count * cfg.dModel * dMlp);
-  const { weight, bias } = w.in;
+    ? resid
+    : tap.visit({ ...resid, name: names.mlpIn });
+  const x = tap.visit({ ...norm(tap, input, names.ln2, ln2), name: names.mlpHookIn });
+  tap.count(x.rows.count * cfg.dModel * (cfg.dMlp ?? 0) * (w.gate ? 2 : 1));
+  if (w.gate) return tap.visit(gated(tap, names, x, w, w.gate, cfg));
+  if (w.norm) return normalized(tap, names, activated(tap, names, names.mid, x, w, cfg), w.norm);
+  return tap.visit(activated(tap, names, names.post, x, w, cfg));
+}
+
+function activated(
+  tap: Tap,
+  names: BlockNames,
+  name: string,
+  x: RowValue,
+  w: MlpWeights,
+  cfg: HookedTransformerConfig,
+): RowValue {
   if (tap.mode(names.pre) === Mode.idle) {
-    return tap.visit(
-      tap.map(names.post, [normed], (x) => core().linear(x, weight, bias, 1, dims, w.act)),
+    return tap.map(name, [x], (x) => w.act.after((act) => project(w.in, x, cfg, act)));
+  }
+  const pre = tap.visit(tap.map(names.pre, [x], (x) => project(w.in, x, cfg)));
+  return tap.map(name, [pre], (pre) => w.act.of(pre));
+}
+
+/** The neurons' own norm comes after the activation function (SoLU; Elhage et al., 2022). */
+function normalized(
+  tap: Tap,
+  names: BlockNames,
+  mid: RowValue,
+  weights: NormWeights,
+): RowValue {
+  return tap.visit({ ...norm(tap, tap.visit(mid), names.mlpLn, weights), name: names.post });
+}
+
+/** `act(x W_gate) · (x W_in) + b_in`. */
+function gated(
+  tap: Tap,
+  names: BlockNames,
+  x: RowValue,
+  w: MlpWeights,
+  gate: Projection,
+  cfg: HookedTransformerConfig,
+): RowValue {
+  const linear = { weight: w.in.weight, bias: 0 };
+  const product = (a: Handle, b: Handle) => core().binary(ADD, core().binary(MUL, a, b), w.in.bias);
+  if (Math.max(tap.mode(names.pre), tap.mode(names.preLinear)) === Mode.idle) {
+    return tap.map(
+      names.post,
+      [x],
+      (x) => product(w.act.after((act) => project(gate, x, cfg, act)), project(linear, x, cfg)),
     );
   }
-  const pre = tap.visit(
-    tap.map(names.pre, [normed], (x) => core().linear(x, weight, bias, 1, dims, 0)),
-  );
-  return tap.visit(tap.map(names.post, [pre], (pre) => core().activate(w.act, pre)));
+  const pre = tap.visit(tap.map(names.pre, [x], (x) => project(gate, x, cfg)));
+  const preLinear = tap.visit(tap.map(names.preLinear, [x], (x) => project(linear, x, cfg)));
+  return tap.map(names.post, [pre, preLinear], (a, b) => product(w.act.of(a), b));
 }
 
 /** Computes what the MLP adds to the residual stream, [rows, dModel]. */
@@ -62,8 +120,10 @@ export function mlpOut(
 ): RowValue {
   tap.count(post.rows.count * cfg.dModel * (cfg.dMlp ?? 0));
   const { weight, bias } = w.out;
-  const dims = new Uint32Array([cfg.dModel]);
-  return tap.visit(
-    tap.map(names.mlpOut, [post], (post) => core().linear(post, weight, bias, 1, dims, 0)),
-  );
+  const dims = Uint32Array.of(cfg.dModel);
+  const out = (name: string) =>
+    tap.visit(tap.map(name, [post], (post) => core().linear(post, weight, bias, 1, dims, 0)));
+  if (!w.postNorm) return out(names.mlpOut);
+  const normed = norm(tap, out(beforeNorm(names.mlpOut)), names.ln2Post, w.postNorm);
+  return tap.visit({ ...normed, name: names.mlpOut });
 }

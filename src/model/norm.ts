@@ -22,6 +22,11 @@ export interface NormWeights {
 const DIV = 3;
 const [ADD, MUL] = [0, 2];
 
+/** The name under which a base run knows the value that a norm makes that of a point. */
+export function beforeNorm(name: string): string {
+  return `${name} (before its norm)`;
+}
+
 /**
  * Normalises over the last axis. `hook_scale` is `sqrt(mean(c²) + eps)` of the centred input `c`; `hook_normalized` is
  * `c / scale`, before weight and bias (TransformerLens `LayerNorm`, `LayerNormPre`).

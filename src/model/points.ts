@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PointInfo, PointSwitch } from "../hooks/points.ts";
+import { JOINED_AXES, type PointInfo, type PointSwitch } from "../hooks/points.ts";
 import type { HookedTransformerConfig } from "./config.ts";
 
 /** The names of a norm's points. */
@@ -22,23 +22,34 @@ export interface BlockNames {
   readonly q: string;
   readonly k: string;
   readonly v: string;
+  readonly qNorm: NormNames;
+  readonly kNorm: NormNames;
+  readonly attnInput: string;
+  readonly rotQ: string;
+  readonly rotK: string;
   readonly scores: string;
   readonly pattern: string;
   readonly z: string;
   readonly result: string;
+  readonly ln1Post: NormNames;
   readonly attnOut: string;
   readonly residMid: string;
   readonly mlpIn: string;
   readonly ln2: NormNames;
   readonly mlpHookIn: string;
   readonly pre: string;
+  readonly preLinear: string;
+  readonly mid: string;
+  readonly mlpLn: NormNames;
   readonly post: string;
+  readonly ln2Post: NormNames;
   readonly mlpOut: string;
   readonly residPost: string;
 }
 
 /** The names of the points outside the blocks. */
 export const ROOT_NAMES = {
+  embedLn: { scale: "embed.ln.hook_scale", normalized: "embed.ln.hook_normalized" },
   embed: "hook_embed",
   posEmbed: "hook_pos_embed",
   lnFinal: { scale: "ln_final.hook_scale", normalized: "ln_final.hook_normalized" },
@@ -61,17 +72,27 @@ export function blockNames(layer: number): BlockNames {
     q: `${b}.attn.hook_q`,
     k: `${b}.attn.hook_k`,
     v: `${b}.attn.hook_v`,
+    qNorm: normNames(`${b}.attn.q_norm`),
+    kNorm: normNames(`${b}.attn.k_norm`),
+    attnInput: `${b}.attn.hook_attn_input`,
+    rotQ: `${b}.attn.hook_rot_q`,
+    rotK: `${b}.attn.hook_rot_k`,
     scores: `${b}.attn.hook_attn_scores`,
     pattern: `${b}.attn.hook_pattern`,
     z: `${b}.attn.hook_z`,
     result: `${b}.attn.hook_result`,
+    ln1Post: normNames(`${b}.ln1_post`),
     attnOut: `${b}.hook_attn_out`,
     residMid: `${b}.hook_resid_mid`,
     mlpIn: `${b}.hook_mlp_in`,
     ln2: normNames(`${b}.ln2`),
     mlpHookIn: `${b}.mlp.hook_in`,
     pre: `${b}.mlp.hook_pre`,
+    preLinear: `${b}.mlp.hook_pre_linear`,
+    mid: `${b}.mlp.hook_mid`,
+    mlpLn: normNames(`${b}.mlp.ln`),
     post: `${b}.mlp.hook_post`,
+    ln2Post: normNames(`${b}.ln2_post`),
     mlpOut: `${b}.hook_mlp_out`,
     residPost: `${b}.hook_resid_post`,
   };
@@ -98,6 +119,84 @@ const SCORES = ["batch", "head", "query", "key"];
 const MLP = ["batch", "pos", "dMlp"];
 const SCALE = ["batch", "pos", "1"];
 
+/** Makes a point of a stage. */
+type MakePoint = (
+  name: string,
+  axes: readonly string[],
+  rest?: Pick<PointInfo, "gate" | "never">,
+) => PointInfo;
+
+function gated(gate: PointSwitch): { gate: PointSwitch } {
+  return { gate };
+}
+
+function normPoints(
+  point: MakePoint,
+  { scale, normalized }: NormNames,
+  axes: readonly string[],
+): PointInfo[] {
+  return [point(scale, [...axes.slice(0, -1), "1"]), point(normalized, axes)];
+}
+
+/** The points of the first stage: from the residual stream to queries, keys and values. */
+function inputPoints(cfg: HookedTransformerConfig, n: BlockNames, point: MakePoint): PointInfo[] {
+  return [
+    point(n.residPre, RESID),
+    point(n.attnIn, HEAD_RESID, gated("useAttnIn")),
+    ...[n.input.q, n.input.k, n.input.v].map((name) =>
+      point(name, HEAD_RESID, gated("useSplitQkvInput"))
+    ),
+    ...normPoints(point, n.ln1, RESID),
+    ...[n.q, n.k, n.v].map((name) => point(name, BY_HEAD)),
+    ...(cfg.useQkNorm
+      ? [n.qNorm, n.kNorm].flatMap((names) => normPoints(point, names, JOINED_AXES))
+      : []),
+    ...(cfg.positionalEmbeddingType === "rotary"
+      ? [point(n.rotQ, BY_HEAD), point(n.rotK, BY_HEAD)]
+      : []),
+    ...(cfg.positionalEmbeddingType === "shortformer"
+      ? [point(n.attnInput, RESID, {
+        never: "TransformerLens has it and passes nothing through it",
+      })]
+      : []),
+  ];
+}
+
+/** The points of the second stage: from scores to what attention adds. */
+function attentionPoints(
+  cfg: HookedTransformerConfig,
+  n: BlockNames,
+  point: MakePoint,
+): PointInfo[] {
+  return [
+    point(n.scores, SCORES),
+    point(n.pattern, SCORES),
+    point(n.z, BY_HEAD),
+    point(n.result, HEAD_RESID, gated("useAttnResult")),
+    ...(cfg.useNormalizationBeforeAndAfter ? normPoints(point, n.ln1Post, RESID) : []),
+    point(n.attnOut, RESID),
+  ];
+}
+
+/** The points of the third stage: from the residual stream to the neurons. */
+function neuronPoints(
+  cfg: HookedTransformerConfig,
+  n: BlockNames,
+  point: MakePoint,
+  hasMlpHookIn: boolean,
+): PointInfo[] {
+  return [
+    ...(cfg.parallelAttnMlp ? [] : [point(n.residMid, RESID)]),
+    point(n.mlpIn, RESID, gated("useHookMlpIn")),
+    ...normPoints(point, n.ln2, RESID),
+    ...(hasMlpHookIn ? [point(n.mlpHookIn, RESID)] : []),
+    point(n.pre, MLP),
+    ...(cfg.gatedMlp ? [point(n.preLinear, MLP)] : []),
+    ...(cfg.actFn?.endsWith("_ln") ? [point(n.mid, MLP), ...normPoints(point, n.mlpLn, MLP)] : []),
+    point(n.post, MLP),
+  ];
+}
+
 function blockPoints(
   cfg: HookedTransformerConfig,
   layer: number,
@@ -105,41 +204,42 @@ function blockPoints(
 ): PointInfo[] {
   const n = blockNames(layer);
   const first = firstStage(layer);
-  const point = (
-    stage: number,
-    name: string,
-    axes: readonly string[],
-    gate?: PointSwitch,
-  ): PointInfo => ({ name, axes, stage: first + stage, gate });
-  const attention = [
-    point(0, n.residPre, RESID),
-    point(0, n.attnIn, HEAD_RESID, "useAttnIn"),
-    point(0, n.input.q, HEAD_RESID, "useSplitQkvInput"),
-    point(0, n.input.k, HEAD_RESID, "useSplitQkvInput"),
-    point(0, n.input.v, HEAD_RESID, "useSplitQkvInput"),
-    point(0, n.ln1.scale, SCALE),
-    point(0, n.ln1.normalized, RESID),
-    point(0, n.q, BY_HEAD),
-    point(0, n.k, BY_HEAD),
-    point(0, n.v, BY_HEAD),
-    point(1, n.scores, SCORES),
-    point(1, n.pattern, SCORES),
-    point(1, n.z, BY_HEAD),
-    point(1, n.result, HEAD_RESID, "useAttnResult"),
-    point(1, n.attnOut, RESID),
-  ];
-  if (cfg.attnOnly) return [...attention, point(3, n.residPost, RESID)];
+  const at = (stage: number): MakePoint => (name, axes, rest = {}) => ({
+    name,
+    axes,
+    stage: first + stage,
+    ...rest,
+  });
+  const attention = [...inputPoints(cfg, n, at(0)), ...attentionPoints(cfg, n, at(1))];
+  if (cfg.attnOnly) {
+    const never = "the model has no MLPs";
+    return [
+      ...attention,
+      at(2)(n.mlpIn, RESID, { gate: "useHookMlpIn", never }),
+      at(3)(n.mlpOut, RESID, { never }),
+      at(3)(n.residPost, RESID),
+    ];
+  }
   return [
     ...attention,
-    point(2, n.residMid, RESID),
-    point(2, n.mlpIn, RESID, "useHookMlpIn"),
-    point(2, n.ln2.scale, SCALE),
-    point(2, n.ln2.normalized, RESID),
-    ...(hasMlpHookIn ? [point(2, n.mlpHookIn, RESID)] : []),
-    point(2, n.pre, MLP),
-    point(2, n.post, MLP),
-    point(3, n.mlpOut, RESID),
-    point(3, n.residPost, RESID),
+    ...neuronPoints(cfg, n, at(2), hasMlpHookIn),
+    ...(cfg.useNormalizationBeforeAndAfter ? normPoints(at(3), n.ln2Post, RESID) : []),
+    at(3)(n.mlpOut, RESID),
+    at(3)(n.residPost, RESID),
+  ];
+}
+
+/** The points before the blocks. */
+function embeddingPoints(cfg: HookedTransformerConfig): PointInfo[] {
+  const point: MakePoint = (name, axes, rest = {}) => ({ name, axes, stage: 0, ...rest });
+  const never = "positions are added to attention scores, not to the residual stream";
+  const isAlibi = cfg.positionalEmbeddingType === "alibi";
+  return [
+    ...(cfg.postEmbeddingLn ? normPoints(point, ROOT_NAMES.embedLn, RESID) : []),
+    point(ROOT_NAMES.embed, RESID),
+    ...(cfg.positionalEmbeddingType === "rotary"
+      ? []
+      : [point(ROOT_NAMES.posEmbed, RESID, isAlibi ? { never } : {})]),
   ];
 }
 
@@ -154,8 +254,7 @@ export function modelPoints(cfg: HookedTransformerConfig, hasMlpHookIn: boolean)
   const blocks = Array.from({ length: cfg.nLayers }, (_, l) => blockPoints(cfg, l, hasMlpHookIn));
   const isNorm = ({ name }: PointInfo) => /(^|\.)ln(1|2|_final)\./.test(name);
   const points: PointInfo[] = [
-    { name: ROOT_NAMES.embed, axes: RESID, stage: 0 },
-    { name: ROOT_NAMES.posEmbed, axes: RESID, stage: 0 },
+    ...embeddingPoints(cfg),
     ...blocks.flat(),
     { name: ROOT_NAMES.lnFinal.scale, axes: SCALE, stage: last },
     { name: ROOT_NAMES.lnFinal.normalized, axes: RESID, stage: last },

@@ -18,25 +18,66 @@ export interface PassShape {
   readonly keyMask?: Uint8Array;
 }
 
-/** The geometries of a pass, by rows and scale. The core holds them until the pass ends. */
+/**
+ * The positions of keys from `offset` on, [batch, nKeys - offset]: they count real tokens only; pads before the first sit at 0.
+ *
+ * @param mask Flags of real tokens, [batch, nKeys]; `undefined` when all are.
+ */
+export function positionsOf(
+  mask: Uint8Array | undefined,
+  batch: number,
+  nKeys: number,
+  offset = 0,
+): Int32Array<ArrayBuffer> {
+  const nPos = nKeys - offset;
+  if (mask === undefined) {
+    return Int32Array.from({ length: batch * nPos }, (_, i) => offset + i % nPos);
+  }
+  const positions = new Int32Array(batch * nPos);
+  for (let b = 0; b < batch; b++) {
+    let seen = 0;
+    for (let key = 0; key < nKeys; key++) {
+      seen += mask[b * nKeys + key] ? 1 : 0;
+      if (key >= offset) positions[b * nPos + key - offset] = Math.max(0, seen - 1);
+    }
+  }
+  return positions;
+}
+
+/** What a layer's attention makes of the products of queries and keys. Layers that are alike share one. */
+export interface AttentionKind {
+  /** What products are divided by. */
+  readonly scale: number;
+  /** Keys that a query sees, its own included; `undefined` for all before it. */
+  readonly window: number | undefined;
+  /** Bounds scores by c · tanh(score / c); 0 for none. */
+  readonly softCap: number;
+  /** What is added for each key of distance, by head; empty for none. */
+  readonly slopes: Float64Array;
+}
+
+/** The geometries of a pass. The core holds them until the pass ends. */
 export class Geometries implements Disposable {
-  readonly #made = new Map<Rows, Map<number, number>>();
+  readonly #made = new Map<Rows, Map<AttentionKind, number>>();
   readonly #shape: PassShape;
   readonly #nHeads: number;
+  readonly #nKeyHeads: number;
   readonly #dHead: number;
 
-  constructor(shape: PassShape, nHeads: number, dHead: number) {
+  /** @param nKeyHeads The heads that keys and values have in this pass. */
+  constructor(shape: PassShape, nHeads: number, nKeyHeads: number, dHead: number) {
     this.#shape = shape;
     this.#nHeads = nHeads;
+    this.#nKeyHeads = nKeyHeads;
     this.#dHead = dHead;
   }
 
-  /** The core's geometry of these rows, for scores divided by `scale`. */
-  at(rows: Rows, scale: number): number {
+  /** The core's geometry of these rows, in layers of a kind. */
+  at(rows: Rows, kind: AttentionKind): number {
     const { batch, nKeys, keyMask = new Uint8Array() } = this.#shape;
-    let byScale = this.#made.get(rows);
-    if (!byScale) this.#made.set(rows, byScale = new Map());
-    let geometry = byScale.get(scale);
+    let byKind = this.#made.get(rows);
+    if (!byKind) this.#made.set(rows, byKind = new Map());
+    let geometry = byKind.get(kind);
     if (geometry === undefined) {
       geometry = core().geometry(
         this.#pairs(rows),
@@ -44,25 +85,29 @@ export class Geometries implements Disposable {
         batch,
         nKeys,
         this.#nHeads,
+        this.#nKeyHeads,
         this.#dHead,
-        scale,
+        kind.scale,
+        kind.window ?? 0,
+        kind.softCap,
+        kind.slopes,
       );
-      byScale.set(scale, geometry);
+      byKind.set(kind, geometry);
     }
     return geometry;
   }
 
   /** The multiply-adds of scores and mix over these rows. */
-  multiplyAdds(rows: Rows): number {
+  multiplyAdds(rows: Rows, { window = Infinity }: AttentionKind): number {
     const { nPos, offset } = this.#shape;
     let keys = 0;
-    for (const row of rows.indices) keys += offset + row % nPos + 1;
+    for (const row of rows.indices) keys += Math.min(offset + row % nPos + 1, window);
     return 2 * keys * this.#nHeads * this.#dHead;
   }
 
   [Symbol.dispose](): void {
-    for (const byScale of this.#made.values()) {
-      for (const geometry of byScale.values()) core().free_geometry(geometry);
+    for (const byKind of this.#made.values()) {
+      for (const geometry of byKind.values()) core().free_geometry(geometry);
     }
     this.#made.clear();
   }

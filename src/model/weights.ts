@@ -5,14 +5,16 @@
  */
 
 import type { Handle } from "../core/engine.ts";
-import { ConfigError } from "../core/errors.ts";
-import { ACTIVATION } from "../core/tensor.ts";
 import { ParameterStore } from "../weights/parameter_store.ts";
 import type { StateDict } from "../weights/state_dict.ts";
+import { ACTIVATIONS } from "./activation.ts";
+import { alibiSlopes } from "./alibi.ts";
 import type { AttentionWeights, Projection } from "./attention.ts";
 import type { HookedTransformerConfig } from "./config.ts";
 import type { MlpWeights } from "./mlp.ts";
 import type { NormWeights } from "./norm.ts";
+import { isLocal, type RotaryKind, rotaryKind } from "./rotary.ts";
+import type { AttentionKind } from "./rows.ts";
 
 /** The weights of one block. */
 export interface BlockWeights {
@@ -32,32 +34,54 @@ export interface ModelWeights {
   readonly lnFinal: NormWeights | undefined;
   /** [dVocab, dModel]. */
   readonly wE: Handle;
-  /** [nCtx, dModel]. */
-  readonly wPos: Handle;
+  /** The norm of what is embedded, where there is one. */
+  readonly embedNorm: NormWeights | undefined;
+  /** [nCtx, dModel]; `undefined` in models that know positions otherwise. */
+  readonly wPos: Handle | undefined;
   readonly unembed: Projection;
+}
+
+/** What makes a norm, whatever its name. */
+interface NormShape {
+  /** Layer norm subtracts the mean and has a bias, RMS norm doesn't. */
+  readonly center: boolean;
+  /** Weight and bias are in the matrices that read from it. */
+  readonly isFolded: boolean;
 }
 
 function normWeights(
   store: ParameterStore,
+  { eps }: HookedTransformerConfig,
+  name: string,
+  { center, isFolded }: NormShape,
+): NormWeights {
+  if (isFolded) return { eps, center, weight: 0, bias: 0 };
+  const weight = store.plain(`${name}.w`);
+  return { eps, center, weight, bias: center ? store.plain(`${name}.b`) : store.zerosLike(weight) };
+}
+
+/** The norm that a reader of the residual stream has; `undefined` in models without norms. */
+function readingNorm(
+  store: ParameterStore,
+  cfg: HookedTransformerConfig,
+  name: string,
+  isRms = false,
+): NormWeights | undefined {
+  const type = cfg.normalizationType;
+  if (type === null) return undefined;
+  const center = type.startsWith("LN") && !isRms;
+  return normWeights(store, cfg, name, { center, isFolded: type.endsWith("Pre") });
+}
+
+/** A norm that is never folded, for nothing but the residual stream reads from it. */
+function postNorm(
+  store: ParameterStore,
   cfg: HookedTransformerConfig,
   name: string,
 ): NormWeights | undefined {
-  if (cfg.normalizationType === null) return undefined;
-  const isFolded = cfg.normalizationType === "LNPre";
-  return {
-    eps: cfg.eps,
-    center: true,
-    weight: isFolded ? 0 : store.plain(`${name}.w`),
-    bias: isFolded ? 0 : store.plain(`${name}.b`),
-  };
-}
-
-function activationCode(name: string): number {
-  if (Object.hasOwn(ACTIVATION, name)) return ACTIVATION[name as keyof typeof ACTIVATION];
-  const known = Object.keys(ACTIVATION).map((known) => `"${known}"`).join(", ");
-  throw new ConfigError(
-    `The activation function "${name}" isn't supported: expected one of ${known}.`,
-  );
+  if (!cfg.useNormalizationBeforeAndAfter) return undefined;
+  const center = !cfg.normalizationType?.startsWith("RMS");
+  return normWeights(store, cfg, name, { center, isFolded: false });
 }
 
 function projection(
@@ -69,30 +93,89 @@ function projection(
   return { weight: store.packed(weight, { headsFirst }), bias: store.plain(bias) };
 }
 
-function blockWeights(
+/** What layers of global and of local attention do; layers of one kind share it. */
+interface LayerKinds {
+  readonly attention: (layer: number) => AttentionKind;
+  readonly rotary: (layer: number) => RotaryKind | undefined;
+}
+
+function layerKinds(cfg: HookedTransformerConfig): LayerKinds {
+  const slopes = cfg.positionalEmbeddingType === "alibi"
+    ? alibiSlopes(cfg.nHeads)
+    : new Float64Array();
+  const scale = cfg.useAttnScale ? cfg.attnScale : 1;
+  const attention = remembered((divisor: number, isWindowed: boolean): AttentionKind => ({
+    scale: scale * divisor,
+    window: isWindowed ? cfg.windowSize ?? undefined : undefined,
+    softCap: Math.max(cfg.attnScoresSoftCap, 0),
+    slopes,
+  }));
+  const rotary = remembered((_: number, isWindowed: boolean) => rotaryKind(cfg, isWindowed));
+  return {
+    attention: (layer) =>
+      attention(cfg.scaleAttnByInverseLayerIdx ? layer + 1 : 1, isLocal(cfg, layer)),
+    rotary: (layer) =>
+      cfg.positionalEmbeddingType === "rotary" ? rotary(0, isLocal(cfg, layer)) : undefined,
+  };
+}
+
+/** Makes a value once for each pair of arguments. */
+function remembered<T>(
+  make: (a: number, b: boolean) => T,
+): (a: number, b: boolean) => T {
+  const made = new Map<string, T>();
+  return (a, b) => {
+    const key = `${a} ${b}`;
+    const known = made.get(key) ?? make(a, b);
+    made.set(key, known);
+    return known;
+  };
+}
+
+function attentionWeights(
   store: ParameterStore,
   cfg: HookedTransformerConfig,
   layer: number,
-): BlockWeights {
-  const b = `blocks.${layer}`;
-  const scale = cfg.useAttnScale ? cfg.attnScale : 1;
-  const byHead = (letter: string) =>
-    projection(store, `${b}.attn.W_${letter}`, `${b}.attn.b_${letter}`, true);
+  kinds: LayerKinds,
+): AttentionWeights {
+  const attn = `blocks.${layer}.attn`;
+  const byHead = (letter: string, mark = "") =>
+    projection(store, `${attn}.${mark}W_${letter}`, `${attn}.${mark}b_${letter}`, true);
+  // TransformerLens names the parameters of shared keys and values apart from those that it computes for each head.
+  const mark = cfg.nKeyValueHeads === null ? "" : "_";
+  const headNorm = (name: string) =>
+    cfg.useQkNorm
+      ? normWeights(store, cfg, `${attn}.${name}`, { center: false, isFolded: false })
+      : undefined;
   return {
-    ln1: normWeights(store, cfg, `${b}.ln1`),
-    attention: {
-      q: byHead("Q"),
-      k: byHead("K"),
-      v: byHead("V"),
-      o: projection(store, `${b}.attn.W_O`, `${b}.attn.b_O`),
-      scale: cfg.scaleAttnByInverseLayerIdx ? scale * (layer + 1) : scale,
-    },
-    ln2: cfg.attnOnly ? undefined : normWeights(store, cfg, `${b}.ln2`),
-    mlp: cfg.attnOnly || cfg.actFn === null ? undefined : {
-      in: projection(store, `${b}.mlp.W_in`, `${b}.mlp.b_in`),
-      out: projection(store, `${b}.mlp.W_out`, `${b}.mlp.b_out`),
-      act: activationCode(cfg.actFn),
-    },
+    q: byHead("Q"),
+    k: byHead("K", mark),
+    v: byHead("V", mark),
+    o: projection(store, `${attn}.W_O`, `${attn}.b_O`),
+    kind: kinds.attention(layer),
+    rotary: kinds.rotary(layer),
+    qNorm: headNorm("q_norm"),
+    kNorm: headNorm("k_norm"),
+    postNorm: postNorm(store, cfg, `blocks.${layer}.ln1_post`),
+  };
+}
+
+function mlpWeights(
+  store: ParameterStore,
+  cfg: HookedTransformerConfig,
+  layer: number,
+): MlpWeights | undefined {
+  if (cfg.attnOnly || cfg.actFn === null) return undefined;
+  const mlp = `blocks.${layer}.mlp`;
+  // Whatever the model's norms are, this is a layer norm, and folded unless they have weights (TransformerLens).
+  const norm = { center: true, isFolded: cfg.normalizationType !== "LN" };
+  return {
+    in: projection(store, `${mlp}.W_in`, `${mlp}.b_in`),
+    gate: cfg.gatedMlp ? { weight: store.packed(`${mlp}.W_gate`), bias: 0 } : undefined,
+    out: projection(store, `${mlp}.W_out`, `${mlp}.b_out`),
+    act: ACTIVATIONS[cfg.actFn],
+    norm: cfg.actFn.endsWith("_ln") ? normWeights(store, cfg, `${mlp}.ln`, norm) : undefined,
+    postNorm: postNorm(store, cfg, `blocks.${layer}.ln2_post`),
   };
 }
 
@@ -105,11 +188,21 @@ function blockWeights(
  * @throws {MemoryBudgetError} If they don't fit; then nothing stays allocated.
  */
 export function modelWeights(cfg: HookedTransformerConfig, dict: StateDict): ModelWeights {
+  const kinds = layerKinds(cfg);
+  const hasPositions = ["standard", "shortformer"].includes(cfg.positionalEmbeddingType);
   const { store, layout } = ParameterStore.filled(dict, (store) => ({
     wE: store.plain("embed.W_E"),
-    wPos: store.plain("pos_embed.W_pos"),
-    blocks: Array.from({ length: cfg.nLayers }, (_, layer) => blockWeights(store, cfg, layer)),
-    lnFinal: normWeights(store, cfg, "ln_final"),
+    embedNorm: cfg.postEmbeddingLn
+      ? normWeights(store, cfg, "embed.ln", { center: true, isFolded: false })
+      : undefined,
+    wPos: hasPositions ? store.plain("pos_embed.W_pos") : undefined,
+    blocks: Array.from({ length: cfg.nLayers }, (_, layer): BlockWeights => ({
+      ln1: readingNorm(store, cfg, `blocks.${layer}.ln1`),
+      attention: attentionWeights(store, cfg, layer, kinds),
+      ln2: cfg.attnOnly ? undefined : readingNorm(store, cfg, `blocks.${layer}.ln2`),
+      mlp: mlpWeights(store, cfg, layer),
+    })),
+    lnFinal: readingNorm(store, cfg, "ln_final", cfg.finalRms),
     unembed: projection(store, "unembed.W_U", "unembed.b_U"),
   }));
   return { store, ...layout };

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { PointInfo } from "../hooks/points.ts";
-import type { HookedTransformerConfig } from "../model/config.ts";
+import { JOINED_AXES, type PointInfo } from "../hooks/points.ts";
+import { type HookedTransformerConfig, keyHeads } from "../model/config.ts";
 import type { PassShape } from "../model/rows.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice } from "./splice.ts";
@@ -30,12 +30,10 @@ export interface MeasuredRun {
 }
 
 /** Keys and values have heads of their own number. */
-const OF_KEYS = /\.hook_([kv]|rot_k|[kv]_input)$/;
+const OF_KEYS = /\.(hook_([kv]|rot_k|[kv]_input)|k_norm\.\w+)$/;
 
 function lengthOf(axis: string, name: string, { cfg, shape, nKept }: MeasuredRun): number {
-  const heads = OF_KEYS.test(name) && !cfg.ungroupGroupedQueryAttention
-    ? cfg.nKeyValueHeads ?? cfg.nHeads
-    : cfg.nHeads;
+  const heads = OF_KEYS.test(name) ? keyHeads(cfg) : cfg.nHeads;
   const lengths: Readonly<Record<string, number>> = {
     batch: shape.batch,
     pos: nKept,
@@ -46,6 +44,7 @@ function lengthOf(axis: string, name: string, { cfg, shape, nKept }: MeasuredRun
     dModel: cfg.dModel,
     dMlp: cfg.dMlp ?? 0,
     dVocab: cfg.dVocabOut,
+    [JOINED_AXES[0]]: shape.batch * nKept * heads,
     "1": 1,
   };
   return lengths[axis];

@@ -17,7 +17,15 @@ import { unknownPoint } from "../hooks/hooked_root.ts";
 import { Mode } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
-import { allBlockNames, finalNorm, type Pass, runBlocks, unembed } from "../model/forward.ts";
+import {
+  allBlockNames,
+  cappedLogits,
+  finalNorm,
+  logitsOf,
+  type Pass,
+  runBlocks,
+  unembed,
+} from "../model/forward.ts";
 import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
 import { type ModelWeights, modelWeights } from "../model/weights.ts";
@@ -331,7 +339,7 @@ export class Execution implements Disposable, GenerationHost {
     const { batch, nPos } = resolved.shape;
     const pass = this.#passOf(resolved, {});
     const weights = this.#weights;
-    const unembedRows = (rows: Handle) => unembed(weights, cfg, rows);
+    const unembedRows = (rows: Handle) => logitsOf(weights, cfg, rows);
     const base = scoped((scope) => this.resume.base(this.#resumeRequest(prepared, pass, scope)));
     return base.during(() => {
       const context = { weights, cfg, count: () => {} };
@@ -362,12 +370,12 @@ export class Execution implements Disposable, GenerationHost {
     { texts, values, space, at, edit }: BranchRequest,
   ): { hookIn: RowValue; cost: RunCost } {
     const { nPos } = resolved.shape;
-    const repeated = <A extends Uint8Array>(flags: A): A =>
-      Uint8Array.from(
-        texts.flatMap((text) => Array.from(flags.subarray(text * nPos, (text + 1) * nPos))),
-      ) as A;
+    const ofTexts = <A extends Uint8Array | Int32Array>(all: A): number[] =>
+      texts.flatMap((text) => Array.from(all.subarray(text * nPos, (text + 1) * nPos)));
+    const repeated = (flags: Uint8Array) => Uint8Array.from(ofTexts(flags));
     const { keyMask } = pass.shape;
     const shape = { ...pass.shape, batch: texts.length, keyMask: keyMask && repeated(keyMask) };
+    const positions = Int32Array.from(ofTexts(pass.positions));
     const own = plans.get(at) ?? { ...UNASKED, active: this.#pointAt(at) };
     const excluded = (which: boolean | readonly number[]) => {
       const flags = this.#excludedFlags(which, resolved);
@@ -376,7 +384,7 @@ export class Execution implements Disposable, GenerationHost {
     const edited = new Map(plans).set(at, { ...own, mode: Mode.split, edit });
     const scope = chunkScope();
     const run = new Run({ scope, space, base: values, excluded, plans: edited, keep: () => {} });
-    const branches = { ...pass, shape };
+    const branches = { ...pass, shape, positions };
     return {
       hookIn: finalNorm(run, branches, runBlocks(run, branches, this.#names)),
       cost: run.cost,
@@ -612,10 +620,10 @@ export class Execution implements Disposable, GenerationHost {
       shape,
       startAtLayer,
       stopAtLayer,
+      positions,
       input: resid ? { kind: "resid", resid: core().reshape(handleOf(resid), rows) } : {
         kind: "tokens",
         tokens: tokens ?? new Int32Array(),
-        positions,
         realTokens: mask?.includes(0) ? mask : undefined,
         embeds: embeds && core().reshape(handleOf(embeds), rows),
       },
@@ -631,7 +639,8 @@ export class Execution implements Disposable, GenerationHost {
       const out = run.visit(
         run.map(ROOT_NAMES.unembedOut, [hookIn], (rows) => unembed(weights, cfg, rows)),
       );
-      return tensorOf(core().reshape(run.whole(out), Uint32Array.of(batch, nPos, cfg.dVocabOut)));
+      const shape = Uint32Array.of(batch, nPos, cfg.dVocabOut);
+      return tensorOf(core().reshape(cappedLogits(cfg, run.whole(out)), shape));
     }
     const changed = new Set(run.isResumed ? hookIn.rows.indices : []);
     const known = base && { rows: base.logits, differs: (row: number) => changed.has(row) };

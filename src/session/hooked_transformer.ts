@@ -15,7 +15,14 @@ import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookSpec, PointSelector } from "../hooks/hook_registry.ts";
 import { HookedRoot } from "../hooks/hooked_root.ts";
 import type { NameDict } from "../hooks/name_dict.ts";
-import { type ConfigInput, type HookedTransformerConfig, resolveConfig } from "../model/config.ts";
+import { isJoined } from "../hooks/points.ts";
+import {
+  type ConfigInput,
+  type HookedTransformerConfig,
+  resolveConfig,
+  SHARED_ATTN_IN,
+  sharesKeys,
+} from "../model/config.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import * as tokens from "../tokenizer/tokens.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
@@ -41,7 +48,7 @@ import type {
   OutputOf,
   RunWithHooksOptions,
 } from "./options.ts";
-import { cacheRequest } from "./plan.ts";
+import { cacheRequest, type RunGrid } from "./plan.ts";
 import type { RunCost } from "./run.ts";
 import type { SweepOptions } from "./sweep.ts";
 import { planThreads, releaseThreads } from "./threads.ts";
@@ -322,8 +329,8 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     const cache = new ActivationCache(new Map(), this);
     const output = this.#execution.execute(input, forward, {
       ...this.#cacheRequest(namesFilter, inclBwd),
-      keep: (name, value) =>
-        cache.add(name, posSlice === undefined ? value : atPositions(name, value, posSlice)),
+      keep: (name, value, grid) =>
+        cache.add(name, posSlice === undefined ? value : atPositions(name, value, posSlice, grid)),
     });
     if (inclBwd) backwardFrom(output);
     return [output as OutputOf<O>, removeBatchDim ? cache.toBatchless() : cache];
@@ -449,8 +456,15 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     this.cfg = { ...this.cfg, useSplitQkvInput: on };
   }
 
-  /** Makes `hook_attn_in` one of the points that predicates and full caches reach. */
+  /**
+   * Makes `hook_attn_in` one of the points that predicates and full caches reach.
+   *
+   * @throws {ConfigError} If heads share keys.
+   */
   setUseAttnIn(on: boolean): void {
+    if (on && sharesKeys(this.cfg)) {
+      throw new ConfigError(`Cannot use hook_attn_in: ${SHARED_ATTN_IN}.`);
+    }
     this.cfg = { ...this.cfg, useAttnIn: on };
   }
 
@@ -467,7 +481,8 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   /**
-   * Gives keys and values a head for each query head. Models without grouped queries have that already.
+   * Gives keys and values a head for each query head, in `hook_k`, `hook_v` and their inputs; the numbers stay. Models whose heads share
+   * no keys have that already.
    */
   setUngroupGroupedQueryAttention(on: boolean): void {
     this.cfg = { ...this.cfg, ungroupGroupedQueryAttention: on };
@@ -495,7 +510,8 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   /** Each block's parameters: `model.blocks[5].attn.W_O`. */
   get blocks(): readonly BlockView[] {
     const { store } = this.#execution;
-    return Array.from({ length: this.cfg.nLayers }, (_, layer) => blockView(store, layer));
+    const { nLayers, nHeads } = this.cfg;
+    return Array.from({ length: nLayers }, (_, layer) => blockView(store, nHeads, layer));
   }
 
   /** The embedding [dVocab, dModel]. */
@@ -541,6 +557,15 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   /** MLPs' input weights [layer, dModel, dMlp]. */
   get W_in(): Tensor {
     return this.#stacked("mlp.W_in");
+  }
+
+  /**
+   * MLPs' gate weights [layer, dModel, dMlp].
+   *
+   * @throws {WeightFileError} If the MLPs have no gates.
+   */
+  get W_gate(): Tensor {
+    return this.#stacked("mlp.W_gate");
   }
 
   /** MLPs' output weights [layer, dMlp, dModel]. */
@@ -660,7 +685,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   #stacked(name: string): Tensor {
-    return stackedWeights(this.#execution.store, this.cfg.nLayers, name);
+    return stackedWeights(this.#execution.store, this.cfg, name);
   }
 
   #textOptions(
@@ -677,7 +702,17 @@ export class HookedTransformer extends HookedRoot implements Disposable {
 }
 
 /** Takes positions of a cached value; the axis stays. Scores and patterns have the head in front of the query's position. */
-function atPositions(name: string, value: Tensor, posSlice: Index): Tensor {
+function atPositions(
+  name: string,
+  value: Tensor,
+  posSlice: Index,
+  { batch, nPos }: RunGrid,
+): Tensor {
+  if (isJoined(name)) {
+    const [joined, width] = value.shape;
+    const kept = value.reshape([batch, nPos, joined / (batch * nPos), width]).at(":", posSlice);
+    return kept.reshape([kept.size / width, width]);
+  }
   const axis = /\.hook_(attn_scores|pattern)(_grad)?$/.test(name) ? 2 : 1;
   const kept = typeof posSlice === "number" ? [posSlice] : posSlice;
   return value.at(...Array<Index>(axis).fill(":"), kept);

@@ -7,7 +7,7 @@
 import { described, ShapeError, TokenError } from "../core/errors.ts";
 import { castTo, elementsOf, Tensor } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
-import type { PassShape } from "../model/rows.ts";
+import { type PassShape, positionsOf } from "../model/rows.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { attentionMask, type PaddingSide, toTokens } from "../tokenizer/tokens.ts";
 
@@ -158,28 +158,6 @@ function checkLength(
       }: the context of ${cfg.modelName} holds ${cfg.nCtx}.`,
     );
   }
-}
-
-/** Positions count real tokens only; pads before the first sit at 0. Those from `offset` on, [batch, nKeys - offset]. */
-function positionsOf(
-  mask: Uint8Array | undefined,
-  batch: number,
-  nKeys: number,
-  offset: number,
-): Int32Array<ArrayBuffer> {
-  const nPos = nKeys - offset;
-  if (mask === undefined) {
-    return Int32Array.from({ length: batch * nPos }, (_, i) => offset + i % nPos);
-  }
-  const positions = new Int32Array(batch * nPos);
-  for (let b = 0; b < batch; b++) {
-    let seen = 0;
-    for (let key = 0; key < nKeys; key++) {
-      seen += mask[b * nKeys + key] ? 1 : 0;
-      if (key >= offset) positions[b * nPos + key - offset] = Math.max(0, seen - 1);
-    }
-  }
-  return positions;
 }
 
 function givenMask(

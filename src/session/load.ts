@@ -4,12 +4,17 @@
  * @module
  */
 
-import { nearestNames, UnknownPointError } from "../core/errors.ts";
+import { ConfigError, nearestNames, UnknownPointError, WeightFileError } from "../core/errors.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import {
   configFromHuggingFace,
   stateDictFromHuggingFace,
 } from "../model/architectures/hugging_face.ts";
+import {
+  findNamedModel,
+  modelNames,
+  type NamedModel,
+} from "../model/architectures/named_models.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PaddingSide } from "../tokenizer/tokens.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
@@ -65,10 +70,28 @@ function isLocation(name: string): boolean {
 
 function locate(name: string): SourceLocation {
   if (Object.hasOwn(EMBEDDED, name)) return EMBEDDED[name];
+  const named = findNamedModel(name);
+  if (named) throw notHere(name, named);
   if (isLocation(name)) return name;
-  const near = nearestNames(name, Object.keys(EMBEDDED)).map((known) => `"${known}"`).join(", ");
+  const near = nearestNames(name, [...Object.keys(EMBEDDED), ...modelNames()]);
   throw new UnknownPointError(
-    `There is no embedded model "${name}". Known: ${near}. For a model in a folder, give its path ("./${name}") or URL.`,
+    `There is no model "${name}". The nearest are ${
+      near.map((known) => `"${known}"`).join(", ")
+    }. For a model in a folder, give its path ("./${name}") or URL.`,
+  );
+}
+
+/** Why a model that has a name can't be loaded by it. */
+function notHere(given: string, { name, family, isSupported, isHosted }: NamedModel): Error {
+  const which = given === name ? `"${name}"` : `"${given}", which is ${name}`;
+  if (!isSupported) {
+    return new ConfigError(
+      `Cannot load ${which}: models of the family ${family} aren't supported.`,
+    );
+  }
+  const where = isHosted ? "of the Hugging Face hub" : "that no hub has";
+  return new WeightFileError(
+    `Cannot load ${which} ${where}: its files aren't here. Download them, and give their folder's path or URL.`,
   );
 }
 
@@ -103,7 +126,7 @@ function openFiles({ config, weights }: ModelFiles, options: SourceOptions): Sou
  *
  * @param model `"ioi-tiny"`, a directory's path, a `file:` or `http(s):` URL of a directory in Hugging Face layout, or files in memory.
  * @throws {UnknownPointError} If it is a name that isn't known.
- * @throws {ConfigError} If the configuration is malformed, unknown or contradictory.
+ * @throws {ConfigError} If the configuration is malformed, unknown or contradictory, or the model's family isn't supported.
  * @throws {WeightFileError} If files or tensors are missing or malformed.
  */
 export async function loadModel(

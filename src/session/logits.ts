@@ -18,7 +18,7 @@ import {
   tensorOf,
 } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
-import { unembed } from "../model/forward.ts";
+import { logitsOf } from "../model/forward.ts";
 import { ROOT_NAMES } from "../model/points.ts";
 import type { ModelWeights } from "../model/weights.ts";
 
@@ -43,7 +43,7 @@ const MAX_KNOWN_BYTES = 64 * 2 ** 20;
 function unembedded({ weights, cfg, count }: UnembedContext, rows: Handle): Handle {
   const n = core().shape_of(rows).subarray(0, -1).reduce((n, m) => n * m, 1);
   count(n * cfg.dModel * cfg.dVocabOut);
-  return unembed(weights, cfg, rows);
+  return logitsOf(weights, cfg, rows);
 }
 
 function requireWeights({ weights }: UnembedContext): void {

@@ -8,7 +8,7 @@ import { HookPoint } from "../hooks/hook_point.ts";
 import type { HookRegistry } from "../hooks/hook_registry.ts";
 import { NameDict } from "../hooks/name_dict.ts";
 import type { PointInfo } from "../hooks/points.ts";
-import type { HookedTransformerConfig } from "../model/config.ts";
+import { type HookedTransformerConfig, SHARED_ATTN_IN, sharesKeys } from "../model/config.ts";
 import { firstStage, modelPoints, ROOT_NAMES } from "../model/points.ts";
 import type { ReturnType } from "./options.ts";
 import type { ActivePoint } from "./plan.ts";
@@ -24,8 +24,13 @@ export interface RunSpan {
 }
 
 /** Why a run never comes past a point; `undefined` when it does. */
-function whyUnreachable(name: string, stage: number, span: RunSpan): string | undefined {
-  const { startAtLayer, stopAtLayer, returnType } = span;
+function whyUnreachable(
+  { name, stage, gate, never }: PointInfo,
+  cfg: HookedTransformerConfig,
+  { startAtLayer, stopAtLayer, returnType }: RunSpan,
+): string | undefined {
+  if (never !== undefined) return never;
+  if (gate === "useAttnIn" && sharesKeys(cfg)) return SHARED_ATTN_IN;
   if (startAtLayer !== undefined && stage < firstStage(startAtLayer)) {
     return `the run starts at layer ${startAtLayer}`;
   }
@@ -74,8 +79,8 @@ export class ModelPoints {
   /** The points of a run in firing order, with why it doesn't come past some of them. */
   active(cfg: HookedTransformerConfig, splices: readonly Splice[], span: RunSpan): ActivePoint[] {
     return this.#infos.flatMap((info): ActivePoint[] => {
-      const { name, gate, stage } = info;
-      const unreachable = whyUnreachable(name, stage, span);
+      const { name, gate } = info;
+      const unreachable = whyUnreachable(info, cfg, span);
       const isGated = gate !== undefined && !cfg[gate];
       const own = { info, point: this.#dict.get(name)!, isGated, unreachable };
       const splice = splices.find(({ outName }) => outName === name);

@@ -5,6 +5,7 @@
  */
 
 import { UnknownPointError } from "../core/errors.ts";
+import type { RowSpace } from "../core/rows.ts";
 import type { Tensor } from "../core/tensor.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
@@ -22,8 +23,11 @@ export interface CacheRequest {
   readonly gradients: boolean;
 }
 
+/** The texts and positions of a run. */
+export type RunGrid = Pick<RowSpace, "batch" | "nPos">;
+
 /** Takes what a run is asked to keep. */
-export type KeepValue = (name: string, value: Tensor) => void;
+export type KeepValue = (name: string, value: Tensor, grid: RunGrid) => void;
 
 /** What a run is asked beside the options of a forward pass. */
 export interface RunRequest {

@@ -8,9 +8,17 @@ import type { Handle } from "../core/engine.ts";
 import { noGrad } from "../core/gradients.ts";
 import { scoped } from "../core/scope.ts";
 import { Mode } from "../hooks/points.ts";
-import { embed, finalNorm, type Pass, runBlock, runBlocks, unembed } from "../model/forward.ts";
+import { keyHeads, sharesKeys } from "../model/config.ts";
+import {
+  embed,
+  finalNorm,
+  type Pass,
+  passParts,
+  runBlock,
+  runBlocks,
+  unembed,
+} from "../model/forward.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
-import { Geometries } from "../model/rows.ts";
 import { BaseRun, type Recompute } from "./base_run.ts";
 import { type ActivePoint, planRun, type PointPlan } from "./plan.ts";
 import { Run, type RunOptions } from "./run.ts";
@@ -24,7 +32,7 @@ const MAX_RECOMPUTED = 4;
 
 /** The values that a base run keeps; the others are computed from these. */
 const KEPT =
-  /(hook_resid_(pre|mid|post)|attn\.hook_[qkvz]|unembed\.hook_in|\.hook_sae_\w+( \(reconstruction\))?| \(spliced\))$/;
+  /(hook_resid_(pre|mid|post)|attn\.hook_([qkvz]|rot_[qk])|unembed\.hook_in|\.hook_sae_\w+( \(reconstruction\))?| \(spliced\))$/;
 
 /** What a run brings along. */
 export interface Standing {
@@ -54,7 +62,9 @@ export interface ResumeRequest {
 
 /** Bytes that the base run of a pass keeps, codes aside. */
 function baseBytes({ shape, cfg }: Pass): number {
-  const perRow = cfg.nLayers * (3 * cfg.dModel + 4 * cfg.nHeads * cfg.dHead);
+  const heads = 2 * cfg.nHeads + 2 * keyHeads(cfg);
+  const turned = cfg.positionalEmbeddingType === "rotary" ? cfg.nHeads + keyHeads(cfg) : 0;
+  const perRow = cfg.nLayers * (3 * cfg.dModel + (heads + turned) * cfg.dHead);
   return shape.batch * shape.nPos * perRow * Float32Array.BYTES_PER_ELEMENT;
 }
 
@@ -70,18 +80,33 @@ function isOf({ outName }: Splice, name: string): boolean {
   return name.startsWith(`${outName}.`);
 }
 
+/** Whether `ln1` shows three values, one for each of queries, keys and values, under one name. */
+function splitsNorms({ pass: { cfg }, plans }: ResumeRequest): boolean {
+  return cfg.useSplitQkvInput && [...plans.keys()].some((name) => name.includes(".ln1."));
+}
+
+/** Whether those have different numbers of heads, so that no base run's value stands for all of them. */
+function splitsUnevenly(request: ResumeRequest): boolean {
+  return splitsNorms(request) && sharesKeys(request.pass.cfg);
+}
+
 /** What makes runs stand on the same base: tokens, mask, weights, splices, and the axes that points have. */
-function keyOf({ pass, splices, plans, weightsVersion }: ResumeRequest): string {
-  const { input, shape, cfg } = pass;
+function keyOf(request: ResumeRequest): string {
+  const { pass: { input, shape, cfg }, splices, weightsVersion } = request;
   const [tokens, pads] = input.kind === "tokens"
     ? [input.tokens, input.realTokens ?? ""]
     : ["", ""];
-  const hasHeadNorms = cfg.useSplitQkvInput &&
-    [...plans.keys()].some((name) => name.includes(".ln1."));
   const signatures = splices.map(({ signature }) => signature);
-  return [weightsVersion, shape.batch, shape.nPos, tokens, pads, signatures, hasHeadNorms].join(
-    "|",
-  );
+  return [
+    weightsVersion,
+    shape.batch,
+    shape.nPos,
+    tokens,
+    pads,
+    signatures,
+    splitsNorms(request),
+    keyHeads(cfg),
+  ].join("|");
 }
 
 /** The values of the last input, for the runs that come after. */
@@ -115,6 +140,7 @@ export class Resume implements Disposable {
   standing(request: ResumeRequest): Standing {
     const { pass, plans } = request;
     if (!this.#isOn || !request.isWhole || baseBytes(pass) > MAX_BASE_BYTES) return {};
+    if (splitsUnevenly(request)) return {};
     const key = keyOf(request);
     const found = this.#base?.key === key ? this.#base : undefined;
     const isMissing = ({ active, mode }: PointPlan) =>
@@ -204,11 +230,10 @@ function fill(request: ResumeRequest, record: RunOptions["record"]): void {
 
 /** Computes values that the base run doesn't hold: by the block that they are in, from the residual stream before it. */
 function recomputing(request: ResumeRequest): Recompute {
-  const { names, splices, common, plans } = request;
-  const hasHeadNorms = request.pass.cfg.useSplitQkvInput &&
-    [...plans.keys()].some((name) => name.includes(".ln1."));
+  const { names, splices, common } = request;
   // The switch adds a head axis to ln1's points: runs for which it matters have base runs of their own.
-  const pass = { ...request.pass, cfg: { ...request.pass.cfg, useSplitQkvInput: hasHeadNorms } };
+  const cfg = { ...request.pass.cfg, useSplitQkvInput: splitsNorms(request) };
+  const pass = { ...request.pass, cfg };
   const compute = (base: BaseRun, wanted: string) => {
     const all = (name: string) => ({ name, rows: common.space.all, handle: base.value(name) });
     const run = (scope: RunOptions["scope"]) =>
@@ -222,10 +247,13 @@ function recomputing(request: ResumeRequest): Recompute {
     scoped((scope) => {
       const layer = /^blocks\.(\d+)\./.exec(wanted)?.[1];
       if (layer !== undefined) {
-        using geometries = new Geometries(pass.shape, pass.cfg.nHeads, pass.cfg.dHead);
+        using parts = passParts(pass);
         const block = names[Number(layer)];
-        runBlock(run(scope), pass, block, Number(layer), all(block.residPre), geometries);
-      } else if (wanted === ROOT_NAMES.embed || wanted === ROOT_NAMES.posEmbed) {
+        const isShortformer = pass.cfg.positionalEmbeddingType === "shortformer";
+        const positional = isShortformer ? all(ROOT_NAMES.posEmbed) : undefined;
+        const resid = all(block.residPre);
+        runBlock(run(scope), pass, block, Number(layer), { resid, positional }, parts);
+      } else if (/^(embed\.|hook_(pos_)?embed)/.test(wanted)) {
         embed(run(scope), pass);
       } else {
         const last = run(scope);

@@ -20,7 +20,7 @@ import {
 } from "../core/tensor.ts";
 import type { HookPoint } from "../hooks/hook_point.ts";
 import type { HookEntry } from "../hooks/hook_registry.ts";
-import { describeShape, Mode, type PointInfo } from "../hooks/points.ts";
+import { describeShape, isJoined, Mode, type PointInfo } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { KeepValue, PointPlan } from "./plan.ts";
 import type { BaseValues } from "./base_run.ts";
@@ -209,7 +209,12 @@ export class Run implements Tap {
   /** A value as hooks see it: with batch and position axes, scores by head. */
   #toHooks({ active: { info } }: PointPlan, whole: Handle): Handle {
     const { batch } = this.space;
-    const [rows, ...rest] = core().shape_of(whole);
+    const shape = Array.from(core().shape_of(whole));
+    if (isJoined(info.name)) {
+      const width = shape[shape.length - 1];
+      return core().reshape(whole, Uint32Array.of(sizeOf(shape) / width, width));
+    }
+    const [rows, ...rest] = shape;
     // Not the run's own positions alone: some points show the keys of a cache too.
     const grid = core().reshape(whole, Uint32Array.of(batch, rows / batch, ...rest));
     return isByHead(info) ? core().permute(grid, new Uint32Array(BY_HEAD)) : grid;
@@ -217,6 +222,11 @@ export class Run implements Tap {
 
   /** The way back: [batch * pos, ...]. */
   #fromHooks({ active: { info } }: PointPlan, value: Handle): Handle {
+    if (isJoined(info.name)) {
+      const [joined, width] = core().shape_of(value);
+      const rows = this.space.all.count;
+      return core().reshape(value, Uint32Array.of(rows, joined / rows, width));
+    }
     const grid = isByHead(info) ? core().permute(value, new Uint32Array(BY_HEAD)) : value;
     const [batch, nPos, ...rest] = core().shape_of(grid);
     return core().reshape(grid, Uint32Array.of(batch * nPos, ...rest));
@@ -247,7 +257,7 @@ export class Run implements Tap {
   #lent(plan: PointPlan, value: RowValue): Tensor {
     const { base, scope } = this.#options;
     const { info } = plan.active;
-    if (!base || value.rows.isAll || isByHead(info)) {
+    if (!base || value.rows.isAll || isByHead(info) || isJoined(info.name)) {
       return lentTensor(core().share(this.#toHooks(plan, this.whole(value))), scope);
     }
     const tail = Array.from(core().shape_of(base.value(value.name)).subarray(1));
@@ -299,7 +309,7 @@ export class Run implements Tap {
       });
       if (cachedGradient || (watched && cached)) {
         const value = tensorOf(gradient);
-        if (cachedGradient) keep(`${info.name}_grad`, value);
+        if (cachedGradient) keep(`${info.name}_grad`, value, this.space);
         if (kept) kept.grad = kept.grad ? kept.grad.add(value) : value;
       }
       return replacement && handleOf(replacement);
@@ -314,7 +324,7 @@ export class Run implements Tap {
   #snapshot(name: string, value: Handle): Tensor {
     const shape = shapeOf(value);
     const snapshot = ownedTensor(copyOut(value, "float32", sizeOf(shape)), shape);
-    this.#options.keep(name, snapshot);
+    this.#options.keep(name, snapshot, this.space);
     return snapshot;
   }
 

@@ -7,7 +7,7 @@
 import { core, type Handle, type WeightHandle } from "../core/engine.ts";
 import { WeightFileError } from "../core/errors.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
-import { copyIn, scoped } from "../core/scope.ts";
+import { copyIn, scoped, shapeOf, sizeOf } from "../core/scope.ts";
 import { lazyTensor, type Tensor, tensorOf } from "../core/tensor.ts";
 import type { WeightArray } from "./state_dict.ts";
 
@@ -160,6 +160,16 @@ export class ParameterStore implements Disposable {
     const handle = packMatrix(transposed(data, shape), shape[0]);
     this.#derivedWeights.push(handle);
     return handle;
+  }
+
+  /** Zeros in the shape of a vector, shared by all of its length; they aren't a parameter. */
+  zerosLike(vector: Handle): Handle {
+    const shape = shapeOf(vector);
+    const name = `zeros ${shape}`;
+    const known = this.#derived.get(name);
+    if (known !== undefined) return known;
+    const zeros = new Float32Array(sizeOf(shape));
+    return this.derived(name, scoped(() => ownValue(copyIn(zeros, shape, "float32"), "weight")));
   }
 
   /** Takes over an owned value that was computed from parameters; it goes when they go, and isn't one of them. */

@@ -25,6 +25,10 @@ export interface ProcessableConfig {
   readonly positionalEmbeddingType: string;
   /** A bound on the logits; -1 for none. */
   readonly outputLogitsSoftCap: number;
+  /** The heads that keys and values have; `null` when as many as queries. */
+  readonly nKeyValueHeads: number | null;
+  /** Queries and keys are normalised in each head. */
+  readonly useQkNorm: boolean;
 }
 
 /** A configuration and the parameters that go with it. */
@@ -56,7 +60,7 @@ export interface ProcessingOptions {
  * @param stateDict The parameters; left as they are.
  * @param options Which steps to take.
  * @returns The configuration, `normalizationType` changed by folding, and new parameters.
- * @throws {ConfigError} If the attention matrices of a rotary model are to be refactored.
+ * @throws {ConfigError} If weights can't be processed so without changing what the model computes.
  */
 export function processWeights<C extends ProcessableConfig>(
   cfg: C,
@@ -92,32 +96,55 @@ function hasCentringNorms({ normalizationType, finalRms }: ProcessableConfig): b
 /** A norm of a block and the matrices that read from it, with their biases. */
 interface Reading {
   readonly norm: string;
-  readonly readers: readonly (readonly [weight: string, bias: string])[];
+  readonly readers: readonly (readonly [weight: string, bias: string | undefined])[];
 }
 
+/** Who reads from the norms of a block; those that a model hasn't got are passed over. */
 const BLOCK_READINGS: readonly Reading[] = [
   {
     norm: "ln1",
-    readers: [["attn.W_Q", "attn.b_Q"], ["attn.W_K", "attn.b_K"], ["attn.W_V", "attn.b_V"]],
+    readers: [
+      ["attn.W_Q", "attn.b_Q"],
+      ["attn.W_K", "attn.b_K"],
+      ["attn._W_K", "attn._b_K"],
+      ["attn.W_V", "attn.b_V"],
+      ["attn._W_V", "attn._b_V"],
+    ],
   },
   { norm: "ln2", readers: [["mlp.W_in", "mlp.b_in"]] },
 ];
 
+/** In an MLP with a gate the one bias is added after the product, so that what a norm's bias adds has no place. */
+const GATED_READING: Reading = {
+  norm: "ln2",
+  readers: [["mlp.W_in", undefined], ["mlp.W_gate", undefined]],
+};
+
 /**
  * Folds the norms' weights and biases into their readers: b += b_ln W, W *= w_ln over its input axis, and for layer norms
- * W -= mean over that axis. The norms' parameters are gone afterwards, and LN becomes LNPre, RMS RMSPre.
+ * W -= mean over that axis. The norms' parameters are gone afterwards, and LN becomes LNPre, RMS RMSPre. Norms that follow attention
+ * and MLP, those of heads and that of the embedding stay: no matrix reads from them alone.
  *
  * @param weights Configuration and parameters. Of another norm type they are given back as they are.
+ * @throws {ConfigError} If a norm with a bias is to be folded into a gated MLP.
  */
 export function foldLn<C extends ProcessableConfig>({ cfg, stateDict }: Weights<C>): Weights<C> {
   if (cfg.normalizationType !== "LN" && cfg.normalizationType !== "RMS") return { cfg, stateDict };
   const isLayerNorm = cfg.normalizationType === "LN";
   const dict = new Map(stateDict);
   for (let l = 0; l < cfg.nLayers; l++) {
-    for (const { norm, readers } of BLOCK_READINGS) {
-      const path = (part: string) => `blocks.${l}.${part}`;
-      foldNorm(dict, path(norm), readers.map(([w, b]) => [path(w), path(b)]), isLayerNorm);
+    const path = (part: string) => `blocks.${l}.${part}`;
+    const isGated = dict.has(path("mlp.W_gate"));
+    const readings = BLOCK_READINGS.map((reading) =>
+      isGated && reading.norm === "ln2" ? GATED_READING : reading
+    );
+    for (const { norm, readers } of readings) {
+      const found = readers.map(([w, b]) => [path(w), b && path(b)] as const)
+        .filter(([w]) => dict.has(w));
+      foldNorm(dict, path(norm), found, isLayerNorm);
     }
+    // The norm of a SoLU model's neurons is a layer norm whatever the others are.
+    foldNorm(dict, path("mlp.ln"), [[path("mlp.W_out"), path("mlp.b_out")]], true);
   }
   foldNorm(dict, "ln_final", [["unembed.W_U", "unembed.b_U"]], isLayerNorm && !cfg.finalRms);
   return { cfg: { ...cfg, normalizationType: isLayerNorm ? "LNPre" : "RMSPre" }, stateDict: dict };
@@ -127,7 +154,7 @@ export function foldLn<C extends ProcessableConfig>({ cfg, stateDict }: Weights<
 function foldNorm(
   dict: StateDict,
   norm: string,
-  readers: readonly (readonly [string, string])[],
+  readers: Reading["readers"],
   centers: boolean,
 ): void {
   const w = dict.get(`${norm}.w`)?.data;
@@ -135,8 +162,14 @@ function foldNorm(
   const b = dict.get(`${norm}.b`)?.data;
   for (const [weightName, biasName] of readers) {
     const weight = get(dict, weightName);
-    const bias = dict.get(biasName);
-    if (b !== undefined && bias !== undefined) dict.set(biasName, addProduct(bias, b, weight));
+    if (b !== undefined && biasName !== undefined) {
+      dict.set(biasName, addProduct(get(dict, biasName), b, weight));
+    } else if (b?.some((value) => value !== 0)) {
+      throw new ConfigError(
+        `Cannot fold "${norm}" into "${weightName}": the norm has a bias, for which a gated MLP has no place; ` +
+          "wanted foldLn false",
+      );
+    }
     dict.set(weightName, scaleRows(weight, w, centers));
   }
   dict.delete(`${norm}.w`);
@@ -240,7 +273,7 @@ function centerLastAxis({ shape, data }: WeightArray): WeightArray {
 
 /**
  * Moves the value biases into the output bias, b_O += sum_{h,d} b_V[h, d] W_O[h, d, :], b_V = 0: patterns sum to one, so what
- * a value bias adds doesn't depend on where a head looks.
+ * a value bias adds doesn't depend on where a head looks. A bias that heads share counts for each of them.
  *
  * @param weights Configuration and parameters.
  */
@@ -253,12 +286,19 @@ export function foldValueBiases<C extends ProcessableConfig>(
 }
 
 function foldValueBias(dict: StateDict, attn: string): void {
-  const bV = get(dict, `${attn}.b_V`);
+  const name = dict.has(`${attn}._b_V`) ? `${attn}._b_V` : `${attn}.b_V`;
+  const bV = get(dict, name);
   const wO = get(dict, `${attn}.W_O`);
+  const [heads, dHead, dModel] = wO.shape;
+  const sharedBy = heads / bV.shape[0];
+  const ofHeads = Float32Array.from(
+    { length: heads * dHead },
+    (_, i) => bV.data[Math.floor(i / dHead / sharedBy) * dHead + i % dHead],
+  );
   // Heads and their dimensions are summed alike: W_O as one matrix [h d, m].
-  const rows = { shape: [bV.data.length, wO.shape[2]], data: wO.data };
-  dict.set(`${attn}.b_O`, addProduct(get(dict, `${attn}.b_O`), bV.data, rows));
-  dict.set(`${attn}.b_V`, { shape: bV.shape, data: new Float32Array(bV.data.length) });
+  const rows = { shape: [heads * dHead, dModel], data: wO.data };
+  dict.set(`${attn}.b_O`, addProduct(get(dict, `${attn}.b_O`), ofHeads, rows));
+  dict.set(name, { shape: bV.shape, data: new Float32Array(bV.data.length) });
 }
 
 /**
@@ -267,15 +307,24 @@ function foldValueBias(dict: StateDict, attn: string): void {
  * since they don't survive the change of basis.
  *
  * @param weights Configuration and parameters.
- * @throws {ConfigError} If the model is rotary: rotations act between W_Q and W_K.
+ * @throws {ConfigError} If something acts between W_Q and W_K, or heads share W_K and W_V.
  */
 export function refactorFactoredAttnMatrices<C extends ProcessableConfig>(
   weights: Weights<C>,
 ): Weights<C> {
-  if (weights.cfg.positionalEmbeddingType === "rotary") {
+  const { positionalEmbeddingType, useQkNorm, nKeyValueHeads } = weights.cfg;
+  const obstacles: readonly (readonly [boolean, string])[] = [
+    [
+      positionalEmbeddingType === "rotary",
+      "positionalEmbeddingType is rotary, and rotations act between W_Q and W_K",
+    ],
+    [useQkNorm, "useQkNorm is true, and norms act between W_Q and W_K"],
+    [nKeyValueHeads !== null, "nKeyValueHeads is given, and heads share W_K and W_V"],
+  ];
+  const [obstacle] = obstacles.filter(([isThere]) => isThere).map(([, reason]) => reason);
+  if (obstacle !== undefined) {
     throw new ConfigError(
-      "Cannot refactor the attention matrices: positionalEmbeddingType is rotary, and rotations act " +
-        "between W_Q and W_K; wanted refactorFactoredAttnMatrices false",
+      `Cannot refactor the attention matrices: ${obstacle}; wanted refactorFactoredAttnMatrices false`,
     );
   }
   const { cfg, stateDict } = foldValueBiases(weights);

@@ -54,7 +54,8 @@ Deno.test("demo says in a line what is wrong with its options", async () => {
   const model = await runDemo(["--model", "ioi-tinny"]);
   assertEquals({ code: model.code, err: model.err }, {
     code: 1,
-    err: 'UnknownPointError: There is no embedded model "ioi-tinny". Known: "ioi-tiny". ' +
+    err:
+      'UnknownPointError: There is no model "ioi-tinny". The nearest are "ioi-tiny", "opt", "opt-13b". ' +
       'For a model in a folder, give its path ("./ioi-tinny") or URL.\n',
   });
   const saes = await runDemo(["--saes", "ioi-tiny-hookz"]);

@@ -1,9 +1,11 @@
 // Invariant 1: whoever looks at a point changes no bit of the logits, nor does an edit that gives back what came; every listed point
 // fires, and an edit there moves the logits.
 
-import { assert } from "@std/assert";
-import { type HookedSAETransformer, Tensor } from "../../mod.ts";
+import { assert, assertMatch, assertThrows } from "@std/assert";
+import { type HookedSAETransformer, Tensor, UnknownPointError } from "../../mod.ts";
+import { sharesKeys } from "../../src/model/config.ts";
 import { assertSameBits, differs, tinyModel, tinySae, TOKENS } from "../session/_models.ts";
+import { type Variant, VARIANTS } from "../session/_variants.ts";
 
 function attach(model: HookedSAETransformer, useErrorTerm: boolean): void {
   const points = ["blocks.0.attn.hook_z", "blocks.1.hook_resid_pre", "blocks.1.hook_mlp_out"];
@@ -13,22 +15,36 @@ function attach(model: HookedSAETransformer, useErrorTerm: boolean): void {
 function switchAllOn(model: HookedSAETransformer): void {
   model.setUseAttnResult(true);
   model.setUseSplitQkvInput(true);
-  model.setUseAttnIn(true);
-  model.setUseHookMlpIn(true);
+  if (!sharesKeys(model.cfg)) model.setUseAttnIn(true);
+  if (!model.cfg.attnOnly) model.setUseHookMlpIn(true);
 }
 
-/** How a model is looked at: alone, with SAEs on it, with their error terms, with its switches on. */
-const SETTINGS: readonly [string, (model: HookedSAETransformer) => void][] = [
-  ["a plain model", () => {}],
-  ["a model with SAEs", (model) => attach(model, false)],
-  ["a model with SAEs and error terms", (model) => attach(model, true)],
-  ["a model with all switches on", switchAllOn],
+/** A model that is looked at. */
+interface Setting extends Partial<Variant> {
+  readonly name: string;
+  readonly prepare: (model: HookedSAETransformer) => void;
+}
+
+/** How a model is looked at: alone, with SAEs on it, with their error terms, with its switches on; and every other kind of model. */
+const SETTINGS: readonly Setting[] = [
+  { name: "a plain model", prepare: () => {} },
+  { name: "a model with SAEs", prepare: (model) => attach(model, false) },
+  { name: "a model with SAEs and error terms", prepare: (model) => attach(model, true) },
+  { name: "a model with all switches on", prepare: switchAllOn },
+  ...Object.entries(VARIANTS).flatMap(([kind, variant]) => [
+    { ...variant, name: `a model with ${kind}`, prepare: () => {} },
+    { ...variant, name: `a model with ${kind}, all switches on`, prepare: switchAllOn },
+  ]),
 ];
 
 /** The points of a run: an SAE's error node is one only with the error term. */
-function firingPoints(model: HookedSAETransformer, hasErrorTerm: boolean): string[] {
+function firingPoints(
+  model: HookedSAETransformer,
+  hasErrorTerm: boolean,
+  never: RegExp | undefined,
+): string[] {
   return [...model.hookDict.keys()].filter((name) =>
-    hasErrorTerm || !name.endsWith(".hook_sae_error")
+    (hasErrorTerm || !name.endsWith(".hook_sae_error")) && !never?.test(name)
   );
 }
 
@@ -36,18 +52,18 @@ function firingPoints(model: HookedSAETransformer, hasErrorTerm: boolean): strin
 const withNoise = (act: Tensor) => act.add(Tensor.randn(act.shape, { seed: 5 }).mul(0.1));
 
 for (const keepBase of [false, true]) {
-  for (const [setting, prepare] of SETTINGS) {
+  for (const { name: setting, prepare, changes, never } of SETTINGS) {
     const where = `${setting}, ${keepBase ? "on a base run" : "in full"}`;
     const hasErrorTerm = setting.endsWith("error terms");
 
     const setUp = () => {
-      const model = tinyModel();
+      const model = tinyModel(changes);
       prepare(model);
       model.keepBase = keepBase;
       return {
         model,
         clean: model.forward(TOKENS).clone(),
-        names: firingPoints(model, hasErrorTerm),
+        names: firingPoints(model, hasErrorTerm, never),
       };
     };
 
@@ -118,6 +134,18 @@ for (const keepBase of [false, true]) {
     });
   }
 }
+
+Deno.test("a point that never fires says why", () => {
+  for (const { changes, never } of Object.values(VARIANTS)) {
+    using model = tinyModel(changes);
+    const silent = [...model.hookDict.keys()].filter((name) => never?.test(name));
+    assert(never === undefined || silent.length > 0);
+    for (const name of silent) {
+      const run = () => model.runWithHooks(TOKENS, { fwdHooks: [[name, () => {}]] });
+      assertMatch(assertThrows(run, UnknownPointError).message, /" can never fire: \w/);
+    }
+  }
+});
 
 Deno.test("looking at the split inputs leaves the bits of a run that edits their common one", () => {
   using model = tinyModel();

@@ -2,15 +2,24 @@
 // text, a left-padded text those of the text without pads.
 
 import { assertSameBits, tinyModel, tinySae } from "../session/_models.ts";
+import { VARIANTS } from "../session/_variants.ts";
 import { type HookedSAETransformer, Tensor } from "../../mod.ts";
+import type { ConfigInput } from "../../src/model/config.ts";
 
 /** Batches and lengths around the widths of the kernels' tiles. */
 const SHAPES: readonly [batch: number, nPos: number][] = [[1, 1], [2, 3], [3, 7], [5, 12], [9, 2]];
 
-const SETTINGS: readonly [string, (model: HookedSAETransformer) => void][] = [
+const SETTINGS: readonly (readonly [
+  name: string,
+  prepare: (model: HookedSAETransformer) => void,
+  changes?: Partial<ConfigInput>,
+])[] = [
   ["a plain model", () => {}],
   ["a model with SAEs", (model) => attach(model, false)],
   ["a model with SAEs and error terms", (model) => attach(model, true)],
+  ...Object.entries(VARIANTS).map(([kind, { changes }]) =>
+    [`a model with ${kind}`, () => {}, changes] as const
+  ),
 ];
 
 function attach(model: HookedSAETransformer, useErrorTerm: boolean): void {
@@ -38,13 +47,21 @@ function values(
 ): Map<string, Tensor> {
   const [logits, cache] = model.runWithCache(tokens, { attentionMask: mask });
   const byKey = /attn_scores|pattern/;
-  const rows = [...cache].filter(([name]) => !byKey.test(name));
+  const rows = [...cache].filter(([name]) => !byKey.test(name))
+    .map(([name, value]) => [name, byPosition(name, value, tokens)] as const);
   return new Map([...rows, ["logits", logits]]);
 }
 
-for (const [setting, prepare] of SETTINGS) {
+/** A value with an axis for texts and one for positions; the norms of heads have one for both and the heads. */
+function byPosition(name: string, value: Tensor, tokens: number[][]): Tensor {
+  if (!/\.[qk]_norm\./.test(name)) return value;
+  const [batch, nPos] = [tokens.length, tokens[0].length];
+  return value.reshape([batch, nPos, value.shape[0] / (batch * nPos), value.shape[1]]);
+}
+
+for (const [setting, prepare, changes] of SETTINGS) {
   const withModel = (test: (model: HookedSAETransformer) => void) => {
-    using model = tinyModel();
+    using model = tinyModel(changes);
     prepare(model);
     model.keepBase = false;
     test(model);

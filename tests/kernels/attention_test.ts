@@ -7,24 +7,31 @@ interface Sizes {
   nKeys: number;
   nHeads: number;
   dHead: number;
+  /** Heads of keys and values; as many as queries have unless said. */
+  nKeyHeads?: number;
+  /** Keys that a row sees. */
+  window?: number;
+  softCap?: number;
+  slopes?: number[];
+}
+
+function geometry(sizes: Sizes, rows: number[][], mask: number[]) {
+  const { batch, nKeys, nHeads, dHead, nKeyHeads = nHeads, window = 0, softCap = 0 } = sizes;
+  const pairs = Uint32Array.from(rows.flat());
+  const at = new Geometry(pairs, Uint8Array.from(mask), batch, nKeys, nHeads, dHead);
+  return at.shaped(nKeyHeads, window, softCap, Float64Array.from(sizes.slopes ?? []));
 }
 
 /** Runs attention whole and in its three steps, by SIMD and twin, asserts that all agree, and returns z. */
 function attend(
   what: string,
-  { batch, nKeys, nHeads, dHead }: Sizes,
+  sizes: Sizes,
   rows: number[][],
   mask: number[],
   [q, k, v]: Float32Array[],
 ): Float32Array {
-  const at = new Geometry(
-    Uint32Array.from(rows.flat()),
-    Uint8Array.from(mask),
-    batch,
-    nKeys,
-    nHeads,
-    dHead,
-  );
+  const { nKeys, nHeads, dHead } = sizes;
+  const at = geometry(sizes, rows, mask);
   const [zLength, sLength] = [rows.length * nHeads * dHead, rows.length * nHeads * nKeys];
   const [z, scores, pattern] = runBoth(
     what,
@@ -48,8 +55,9 @@ function attend(
   return z;
 }
 
-function operands({ batch, nKeys, nHeads, dHead }: Sizes, rows: number): Float32Array[] {
-  const keys = batch * nKeys * nHeads * dHead;
+function operands(sizes: Sizes, rows: number): Float32Array[] {
+  const { batch, nKeys, nHeads, dHead, nKeyHeads = nHeads } = sizes;
+  const keys = batch * nKeys * nKeyHeads * dHead;
   return [random(1, rows * nHeads * dHead).map((x) => x * 4), random(2, keys), random(3, keys)];
 }
 
@@ -74,6 +82,48 @@ Deno.test("attend() in SIMD has its twin's bits at every small and awkward size,
 Deno.test("attend() takes heads deeper than one transposed block", () => {
   const sizes = { batch: 1, nKeys: 19, nHeads: 2, dHead: 300 };
   attend("attend deep", sizes, allRows(sizes), [], operands(sizes, 19));
+});
+
+Deno.test("attend() shares keys, keeps to a window, bounds and slants scores as its twin does", () => {
+  const variants: Partial<Sizes>[] = [
+    { nKeyHeads: 2 },
+    { nKeyHeads: 1 },
+    { window: 1 },
+    { window: 5 },
+    { window: 16 },
+    { window: 20, nKeyHeads: 2 },
+    { softCap: 0.75 },
+    { slopes: [1, 0.5, 0.25, 0.125] },
+    { nKeyHeads: 2, window: 7, softCap: 2, slopes: [0.7, 0.49, 0.343, 0.2401] },
+  ];
+  for (const variant of variants) {
+    for (const nKeys of [1, 4, 16, 23, 53, 70]) {
+      for (const dHead of [3, 8, 21]) {
+        const sizes = { batch: 2, nKeys, nHeads: 4, dHead, ...variant };
+        const rows = allRows(sizes);
+        const what = `attend ${JSON.stringify(sizes)}`;
+        attend(what, sizes, rows, [], operands(sizes, rows.length));
+        const mask = Array.from({ length: 2 * nKeys }, (_, i) => i % 5 === 1 || i < 3 ? 0 : 1);
+        const some = rows.filter((_, i) => i % 3 !== 1);
+        attend(`${what}, masked`, sizes, some, mask, operands(sizes, some.length));
+      }
+    }
+  }
+});
+
+Deno.test("attend() with a window gives a row the bits of the keys that it sees by themselves", () => {
+  const sizes = { batch: 1, nKeys: 45, nHeads: 2, dHead: 12, window: 18 };
+  const width = 24;
+  const [q, k, v] = operands(sizes, 45);
+  const whole = attend("whole", sizes, allRows(sizes), [], [q, k, v]);
+  for (const last of [0, 3, 17, 18, 30, 44]) {
+    const first = Math.max(0, last - 17);
+    const [keys, values] = [k, v].map((x) => x.slice(first * width, (last + 1) * width));
+    const near = { ...sizes, nKeys: last + 1 - first, window: 0 };
+    const query = q.slice(last * width, (last + 1) * width);
+    const alone = attend("near", near, [[0, last - first]], [], [query, keys, values]);
+    assertSameBits(alone, whole.subarray(last * width, (last + 1) * width), `row ${last}`);
+  }
 });
 
 Deno.test("attend() takes rows in any order, masks, and rows that see nothing", () => {
@@ -142,7 +192,7 @@ Deno.test("attend() never reads through a hidden key, not even an infinite one",
 Deno.test("attend_mix() mixes later keys when an edited pattern reaches them", () => {
   const sizes = { batch: 2, nKeys: 6, nHeads: 2, dHead: 5 };
   const rows = [[0, 0], [0, 3], [1, 2]];
-  const at = new Geometry(Uint32Array.from(rows.flat()), new Uint8Array(), 2, 6, 2, 5);
+  const at = geometry(sizes, rows, []);
   const [, , v] = operands(sizes, 3);
   const pattern = random(7, 3 * 2 * 6).map((weight, i) => i % 5 === 0 ? 0 : weight);
   const [z] = runBoth("mix", [30], (simd, [z]) => twins.attend_mix(simd, at, pattern, v, z));

@@ -2,6 +2,7 @@
 
 import { AssertionError } from "@std/assert";
 import type { Tensor } from "../../mod.ts";
+import type { FixtureInfo } from "../_fixtures.ts";
 
 /** `|got - want| <= atol + rtol |want|`, element by element. */
 export interface Tolerance {
@@ -37,6 +38,12 @@ export function referenceTolerance(name: string): Tolerance {
   if (/(^|\/)loss(_per_token)?$/.test(name)) return LOSSES;
   if (/(^|\/)(grad|attr)(\/|$)/.test(name)) return GRADIENTS;
   return VALUES;
+}
+
+/** The tolerance that a fixture states: logits of large models differ by as much as their own float32 noise. */
+export function ruleOf({ tolerance_for_this_fixture: own }: FixtureInfo): ToleranceRule {
+  const atol = Math.max(own?.logits_atol ?? 0, VALUES.atol);
+  return (name) => (/(^|\/)logits$/.test(name) ? { ...VALUES, atol } : referenceTolerance(name));
 }
 
 /** An element that is off. */

@@ -65,10 +65,10 @@ function generationCase(fixture: string, usePastKvCache: boolean): ParityCase {
 }
 
 /** The models whose references have pieces. */
-const WITH_PIECES = ["gpt2"];
+const WITH_PIECES = ["gpt2", "llama"];
 
 /** The models whose references have generated text. */
-const WITH_GENERATION = ["gpt2"];
+const WITH_GENERATION = ["gpt2", "llama", "mistral", "gemma2"];
 
 /** The cases of cached keys and values. */
 export const KV_CACHE_CASES: readonly ParityCase[] = [

@@ -4,15 +4,20 @@ import { assert } from "@std/assert";
 import { compareAll, type Comparison, referenceTolerance, summary } from "./_compare.ts";
 import { ANALYSIS_CASES } from "./_analysis.ts";
 import { GPT2_CASES } from "./_gpt2.ts";
+import { GQA_CASES } from "./_gqa.ts";
 import { IOI_TINY_CASES } from "./_ioi_tiny.ts";
+import { modelCases, modelEntries } from "./_models.ts";
 import { KV_CACHE_CASES } from "./_kv_cache.ts";
 import { MULTI_SAE_CASES } from "./_multi_sae.ts";
 import { SAE_CASES } from "./_sae.ts";
 import { SAE_FORMAT_CASES } from "./_sae_formats.ts";
 import { SAE_LEGACY_CASES } from "./_sae_legacy.ts";
 
+const MODEL_CASES = (await Promise.all(modelEntries().map(modelCases))).flat();
 const CASES = [
+  ...MODEL_CASES,
   ...GPT2_CASES,
+  ...GQA_CASES,
   ...KV_CACHE_CASES,
   ...ANALYSIS_CASES,
   ...SAE_CASES,

@@ -23,7 +23,7 @@ export function tinyModel(changes: Partial<ConfigInput> = {}): HookedSAETransfor
   const shapes = new HookedSAETransformer({ ...TINY, ...changes });
   const stateDict = new Map(
     [...shapes.stateDict()].map(([name, { shape }], i) => {
-      const isScale = /ln\w*\.w$/.test(name);
+      const isScale = name.endsWith(".w");
       const values = Tensor.randn(shape, { seed: i + 1 }).mul(0.4);
       const data = (isScale ? values.add(1) : values).data() as Float32Array;
       return [name, { shape, data }];

@@ -12,6 +12,7 @@ import {
   UnknownPointError,
   WeightFileError,
 } from "../../mod.ts";
+import { modelTypes } from "../../src/model/architectures/hugging_face.ts";
 import { assertError } from "../core/_tensors.ts";
 import { assertSameBits, TINY, tinyModel, tinySae, TOKENS } from "./_models.ts";
 
@@ -254,7 +255,8 @@ Deno.test("Unknown models, releases and SAEs are refused with the nearest names"
   await assertNotLoaded(
     () => HookedSAETransformer.fromPretrained("ioi-tny"),
     UnknownPointError,
-    'There is no embedded model "ioi-tny". Known: "ioi-tiny". For a model in a folder, give its path ("./ioi-tny") or URL.',
+    'There is no model "ioi-tny". The nearest are "ioi-tiny", "opt", "Yi-34B". ' +
+      'For a model in a folder, give its path ("./ioi-tny") or URL.',
   );
   await assertNotLoaded(
     () => SAE.fromPretrained("ioi-tiny-hookz", "blocks.2.hook_z"),
@@ -347,7 +349,9 @@ Deno.test("A config.json that isn't understood in full is refused", async () => 
   await assertNotLoaded(
     load({ model_type: "gpt9" }),
     ConfigError,
-    'Cannot read config.json: model_type is "gpt9", wanted one of "gpt2"',
+    `Cannot read config.json: model_type is "gpt9", wanted one of ${
+      modelTypes().map((type) => `"${type}"`).join(", ")
+    }`,
   );
   await assertNotLoaded(
     load({ n_layer: "four" }),

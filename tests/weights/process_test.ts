@@ -36,6 +36,8 @@ function tiny(
     finalRms: false,
     positionalEmbeddingType: "standard",
     outputLogitsSoftCap: -1,
+    nKeyValueHeads: null,
+    useQkNorm: false,
     ...options,
   };
   const next = seeded(7);
@@ -230,6 +232,31 @@ Deno.test("processWeights() folds value biases before it refactors, asked or not
   }
 });
 
+Deno.test("processWeights() refuses to fold a norm's bias into a gated MLP, which has no place for it", () => {
+  const { cfg, dict } = tiny();
+  const ones = (...shape: number[]) => ({
+    shape,
+    data: new Float32Array(shape.reduce((a, b) => a * b)).fill(1),
+  });
+  const gated = (bias: number) =>
+    new Map([
+      ...dict,
+      ["blocks.0.ln2.w", ones(3)],
+      ["blocks.0.ln2.b", { shape: [3], data: new Float32Array(3).fill(bias) }],
+      ["blocks.0.mlp.W_in", ones(3, 4)],
+      ["blocks.0.mlp.W_gate", ones(3, 4)],
+    ]);
+  assertEquals(
+    assertThrows(() => processWeights(cfg, gated(1), { ...NONE, foldLn: true }), ConfigError)
+      .message,
+    'Cannot fold "blocks.0.ln2" into "blocks.0.mlp.W_in": the norm has a bias, for which a gated MLP has no place; ' +
+      "wanted foldLn false",
+  );
+  const { stateDict } = processWeights(cfg, gated(0), { ...NONE, foldLn: true });
+  // What reads from a layer norm is centred, and ones are zero then.
+  assertEquals(at(stateDict, "blocks.0.mlp.W_gate").data, new Float32Array(12));
+});
+
 Deno.test("processWeights() refuses to refactor rotary models, and weights with parts missing", () => {
   const rotary = tiny({ positionalEmbeddingType: "rotary" });
   assertEquals(
@@ -240,6 +267,18 @@ Deno.test("processWeights() refuses to refactor rotary models, and weights with 
     "Cannot refactor the attention matrices: positionalEmbeddingType is rotary, and rotations act " +
       "between W_Q and W_K; wanted refactorFactoredAttnMatrices false",
   );
+  const refused: [Partial<ProcessableConfig>, string][] = [
+    [{ useQkNorm: true }, "useQkNorm is true, and norms act between W_Q and W_K"],
+    [{ nKeyValueHeads: 2 }, "nKeyValueHeads is given, and heads share W_K and W_V"],
+  ];
+  for (const [options, reason] of refused) {
+    const { cfg, dict } = tiny(options);
+    const refactor = () => processWeights(cfg, dict, { refactorFactoredAttnMatrices: true });
+    assertEquals(
+      assertThrows(refactor, ConfigError).message,
+      `Cannot refactor the attention matrices: ${reason}; wanted refactorFactoredAttnMatrices false`,
+    );
+  }
   const { cfg, dict } = tiny();
   dict.delete("unembed.W_U");
   assertEquals(

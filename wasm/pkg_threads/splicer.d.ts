@@ -119,9 +119,9 @@ export function gather(a: number, dim: number, index: number): number;
 
 /**
  * The rows and keys of a run's attention; lives until [`free_geometry`]. `rows` holds (batch, key index) pairs, `key_mask` is
- * empty or one flag per (batch, key).
+ * empty or one flag per (batch, key), `slopes` is empty or one number a head; a `window` or `soft_cap` of 0 is none.
  */
-export function geometry(rows: Uint32Array | number[], key_mask: Uint8Array | number[], batch: number, n_keys: number, n_heads: number, d_head: number, scale: number): number;
+export function geometry(rows: Uint32Array | number[], key_mask: Uint8Array | number[], batch: number, n_keys: number, n_heads: number, n_key_heads: number, d_head: number, scale: number, window: number, soft_cap: number, slopes: Float64Array | number[]): number;
 
 /**
  * The group that a node belongs to, 0 when the node is gone.
@@ -157,9 +157,9 @@ export function jumprelu(h: number, threshold: number): number;
 export function linear(x: number, weight: number, bias: number, in_axes: number, out_dims: Uint32Array | number[], act: number): number;
 
 /**
- * One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`.
+ * One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`, `shared_by` neighbouring heads for each of the weight's.
  */
-export function linear_heads(x: number, weight: number, bias: number, n_heads: number): number;
+export function linear_heads(x: number, weight: number, bias: number, n_heads: number, shared_by: number): number;
 
 /**
  * Bytes held by values, weights and the tape.
@@ -286,6 +286,11 @@ export function resume_recording(): void;
 export function rms_scale(c: number, eps: number): number;
 
 /**
+ * Turns pairs of each head's dimensions by the row's angles, whose cosines and sines are `[rows, pairs]`.
+ */
+export function rotary(x: number, cos: number, sin: number, adjacent: boolean): number;
+
+/**
  * Whether two handles share one buffer.
  */
 export function same_buffer(a: number, b: number): boolean;
@@ -390,7 +395,7 @@ export interface InitOutput {
     readonly free_geometry: (a: number) => [number, number];
     readonly free_weight: (a: number) => [number, number];
     readonly gather: (a: number, b: number, c: number) => [number, number, number];
-    readonly geometry: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => [number, number, number];
+    readonly geometry: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => [number, number, number];
     readonly group_of: (a: number) => [number, number, number];
     readonly head_results: (a: number, b: number, c: number) => [number, number, number];
     readonly index: (a: number, b: number, c: number) => [number, number, number];
@@ -400,7 +405,7 @@ export interface InitOutput {
     readonly is_recorded: (a: number) => [number, number, number];
     readonly jumprelu: (a: number, b: number) => [number, number, number];
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => [number, number, number];
-    readonly linear_heads: (a: number, b: number, c: number, d: number) => [number, number, number];
+    readonly linear_heads: (a: number, b: number, c: number, d: number, e: number) => [number, number, number];
     readonly live_bytes: () => number;
     readonly log_softmax: (a: number, b: number) => [number, number, number];
     readonly logical: (a: number, b: number, c: number) => [number, number, number];
@@ -431,6 +436,7 @@ export interface InitOutput {
     readonly reshape: (a: number, b: number, c: number) => [number, number, number];
     readonly resume_recording: () => [number, number];
     readonly rms_scale: (a: number, b: number) => [number, number, number];
+    readonly rotary: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly same_buffer: (a: number, b: number) => [number, number, number];
     readonly select_where: (a: number, b: number, c: number) => [number, number, number];
     readonly set_memory_limit: (a: number) => void;

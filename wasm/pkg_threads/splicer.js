@@ -464,34 +464,44 @@ export function gather(a, dim, index) {
 
 /**
  * The rows and keys of a run's attention; lives until [`free_geometry`]. `rows` holds (batch, key index) pairs, `key_mask` is
- * empty or one flag per (batch, key).
+ * empty or one flag per (batch, key), `slopes` is empty or one number a head; a `window` or `soft_cap` of 0 is none.
  * @param {Uint32Array | number[]} rows
  * @param {Uint8Array | number[]} key_mask
  * @param {number} batch
  * @param {number} n_keys
  * @param {number} n_heads
+ * @param {number} n_key_heads
  * @param {number} d_head
  * @param {number} scale
+ * @param {number} window
+ * @param {number} soft_cap
+ * @param {Float64Array | number[]} slopes
  * @returns {number}
  */
-export function geometry(rows, key_mask, batch, n_keys, n_heads, d_head, scale) {
-    const val3 = +batch;
-    const val4 = +n_keys;
-    const val5 = +n_heads;
-    const val6 = +d_head;
-    const val7 = +scale;
-    let ptr0, len0, ptr1, len1;
+export function geometry(rows, key_mask, batch, n_keys, n_heads, n_key_heads, d_head, scale, window, soft_cap, slopes) {
+    const val4 = +batch;
+    const val5 = +n_keys;
+    const val6 = +n_heads;
+    const val7 = +n_key_heads;
+    const val8 = +d_head;
+    const val9 = +scale;
+    const val10 = +window;
+    const val11 = +soft_cap;
+    let ptr0, len0, ptr1, len1, ptr2, len2;
     try {
         ptr0 = passArray32ToWasm0(rows, wasm.__wbindgen_malloc);
         len0 = WASM_VECTOR_LEN;
         ptr1 = passArray8ToWasm0(key_mask, wasm.__wbindgen_malloc);
         len1 = WASM_VECTOR_LEN;
+        ptr2 = passArrayF64ToWasm0(slopes, wasm.__wbindgen_malloc);
+        len2 = WASM_VECTOR_LEN;
     } catch (e) {
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 8, 8); }
         if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
         if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
         throw e;
     }
-    const ret = wasm.geometry(ptr0, len0, ptr1, len1, val3, val4, val5, val6, val7);
+    const ret = wasm.geometry(ptr0, len0, ptr1, len1, val4, val5, val6, val7, val8, val9, val10, val11, ptr2, len2);
     if (ret[2]) {
         throw takeFromExternrefTable0(ret[1]);
     }
@@ -637,15 +647,16 @@ export function linear(x, weight, bias, in_axes, out_dims, act) {
 }
 
 /**
- * One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`.
+ * One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`, `shared_by` neighbouring heads for each of the weight's.
  * @param {number} x
  * @param {number} weight
  * @param {number} bias
  * @param {number} n_heads
+ * @param {number} shared_by
  * @returns {number}
  */
-export function linear_heads(x, weight, bias, n_heads) {
-    const ret = wasm.linear_heads(x, weight, bias, n_heads);
+export function linear_heads(x, weight, bias, n_heads, shared_by) {
+    const ret = wasm.linear_heads(x, weight, bias, n_heads, shared_by);
     if (ret[2]) {
         throw takeFromExternrefTable0(ret[1]);
     }
@@ -1020,6 +1031,22 @@ export function rms_scale(c, eps) {
 }
 
 /**
+ * Turns pairs of each head's dimensions by the row's angles, whose cosines and sines are `[rows, pairs]`.
+ * @param {number} x
+ * @param {number} cos
+ * @param {number} sin
+ * @param {boolean} adjacent
+ * @returns {number}
+ */
+export function rotary(x, cos, sin, adjacent) {
+    const ret = wasm.rotary(x, cos, sin, adjacent);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
  * Whether two handles share one buffer.
  * @param {number} a
  * @param {number} b
@@ -1313,6 +1340,14 @@ function getArrayU32FromWasm0(ptr, len) {
     return getUint32ArrayMemory0().subarray(ptr / 4, ptr / 4 + len);
 }
 
+let cachedFloat64ArrayMemory0 = null;
+function getFloat64ArrayMemory0() {
+    if (cachedFloat64ArrayMemory0 === null || cachedFloat64ArrayMemory0.buffer !== wasm.memory.buffer) {
+        cachedFloat64ArrayMemory0 = new Float64Array(wasm.memory.buffer);
+    }
+    return cachedFloat64ArrayMemory0;
+}
+
 function getStringFromWasm0(ptr, len) {
     ptr = ptr >>> 0;
     return decodeText(getUint8ArrayMemory0().subarray(ptr, ptr + len));
@@ -1348,6 +1383,13 @@ function passArray8ToWasm0(arg, malloc) {
     return ptr;
 }
 
+function passArrayF64ToWasm0(arg, malloc) {
+    const ptr = malloc(arg.length * 8, 8) >>> 0;
+    getFloat64ArrayMemory0().set(arg, ptr / 8);
+    WASM_VECTOR_LEN = arg.length;
+    return ptr;
+}
+
 function takeFromExternrefTable0(idx) {
     const value = wasm.__wbindgen_externrefs.get(idx);
     wasm.__externref_table_dealloc(idx);
@@ -1376,6 +1418,7 @@ function __wbg_finalize_init(instance, module, thread_stack_size) {
     wasmInstance = instance;
     wasm = instance.exports;
     wasmModule = module;
+    cachedFloat64ArrayMemory0 = null;
     cachedUint32ArrayMemory0 = null;
     cachedUint8ArrayMemory0 = null;
     if (typeof thread_stack_size !== 'undefined' && (typeof thread_stack_size !== 'number' || thread_stack_size === 0 || thread_stack_size % 65536 !== 0)) {

@@ -137,7 +137,7 @@ pub fn softmax(simd: bool, log: bool, x: &[f32], n: usize, out: &mut [f32]) {
     kernel(x, n, out);
 }
 
-/// Rows as (batch, key) pairs, and the sizes.
+/// Rows as (batch, key) pairs, the sizes, and what becomes of scores.
 #[wasm_bindgen]
 pub struct Geometry {
     rows: Vec<(u32, u32)>,
@@ -145,7 +145,11 @@ pub struct Geometry {
     batch: usize,
     n_keys: usize,
     n_heads: usize,
+    n_key_heads: usize,
     d_head: usize,
+    window: usize,
+    soft_cap: f64,
+    slopes: Vec<f64>,
 }
 
 #[wasm_bindgen]
@@ -153,7 +157,18 @@ impl Geometry {
     #[wasm_bindgen(constructor)]
     pub fn new(rows: &[u32], key_mask: &[u8], batch: usize, n_keys: usize, n_heads: usize, d_head: usize) -> Self {
         let rows = rows.as_chunks::<2>().0.iter().map(|pair| (pair[0], pair[1])).collect();
-        Self { rows, key_mask: key_mask.to_vec(), batch, n_keys, n_heads, d_head }
+        let (key_mask, slopes) = (key_mask.to_vec(), Vec::new());
+        let (n_key_heads, window, soft_cap) = (n_heads, usize::MAX, 0.0);
+        Self { rows, key_mask, batch, n_keys, n_heads, n_key_heads, d_head, window, soft_cap, slopes }
+    }
+
+    /// The same with fewer heads of keys, a window (0 for none), a cap (0 for none) and slopes (empty for none).
+    pub fn shaped(mut self, n_key_heads: usize, window: usize, soft_cap: f64, slopes: &[f64]) -> Self {
+        self.n_key_heads = n_key_heads;
+        self.window = if window == 0 { usize::MAX } else { window };
+        self.soft_cap = soft_cap;
+        self.slopes = slopes.to_vec();
+        self
     }
 }
 
@@ -165,10 +180,14 @@ impl Geometry {
             key_mask: &self.key_mask,
             batch: self.batch,
             n_keys: self.n_keys,
-            key_room: keys.len() / (self.batch * self.n_heads * self.d_head),
+            key_room: keys.len() / (self.batch * self.n_key_heads * self.d_head),
             n_heads: self.n_heads,
+            n_key_heads: self.n_key_heads,
             d_head: self.d_head,
             scale: (self.d_head as f64).sqrt(),
+            window: self.window,
+            soft_cap: self.soft_cap,
+            slopes: &self.slopes,
         }
     }
 }

@@ -10,17 +10,19 @@
 import type { WeightArray } from "../../weights/state_dict.ts";
 import type { HookedTransformerConfig } from "../config.ts";
 import type { Architecture, TensorRule } from "./architecture.ts";
-import { headsFromColumns, reshaped, transposed, zeros } from "./layouts.ts";
+import { SUMMARY_KEYS } from "./harmless_keys.ts";
+import { headsFromColumns, reshaped } from "./layouts.ts";
+import { as, type BlockRules, blockRules, embeddingRules, layerNormRules } from "./rules.ts";
 
 /** The row of the registry for GPT-2. The defaults are those of transformers' `GPT2Config`. */
 export const GPT2: Architecture = {
   modelType: "gpt2",
   fields: {
     vocab_size: { field: "dVocab", default: 50257 },
-    n_positions: { field: "nCtx", default: 1024 },
-    n_embd: { field: "dModel", default: 768 },
-    n_layer: { field: "nLayers", default: 12 },
-    n_head: { field: "nHeads", default: 12 },
+    n_positions: { field: "nCtx", default: 1024, alias: "max_position_embeddings" },
+    n_embd: { field: "dModel", default: 768, alias: "hidden_size" },
+    n_layer: { field: "nLayers", default: 12, alias: "num_hidden_layers" },
+    n_head: { field: "nHeads", default: 12, alias: "num_attention_heads" },
     n_inner: { field: "dMlp", default: undefined },
     activation_function: { field: "actFn", default: "gelu_new" },
     layer_norm_epsilon: { field: "eps", default: 1e-5 },
@@ -31,64 +33,36 @@ export const GPT2: Architecture = {
   fixedKeys: { add_cross_attention: false },
   twinKeys: { n_ctx: "n_positions" },
   harmlessKeys: [
+    ...SUMMARY_KEYS,
     "attn_pdrop",
     "embd_pdrop",
     "resid_pdrop",
     "initializer_range",
     "reorder_and_upcast_attn",
-    "summary_activation",
-    "summary_first_dropout",
-    "summary_proj_to_labels",
-    "summary_type",
-    "summary_use_proj",
     "predict_special_tokens",
   ],
   isTiedByDefault: true,
-  prefix: "transformer.",
-  tensorRules: (cfg, isTied) => [
-    ...embeddingRules(cfg, isTied),
-    ...Array.from({ length: cfg.nLayers }, (_, layer) => blockRules(cfg, layer)).flat(),
+  prefixes: ["transformer."],
+  tensorRules: (shape) => [
+    ...embeddingRules(shape, "wte.weight", "lm_head.weight"),
+    {
+      from: "wpe.weight",
+      shape: [shape.cfg.nCtx, shape.cfg.dModel],
+      to: as("pos_embed.W_pos"),
+    },
+    ...layerNormRules("ln_f", ["ln_final"], shape.cfg.dModel),
+    ...blockRules(shape.cfg, (layer) => `h.${layer}`, (rules) => ofBlock(shape.cfg, rules)),
   ],
   buffers: /^h\.\d+\.attn\.(bias|masked_bias)$/,
   unembedding: "lm_head.weight",
-  constants: ({ dVocab }) => new Map([["unembed.b_U", zeros([dVocab])]]),
 };
 
-function embeddingRules(
-  { dVocab, dModel, nCtx }: HookedTransformerConfig,
-  isTied: boolean,
+function ofBlock(
+  { dModel, nHeads, dHead, dMlp }: HookedTransformerConfig,
+  { block, name, rule }: BlockRules,
 ): TensorRule[] {
-  const unembed = (tensor: WeightArray) => ["unembed.W_U", transposed(tensor)] as const;
-  const embedding: TensorRule = {
-    from: "wte.weight",
-    shape: [dVocab, dModel],
-    to: (tensor) => [["embed.W_E", tensor], ...(isTied ? [unembed(tensor)] : [])],
-  };
-  const unembedding: TensorRule = {
-    from: "lm_head.weight",
-    shape: [dVocab, dModel],
-    to: (tensor) => [unembed(tensor)],
-  };
-  return [
-    embedding,
-    { from: "wpe.weight", shape: [nCtx, dModel], to: as("pos_embed.W_pos") },
-    { from: "ln_f.weight", shape: [dModel], to: as("ln_final.w") },
-    { from: "ln_f.bias", shape: [dModel], to: as("ln_final.b") },
-    ...(isTied ? [] : [unembedding]),
-  ];
-}
-
-function blockRules(cfg: HookedTransformerConfig, layer: number): TensorRule[] {
-  const { dModel, nHeads, dHead } = cfg;
   // GPT-2 always has MLPs.
-  const dMlp = cfg.dMlp ?? 4 * dModel;
-  const block = `blocks.${layer}`;
-  const rule = (from: string, shape: readonly number[], to: TensorRule["to"]): TensorRule => ({
-    from: `h.${layer}.${from}`,
-    layer,
-    shape,
-    to,
-  });
+  const width = dMlp ?? 4 * dModel;
   const threeHeads = (kind: "W" | "b") => (packed: WeightArray) => {
     // A bias is a matrix of one row, and its heads lose that axis again.
     const matrix = kind === "W" ? packed : reshaped(packed, [1, 3 * nHeads * dHead]);
@@ -99,8 +73,7 @@ function blockRules(cfg: HookedTransformerConfig, layer: number): TensorRule[] {
     });
   };
   return [
-    rule("ln_1.weight", [dModel], as(`${block}.ln1.w`)),
-    rule("ln_1.bias", [dModel], as(`${block}.ln1.b`)),
+    ...layerNormRules(`${name}.ln_1`, [`${block}.ln1`], dModel),
     rule("attn.c_attn.weight", [dModel, 3 * nHeads * dHead], threeHeads("W")),
     rule("attn.c_attn.bias", [3 * nHeads * dHead], threeHeads("b")),
     rule(
@@ -109,16 +82,10 @@ function blockRules(cfg: HookedTransformerConfig, layer: number): TensorRule[] {
       as(`${block}.attn.W_O`, [nHeads, dHead, dModel]),
     ),
     rule("attn.c_proj.bias", [dModel], as(`${block}.attn.b_O`)),
-    rule("ln_2.weight", [dModel], as(`${block}.ln2.w`)),
-    rule("ln_2.bias", [dModel], as(`${block}.ln2.b`)),
-    rule("mlp.c_fc.weight", [dModel, dMlp], as(`${block}.mlp.W_in`)),
-    rule("mlp.c_fc.bias", [dMlp], as(`${block}.mlp.b_in`)),
-    rule("mlp.c_proj.weight", [dMlp, dModel], as(`${block}.mlp.W_out`)),
+    ...layerNormRules(`${name}.ln_2`, [`${block}.ln2`], dModel),
+    rule("mlp.c_fc.weight", [dModel, width], as(`${block}.mlp.W_in`)),
+    rule("mlp.c_fc.bias", [width], as(`${block}.mlp.b_in`)),
+    rule("mlp.c_proj.weight", [width, dModel], as(`${block}.mlp.W_out`)),
     rule("mlp.c_proj.bias", [dModel], as(`${block}.mlp.b_out`)),
   ];
-}
-
-/** The tensor under another name, and where said in another shape. */
-function as(name: string, shape?: readonly number[]): TensorRule["to"] {
-  return (tensor) => [[name, shape === undefined ? tensor : reshaped(tensor, shape)]];
 }

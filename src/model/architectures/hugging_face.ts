@@ -14,57 +14,11 @@ import {
   resolveConfig,
 } from "../config.ts";
 import { FLOAT_DTYPES } from "../../weights/tensor_data.ts";
-import type { Architecture, HuggingFaceConfig, TensorRule } from "./architecture.ts";
-import { firstRows } from "./layouts.ts";
+import { isBias, parameterShapes } from "../parameters.ts";
+import type { Architecture, ConfigSource, HuggingFaceConfig, TensorRule } from "./architecture.ts";
+import { HARMLESS_KEYS } from "./harmless_keys.ts";
+import { firstRows, zeros } from "./layouts.ts";
 import { ARCHITECTURES } from "./registry.ts";
-
-/** Keys of any `config.json` that change nothing in what a model computes. */
-const HARMLESS_KEYS: readonly string[] = [
-  "model_type",
-  "architectures",
-  "tie_word_embeddings",
-  "torch_dtype",
-  "dtype",
-  "transformers_version",
-  "name_or_path",
-  "use_cache",
-  "bos_token_id",
-  "eos_token_id",
-  "pad_token_id",
-  "sep_token_id",
-  "task_specific_params",
-  "id2label",
-  "label2id",
-  "num_labels",
-  "finetuning_task",
-  "problem_type",
-  "gradient_checkpointing",
-  "output_attentions",
-  "output_hidden_states",
-  "output_past",
-  "return_dict",
-  "torchscript",
-  "use_bfloat16",
-  "is_decoder",
-  "do_sample",
-  "max_length",
-  "min_length",
-  "early_stopping",
-  "num_beams",
-  "num_beam_groups",
-  "num_return_sequences",
-  "temperature",
-  "top_k",
-  "top_p",
-  "typical_p",
-  "repetition_penalty",
-  "length_penalty",
-  "diversity_penalty",
-  "no_repeat_ngram_size",
-  "output_scores",
-  "return_dict_in_generate",
-  "remove_invalid_values",
-];
 
 /** Keys of any `config.json` that would change what a model computes, by the only value that is understood. */
 const FIXED_KEYS: Readonly<Record<string, unknown>> = {
@@ -126,10 +80,10 @@ export async function stateDictFromHuggingFace(
   cfg: HookedTransformerConfig,
   checkpoint: TensorFile,
 ): Promise<StateDict> {
-  const object = asObject(json);
-  const architecture = architectureOf(object);
+  const { architecture, json: object } = architectureOf(json);
   const isTied = tieOf(object, architecture);
-  const rules = architecture.tensorRules(resolveConfig(readConfig(object)), isTied);
+  const full = resolveConfig(readConfig(json));
+  const rules = architecture.tensorRules({ cfg: full, json: object, isTied });
   const names = matchTensors(architecture, isTied, rules, checkpoint);
 
   const dict: StateDict = new Map();
@@ -139,7 +93,9 @@ export async function stateDictFromHuggingFace(
     const tensor = await readFloats(checkpoint, name);
     for (const [parameter, value] of rule.to(tensor)) dict.set(parameter, value);
   }
-  for (const [parameter, value] of architecture.constants(cfg)) dict.set(parameter, value);
+  for (const [name, shape] of parameterShapes(cfg)) {
+    if (isBias(name) && !dict.has(name)) dict.set(name, zeros(shape));
+  }
   const positions = dict.get("pos_embed.W_pos");
   if (positions !== undefined) dict.set("pos_embed.W_pos", firstRows(positions, cfg.nCtx));
   return dict;
@@ -151,7 +107,7 @@ export async function stateDictFromHuggingFace(
  * @throws {WeightFileError} If the two don't match in full.
  */
 function matchTensors(
-  { modelType, prefix, buffers, unembedding }: Architecture,
+  { modelType, prefixes, buffers, unembedding }: Architecture,
   isTied: boolean,
   rules: readonly TensorRule[],
   checkpoint: TensorFile,
@@ -160,7 +116,8 @@ function matchTensors(
   const found = new Map<TensorRule, string>();
   const findings: string[] = [];
   for (const name of checkpoint.names) {
-    const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+    const prefix = longestPrefix(name, prefixes);
+    const bare = name.slice(prefix.length);
     const rule = ruleOf.get(bare);
     if (rule === undefined) {
       if (buffers.test(bare) || (isTied && bare === unembedding)) continue;
@@ -183,6 +140,11 @@ function matchTensors(
   return found;
 }
 
+function longestPrefix(name: string, prefixes: readonly string[]): string {
+  const fitting = prefixes.filter((prefix) => name.startsWith(prefix));
+  return fitting.reduce((a, b) => (b.length > a.length ? b : a), "");
+}
+
 function misfits(name: string, rule: TensorRule, checkpoint: TensorFile): string[] {
   const { shape, dtype } = checkpoint.info(name);
   const findings: string[] = [];
@@ -196,59 +158,130 @@ function misfits(name: string, rule: TensorRule, checkpoint: TensorFile): string
 }
 
 /** Reads the fields of a `config.json`, checking every key. */
-function readConfig(json: unknown): ConfigInput {
-  const object = asObject(json);
-  const architecture = architectureOf(object);
-  const fixed = { ...FIXED_KEYS, ...architecture.fixedKeys };
+function readConfig(given: unknown): ConfigInput {
+  const { architecture, json } = architectureOf(given);
   const findings: string[] = [];
-  for (const [key, value] of Object.entries(object)) {
-    // A key that is null isn't set; keys with an underscore are transformers' own notes.
-    if (value === null || key.startsWith("_")) continue;
-    if (Object.hasOwn(architecture.fields, key)) {
-      const wanted = describeMisfit(architecture.fields[key].field, value);
-      if (wanted !== undefined) findings.push(`${key} is ${show(value)}, wanted ${wanted}`);
-    } else if (Object.hasOwn(fixed, key)) {
-      if (show(value) === show(fixed[key])) continue;
-      findings.push(`${key} is ${show(value)}, wanted ${show(fixed[key])}`);
-    } else if (Object.hasOwn(architecture.twinKeys, key)) {
-      const twin = architecture.twinKeys[key];
-      const other = object[twin] ?? architecture.fields[twin].default;
-      if (value !== other) findings.push(`${key} is ${show(value)}, but ${twin} is ${show(other)}`);
-    } else if (!HARMLESS_KEYS.includes(key) && !architecture.harmlessKeys.includes(key)) {
-      findings.push(unknownKey(key, architecture, Object.keys(fixed)));
-    }
-  }
+  const source = sourceOf(json, findings);
+  const readers = architecture.readers ?? [];
+  checkKeys(architecture, json, findings);
+  const own = Object.fromEntries(
+    Object.entries(architecture.fields).map(([key, { field, default: usual, alias = key }]) =>
+      [field, json[key] ?? json[alias] ?? usual] as const
+    ),
+  );
+  // Sizes that are wrong would only mislead those who read further fields from them.
+  const fields = { ...architecture.always, ...own } as ConfigInput;
+  const derived = findings.length > 0 ? [] : readers.map(({ read }) => read(source, fields));
   if (findings.length > 0) {
     throw new ConfigError(`Cannot read config.json: ${findings.join("; ")}`);
   }
-  const fields = Object.entries(architecture.fields).map(([key, { field, default: usual }]) =>
-    [field, object[key] ?? usual] as const
-  );
-  return {
-    ...architecture.always,
-    originalArchitecture: firstName(object.architectures),
-    ...Object.fromEntries(fields),
-  } as ConfigInput;
+  return Object.assign({}, fields, ...derived, {
+    originalArchitecture: firstName(json.architectures),
+  }) as ConfigInput;
 }
 
-function unknownKey(key: string, architecture: Architecture, fixed: readonly string[]): string {
-  const [near] = nearestNames(key, [
-    ...Object.keys(architecture.fields),
-    ...Object.keys(architecture.twinKeys),
-    ...architecture.harmlessKeys,
+/** Finds keys that are unknown, or whose values aren't understood. */
+function checkKeys(architecture: Architecture, json: HuggingFaceConfig, findings: string[]): void {
+  const { fields, twinKeys } = architecture;
+  const fixed = { ...FIXED_KEYS, ...architecture.fixedKeys };
+  const aliases = Object.fromEntries(
+    Object.entries(fields).flatMap(([key, { alias }]) => alias === undefined ? [] : [[alias, key]]),
+  );
+  const fieldOf = (key: string) => fields[Object.hasOwn(aliases, key) ? aliases[key] : key];
+  const twins = { ...aliases, ...twinKeys };
+  const known = [
     ...HARMLESS_KEYS,
-    ...fixed,
-  ]);
-  return `${key} is an unknown key that may matter (the nearest is ${near})`;
+    ...architecture.harmlessKeys,
+    ...(architecture.readers ?? []).flatMap(({ keys }) => keys),
+  ];
+  for (const [key, value] of Object.entries(json)) {
+    // A key that is null isn't set.
+    if (value === null) continue;
+    const field = fieldOf(key);
+    const misfit = field && describeMisfit(field.field, value);
+    if (misfit !== undefined) findings.push(`${key} is ${show(value)}, wanted ${misfit}`);
+    else if (Object.hasOwn(twins, key)) {
+      const twin = twins[key];
+      const other = json[twin] ?? (key in aliases ? value : fields[twin].default);
+      if (value !== other) findings.push(`${key} is ${show(value)}, but ${twin} is ${show(other)}`);
+    } else if (Object.hasOwn(fixed, key)) {
+      if (show(value) === show(fixed[key])) continue;
+      findings.push(`${key} is ${show(value)}, wanted ${show(fixed[key])}`);
+    } else if (field === undefined && !key.startsWith("_") && !known.includes(key)) {
+      // Keys with an underscore are transformers' own notes.
+      const all = [...Object.keys({ ...fields, ...twins, ...fixed }), ...known];
+      const [near] = nearestNames(key, all);
+      findings.push(`${key} is an unknown key that may matter (the nearest is ${near})`);
+    }
+  }
 }
 
-function architectureOf(json: HuggingFaceConfig): Architecture {
-  const architecture = ARCHITECTURES.get(String(json.model_type));
-  if (architecture !== undefined) return architecture;
-  const known = [...ARCHITECTURES.keys()].map(show).join(", ");
+/** A `config.json` for readers, which report what is out of range. */
+function sourceOf(json: HuggingFaceConfig, findings: string[]): ConfigSource {
+  const checked = <T>(
+    key: string,
+    usual: T,
+    wanted: string,
+    holds: (value: unknown) => boolean,
+  ) => {
+    const value = json[key] ?? usual;
+    if (holds(value)) return value as T;
+    findings.push(`${key} is ${show(value)}, wanted ${wanted}`);
+    return usual;
+  };
+  return {
+    json,
+    refuse: (finding) => findings.push(finding),
+    count: (key, usual) =>
+      checked(
+        key,
+        usual,
+        "a whole number of at least 1",
+        (value) => Number.isSafeInteger(value) && (value as number) >= 1,
+      ),
+    positive: (key, usual) =>
+      checked(
+        key,
+        usual,
+        "a number above 0",
+        (value) => Number.isFinite(value) && (value as number) > 0,
+      ),
+    flag: (key, usual) =>
+      checked(key, usual, "true or false", (value) => typeof value === "boolean"),
+  };
+}
+
+/** The family of a checkpoint, and the part of its `config.json` that describes the language model. */
+function architectureOf(
+  given: unknown,
+): { architecture: Architecture; json: HuggingFaceConfig } {
+  const json = asObject(given);
+  for (const architecture of ARCHITECTURES) {
+    const own = languageModelOf(architecture, json);
+    if (own !== undefined) return { architecture, json: own };
+  }
   throw new ConfigError(
-    `Cannot read config.json: model_type is ${show(json.model_type)}, wanted one of ${known}`,
+    `Cannot read config.json: model_type is ${show(json.model_type)}, wanted one of ${
+      modelTypes().map(show).join(", ")
+    }`,
   );
+}
+
+/** The part of a `config.json` that describes a family's language model; `undefined` where it is another family's. */
+function languageModelOf(
+  { modelType, languageModel }: Architecture,
+  json: HuggingFaceConfig,
+): HuggingFaceConfig | undefined {
+  if (languageModel) return languageModel(json);
+  return json.model_type === modelType ? json : undefined;
+}
+
+/** What `model_type` may be. */
+export function modelTypes(): string[] {
+  const types = ARCHITECTURES.filter((architecture) =>
+    languageModelOf(architecture, { model_type: architecture.modelType })
+  );
+  return types.map(({ modelType }) => modelType);
 }
 
 function tieOf(json: HuggingFaceConfig, { isTiedByDefault }: Architecture): boolean {

@@ -58,9 +58,46 @@ export function headsFromColumns(
   return { shape: [nHeads, rows, dHead], data: out };
 }
 
+/** Where heads lie in the rows of a matrix. */
+export interface HeadPlaces {
+  readonly heads: number;
+  readonly dHead: number;
+  /** The first row of the first head. */
+  readonly first: number;
+  /** Rows from one head to the next. */
+  readonly step: number;
+}
+
+/**
+ * Takes heads out of rows, in the layout of torch's linear layers: [rows, in] becomes [head, in, dHead], and a bias [rows] becomes
+ * [head, dHead].
+ */
+export function headsFromRows(
+  { shape: [, width], data }: WeightArray,
+  { heads, dHead, first, step }: HeadPlaces,
+): WeightArray {
+  const columns = width ?? 1;
+  const parts = Array.from({ length: heads }, (_, h) => {
+    const start = (first + h * step) * columns;
+    const head = data.subarray(start, start + dHead * columns);
+    return width === undefined ? head : transposed({ shape: [dHead, columns], data: head }).data;
+  });
+  const out = new Float32Array(heads * dHead * columns);
+  parts.forEach((part, h) => out.set(part, h * dHead * columns));
+  return { shape: width === undefined ? [heads, dHead] : [heads, width, dHead], data: out };
+}
+
+/** Gives so many rows of a tensor from a first one on. */
+export function rowsOf(
+  { shape: [rows, ...rest], data }: WeightArray,
+  first: number,
+  count: number,
+): WeightArray {
+  const size = data.length / rows;
+  return { shape: [count, ...rest], data: data.slice(first * size, (first + count) * size) };
+}
+
 /** Gives the first rows of a tensor; all of it when it has no more. */
 export function firstRows(tensor: WeightArray, count: number): WeightArray {
-  const [rows, ...rest] = tensor.shape;
-  if (rows <= count) return tensor;
-  return { shape: [count, ...rest], data: tensor.data.slice(0, tensor.data.length / rows * count) };
+  return tensor.shape[0] <= count ? tensor : rowsOf(tensor, 0, count);
 }

@@ -21,12 +21,16 @@ export class Bench {
 }
 
 /**
- * Rows as (batch, key) pairs, and the sizes.
+ * Rows as (batch, key) pairs, the sizes, and what becomes of scores.
  */
 export class Geometry {
     free(): void;
     [Symbol.dispose](): void;
     constructor(rows: Uint32Array | number[], key_mask: Uint8Array | number[], batch: number, n_keys: number, n_heads: number, d_head: number);
+    /**
+     * The same with fewer heads of keys, a window (0 for none), a cap (0 for none) and slopes (empty for none).
+     */
+    shaped(n_key_heads: number, window: number, soft_cap: number, slopes: Float64Array | number[]): Geometry;
 }
 
 /**
@@ -132,6 +136,7 @@ export interface InitOutput {
     readonly gemm_blocks: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: any) => void;
     readonly gemm_bt: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
     readonly geometry_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
+    readonly geometry_shaped: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
     readonly multiply_add_operations: () => number;
     readonly multiply_adds: (a: number) => number;
     readonly norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: any, n: number, o: number, p: any, q: number, r: number, s: any) => void;

@@ -71,9 +71,15 @@ export class Bench {
 if (Symbol.dispose) Bench.prototype[Symbol.dispose] = Bench.prototype.free;
 
 /**
- * Rows as (batch, key) pairs, and the sizes.
+ * Rows as (batch, key) pairs, the sizes, and what becomes of scores.
  */
 export class Geometry {
+    static __wrap(ptr) {
+        const obj = Object.create(Geometry.prototype);
+        obj.__wbg_ptr = ptr;
+        GeometryFinalization.register(obj, obj.__wbg_ptr, obj);
+        return obj;
+    }
     __destroy_into_raw() {
         const ptr = this.__wbg_ptr;
         this.__wbg_ptr = 0;
@@ -112,6 +118,31 @@ export class Geometry {
         this.__wbg_ptr = ret;
         GeometryFinalization.register(this, this.__wbg_ptr, this);
         return this;
+    }
+    /**
+     * The same with fewer heads of keys, a window (0 for none), a cap (0 for none) and slopes (empty for none).
+     * @param {number} n_key_heads
+     * @param {number} window
+     * @param {number} soft_cap
+     * @param {Float64Array | number[]} slopes
+     * @returns {Geometry}
+     */
+    shaped(n_key_heads, window, soft_cap, slopes) {
+        const val2 = +n_key_heads;
+        const val3 = +window;
+        const val4 = +soft_cap;
+        let ptr, ptr0, len0;
+        try {
+            ptr = this.__destroy_into_raw();
+            ptr0 = passArrayF64ToWasm0(slopes, wasm.__wbindgen_malloc);
+            len0 = WASM_VECTOR_LEN;
+        } catch (e) {
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 8, 8); }
+            if (ptr) wasm.__wbg_geometry_free(ptr, 1);
+            throw e;
+        }
+        const ret = wasm.geometry_shaped(ptr, val2, val3, val4, ptr0, len0);
+        return Geometry.__wrap(ret);
     }
 }
 if (Symbol.dispose) Geometry.prototype[Symbol.dispose] = Geometry.prototype.free;

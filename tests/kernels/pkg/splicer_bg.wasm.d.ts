@@ -31,6 +31,7 @@ export const gemm: (a: number, b: number, c: number, d: number, e: number, f: nu
 export const gemm_blocks: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: any) => void;
 export const gemm_bt: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
 export const geometry_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
+export const geometry_shaped: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
 export const multiply_add_operations: () => number;
 export const multiply_adds: (a: number) => number;
 export const norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: any, n: number, o: number, p: any, q: number, r: number, s: any) => void;

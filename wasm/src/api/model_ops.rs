@@ -8,6 +8,7 @@ use crate::ops::model::attention::{AttendMix, AttendScores, Attention, Geometry}
 use crate::ops::model::codes::{Decode, JumpRelu, MergeError, TopKRelu};
 use crate::ops::model::linear::{AttnOut, HeadResults, Linear, LinearHeads};
 use crate::ops::model::norm::{Center, Norm, RmsScale};
+use crate::ops::model::rotary::Rotary;
 use crate::ops::unary::Activate;
 use wasm_bindgen::prelude::*;
 
@@ -39,12 +40,21 @@ pub fn linear(x: Handle, weight: u32, bias: Handle, in_axes: u32, out_dims: &[u3
     })
 }
 
-/// One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`.
+/// One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`, `shared_by` neighbouring heads for each of the weight's.
 #[wasm_bindgen]
-pub fn linear_heads(x: Handle, weight: u32, bias: Handle, n_heads: u32) -> Outcome<Handle> {
+pub fn linear_heads(x: Handle, weight: u32, bias: Handle, n_heads: u32, shared_by: u32) -> Outcome<Handle> {
     with(|engine| {
-        let op =
-            LinearHeads { weight: engine.weight(weight)?, bias: engine.optional(bias)?, n_heads: n_heads as usize };
+        let (weight, bias) = (engine.weight(weight)?, engine.optional(bias)?);
+        let op = LinearHeads { weight, bias, n_heads: n_heads as usize, shared_by: shared_by as usize };
+        engine.apply(op, &[x])
+    })
+}
+
+/// Turns pairs of each head's dimensions by the row's angles, whose cosines and sines are `[rows, pairs]`.
+#[wasm_bindgen]
+pub fn rotary(x: Handle, cos: Handle, sin: Handle, adjacent: bool) -> Outcome<Handle> {
+    with(|engine| {
+        let op = Rotary { cos: engine.tensor(cos)?.clone(), sin: engine.tensor(sin)?.clone(), adjacent };
         engine.apply(op, &[x])
     })
 }
@@ -106,16 +116,21 @@ pub fn norm_parts(x: Handle, eps: f64, center: bool, weight: Handle, bias: Handl
 }
 
 /// The rows and keys of a run's attention; lives until [`free_geometry`]. `rows` holds (batch, key index) pairs, `key_mask` is
-/// empty or one flag per (batch, key).
+/// empty or one flag per (batch, key), `slopes` is empty or one number a head; a `window` or `soft_cap` of 0 is none.
 #[wasm_bindgen]
+#[allow(clippy::too_many_arguments, reason = "flat argument lists are what crosses the binding")]
 pub fn geometry(
     rows: &[u32],
     key_mask: &[u8],
     batch: u32,
     n_keys: u32,
     n_heads: u32,
+    n_key_heads: u32,
     d_head: u32,
     scale: f64,
+    window: u32,
+    soft_cap: f64,
+    slopes: &[f64],
 ) -> Outcome<u32> {
     with(|engine| {
         let rows: Vec<(u32, u32)> = rows.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
@@ -126,14 +141,24 @@ pub fn geometry(
         if !key_mask.is_empty() && key_mask.len() != mask_len {
             return Err(Error::Shape(format!("a key mask of {} flags, expected {mask_len}", key_mask.len())));
         }
+        if !n_heads.is_multiple_of(n_key_heads) || !(slopes.is_empty() || slopes.len() == n_heads as usize) {
+            return Err(Error::Shape(format!(
+                "attention of {n_heads} heads over {n_key_heads} of keys, with {} slopes",
+                slopes.len()
+            )));
+        }
         Ok(engine.geometries.insert_owned(Geometry {
             rows: rows.into(),
             key_mask: key_mask.into(),
             batch: batch as usize,
             n_keys: n_keys as usize,
             n_heads: n_heads as usize,
+            n_key_heads: n_key_heads as usize,
             d_head: d_head as usize,
             scale,
+            window: if window == 0 { usize::MAX } else { window as usize },
+            soft_cap,
+            slopes: slopes.into(),
         }))
     })
 }

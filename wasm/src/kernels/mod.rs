@@ -43,9 +43,9 @@ pub enum Activation {
 
 /// The rows that an attention kernel computes, and the keys they see.
 ///
-/// Queries are compact: row `r` is the query of batch `rows[r].0` at key index `rows[r].1`, and it sees the keys up to and
-/// including that one, less those that `key_mask` hides. Keys and values are `[batch, key_room, n_heads, d_head]`, of which the first
-/// `n_keys` of each batch entry are there: a cache has room for more.
+/// Queries are compact: row `r` is the query of batch `rows[r].0` at key index `rows[r].1`, and it sees the last `window` keys up to
+/// and including that one, less those that `key_mask` hides. Keys and values are `[batch, key_room, n_key_heads, d_head]`, of which the
+/// first `n_keys` of each batch entry are there: a cache has room for more.
 #[derive(Clone, Copy, Debug)]
 pub struct Attend<'a> {
     pub rows: &'a [(u32, u32)],
@@ -55,16 +55,41 @@ pub struct Attend<'a> {
     pub n_keys: usize,
     pub key_room: usize,
     pub n_heads: usize,
+    /// Divides `n_heads`: as many neighbouring query heads share a head of keys and values.
+    pub n_key_heads: usize,
     pub d_head: usize,
     /// Scores are `(q·k) / scale`.
     pub scale: f64,
+    /// Keys that a row sees, its own included.
+    pub window: usize,
+    /// Bounds scores by `c·tanh(score / c)`; 0 for none.
+    pub soft_cap: f64,
+    /// What is added to scores for each key of distance, by head: `slope·(key - query)`. Empty for none.
+    pub slopes: &'a [f64],
 }
 
 impl Attend<'_> {
+    /// The keys from the first that row `r` may see to the last; `key_mask` may hide some of them.
+    pub fn span(&self, r: usize) -> Range<usize> {
+        let end = self.rows[r].1 as usize + 1;
+        end.saturating_sub(self.window)..end
+    }
+
     /// True when row `r` sees key `key`.
     pub fn sees(&self, r: usize, key: usize) -> bool {
-        let (batch, last) = self.rows[r];
-        key <= last as usize && self.key_mask.get(batch as usize * self.n_keys + key).is_none_or(|&flag| flag != 0)
+        let mask = self.key_mask.get(self.rows[r].0 as usize * self.n_keys + key);
+        self.span(r).contains(&key) && mask.is_none_or(|&flag| flag != 0)
+    }
+
+    /// Elements from one key to the next.
+    pub fn key_width(&self) -> usize {
+        self.n_key_heads * self.d_head
+    }
+
+    /// Where the keys and values of query head `h` begin: those of `batch` at `key`.
+    pub fn key_start(&self, batch: u32, h: usize, key: usize) -> usize {
+        let shared_by = self.n_heads / self.n_key_heads;
+        (batch as usize * self.key_room + key) * self.key_width() + h / shared_by * self.d_head
     }
 }
 
@@ -142,12 +167,13 @@ pub trait Kernels: Real + Lane {
         portable::log_softmax(x, n, out);
     }
 
-    /// Attention scores: `scores[r, h, j] = (Σ_d q[r, h, d] k[b, j, h, d]) / scale`, `d` in order; -inf where masked or `j` is later.
+    /// Attention scores: `scores[r, h, j] = cap((Σ_d q[r, h, d] k[b, j, g, d]) / scale) + slope[h] (j - query)`, `d` in order, where head
+    /// `g` of the keys serves `h`, and cap and slope may be missing; -inf for keys that the row doesn't see.
     fn attend_scores(at: &Attend, q: &[Self], k: &[Self], scores: &mut [Self]) {
         portable::attend_scores(at, q, k, scores);
     }
 
-    /// The mix of values: `z[r, h, d] = Σ_j pattern[r, h, j] v[b, j, h, d]`, `j` in order over all keys that have weight: a weight
+    /// The mix of values: `z[r, h, d] = Σ_j pattern[r, h, j] v[b, j, g, d]`, `j` in order over all keys that have weight: a weight
     /// of zero hides a value even where that isn't finite.
     fn attend_mix(at: &Attend, pattern: &[Self], v: &[Self], z: &mut [Self]) {
         portable::attend_mix(at, pattern, v, z);

@@ -71,6 +71,7 @@ fn cases(kind: OpKind, random: &mut Random) -> Vec<Case> {
         OpKind::Center => model::center(random),
         OpKind::RmsScale => model::rms_scale(random),
         OpKind::Norm => model::norm(random),
+        OpKind::Rotary => model::rotary(random),
         OpKind::AttendScores => model::attend_scores(random),
         OpKind::AttendMix => model::attend_mix(random),
         OpKind::Attention => model::attention(random),

@@ -6,6 +6,7 @@ use splicer::ops::model::attention::{AttendMix, AttendScores, Attention, Geometr
 use splicer::ops::model::codes::{Decode, JumpRelu, MergeError, TopKRelu};
 use splicer::ops::model::linear::{AttnOut, HeadResults, Linear, LinearHeads};
 use splicer::ops::model::norm::{Center, Norm, RmsScale};
+use splicer::ops::model::rotary::Rotary;
 use splicer::tensor::Tensor;
 use std::rc::Rc;
 
@@ -33,13 +34,34 @@ pub fn linear(random: &mut Random) -> Vec<Case> {
 }
 
 pub fn linear_heads(random: &mut Random) -> Vec<Case> {
-    let mut case = |leading: &[usize], n_heads: usize, d_model: usize, d_head: usize, biased: bool| {
-        let weight = packed(random, d_model, n_heads * d_head);
-        let bias = biased.then(|| random.tensor(&[n_heads * d_head]));
-        let shape = [leading, &[n_heads, d_model]].concat();
-        Case::new(LinearHeads { weight, bias, n_heads }, &[&random.tensor(&shape)])
-    };
-    vec![case(&[2, 3], 2, 4, 3, true), case(&[2], 3, 2, 7, false), case(&[], 1, 1, 1, true), case(&[0], 2, 3, 2, true)]
+    let mut case =
+        |leading: &[usize], n_heads: usize, shared_by: usize, d_model: usize, d_head: usize, biased: bool| {
+            let cols = n_heads / shared_by * d_head;
+            let weight = packed(random, d_model, cols);
+            let bias = biased.then(|| random.tensor(&[cols]));
+            let shape = [leading, &[n_heads, d_model]].concat();
+            Case::new(LinearHeads { weight, bias, n_heads, shared_by }, &[&random.tensor(&shape)])
+        };
+    vec![
+        case(&[2, 3], 2, 1, 4, 3, true),
+        case(&[2], 3, 1, 2, 7, false),
+        case(&[2], 6, 3, 2, 3, true),
+        case(&[3], 2, 2, 4, 5, false),
+        case(&[], 1, 1, 1, 1, true),
+        case(&[0], 2, 1, 3, 2, true),
+    ]
+}
+
+pub fn rotary(random: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shape, pairs) in [([2, 3, 6], 3), ([3, 1, 5], 2), ([1, 2, 4], 1), ([2, 2, 3], 0), ([0, 2, 4], 2)] {
+        for adjacent in [false, true] {
+            // Of any length, as angles with a factor are.
+            let (cos, sin) = (random.tensor(&[shape[0], pairs]), random.tensor(&[shape[0], pairs]));
+            cases.push(Case::new(Rotary { cos, sin, adjacent }, &[&random.tensor(&shape)]));
+        }
+    }
+    cases
 }
 
 pub fn attn_out(random: &mut Random) -> Vec<Case> {
@@ -83,7 +105,7 @@ pub fn norm(random: &mut Random) -> Vec<Case> {
     cases
 }
 
-/// Full passes and single rows, hidden keys, several sequences.
+/// Full passes and single rows, hidden keys, several sequences; shared keys, windows, caps and slopes.
 fn geometries() -> Vec<Geometry> {
     let all = |batch: u32, n: u32| (0..batch).flat_map(|b| (0..n).map(move |q| (b, q))).collect::<Vec<_>>();
     let geometry = |rows: Vec<(u32, u32)>, mask: &[u8], batch, n_keys, n_heads, d_head| Geometry {
@@ -92,9 +114,14 @@ fn geometries() -> Vec<Geometry> {
         batch,
         n_keys,
         n_heads,
+        n_key_heads: n_heads,
         d_head,
         scale: 1.7,
+        window: usize::MAX,
+        soft_cap: 0.0,
+        slopes: [].into(),
     };
+    let shared = |n_key_heads, at: Geometry| Geometry { n_key_heads, ..at };
     vec![
         geometry(all(1, 4), &[], 1, 4, 2, 3),
         geometry(all(2, 3), &[], 2, 3, 1, 2),
@@ -102,6 +129,12 @@ fn geometries() -> Vec<Geometry> {
         geometry(vec![(1, 3), (0, 1)], &[], 2, 4, 2, 2),
         geometry(all(1, 1), &[], 1, 1, 1, 1),
         geometry(vec![], &[], 1, 3, 2, 2),
+        shared(2, geometry(all(2, 3), &[], 2, 3, 4, 2)),
+        shared(1, geometry(all(1, 3), &[], 1, 3, 3, 2)),
+        Geometry { window: 2, ..geometry(all(1, 4), &[1, 0, 1, 1], 1, 4, 1, 3) },
+        Geometry { soft_cap: 2.5, ..geometry(all(1, 3), &[], 1, 3, 2, 2) },
+        Geometry { slopes: [0.5, 0.25].into(), ..geometry(all(1, 3), &[], 1, 3, 2, 2) },
+        Geometry { window: 1, soft_cap: 1.5, slopes: [0.5].into(), ..geometry(all(1, 3), &[], 1, 3, 1, 2) },
     ]
 }
 
@@ -111,7 +144,7 @@ fn queries(random: &mut Random, at: &Geometry) -> Tensor<f64> {
 
 /// Keys or values; those of several sequences have room for one more, as a cache's have.
 fn keys(random: &mut Random, at: &Geometry) -> Tensor<f64> {
-    random.tensor(&[at.batch, at.n_keys + at.batch - 1, at.n_heads, at.d_head])
+    random.tensor(&[at.batch, at.n_keys + at.batch - 1, at.n_key_heads, at.d_head])
 }
 
 pub fn attend_scores(random: &mut Random) -> Vec<Case> {

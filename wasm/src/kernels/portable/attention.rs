@@ -1,24 +1,37 @@
 use super::softmax::softmax_row;
+use crate::kernels::elementary::Lane;
 use crate::kernels::{Attend, Kernels};
 use crate::real::Real;
 
-/// The keys or values of one head of one batch entry.
-pub(crate) fn head<'a, T>(at: &Attend, data: &'a [T], batch: u32, h: usize, key: usize) -> &'a [T] {
-    let start = ((batch as usize * at.key_room + key) * at.n_heads + h) * at.d_head;
+/// The keys or values that query head `h` of one batch entry reads.
+fn head<'a, T>(at: &Attend, data: &'a [T], batch: u32, h: usize, key: usize) -> &'a [T] {
+    let start = at.key_start(batch, h, key);
     &data[start..start + at.d_head]
 }
 
-/// `scores[j] = (Σ_d q[d] k[j, d]) / scale` for the keys that the row sees, -inf for the others.
+/// What becomes of a product of query and key, `distance` keys behind the query: divided by the scale, bounded, lowered.
+pub(crate) fn score<L: Lane>(at: &Attend, h: usize, product: L, distance: L) -> L {
+    let mut score = product / L::splat(at.scale);
+    if at.soft_cap > 0.0 {
+        let cap = L::splat(at.soft_cap);
+        score = cap * (score / cap).tanh_fast();
+    }
+    match at.slopes.get(h) {
+        Some(&slope) => score + L::splat(slope) * distance,
+        None => score,
+    }
+}
+
+/// `scores[j] = score(Σ_d q[d] k[j, d])` for the keys that the row sees, -inf for the others.
 fn score_row<T: Kernels>(at: &Attend, r: usize, h: usize, q: &[T], k: &[T], scores: &mut [T]) {
     let batch = at.rows[r].0;
     let query = &q[(r * at.n_heads + h) * at.d_head..][..at.d_head];
-    let scale = T::from_f64(at.scale);
-    for (key, score) in scores.iter_mut().enumerate() {
-        *score = T::NEG_INFINITY;
+    for (key, out) in scores.iter_mut().enumerate() {
+        *out = T::NEG_INFINITY;
         if at.sees(r, key) {
             let products = query.iter().zip(head(at, k, batch, h, key));
             let sum = products.fold(T::ZERO, |sum, (&q, &k)| Real::mul_add(q, k, sum));
-            *score = (sum + T::ZERO) / scale;
+            *out = score(at, h, sum + T::ZERO, T::from_f64(key as f64 - f64::from(at.rows[r].1)));
         }
     }
 }

@@ -8,9 +8,9 @@ mod norm;
 mod softmax;
 
 pub use activation::{activate, activate_grad};
-#[cfg(target_arch = "wasm32")]
-pub(crate) use attention::mix_row;
 pub use attention::{attend, attend_mix, attend_scores};
+#[cfg(target_arch = "wasm32")]
+pub(crate) use attention::{mix_row, score};
 pub use decode::decode;
 pub use gemm::{gemm, gemm_blocks, gemm_bt};
 pub use norm::{fold16, norm, norm_scale};

@@ -202,53 +202,84 @@ fn softmax_keeps_nan() {
     assert!(out.iter().all(|x| x.is_nan()));
 }
 
+/// Two heads with keys of their own, all keys in sight.
+const PLAIN: Attend = Attend {
+    rows: &[],
+    key_mask: &[],
+    batch: 1,
+    n_keys: 0,
+    key_room: 0,
+    n_heads: 2,
+    n_key_heads: 2,
+    d_head: 2,
+    scale: 1.0,
+    window: usize::MAX,
+    soft_cap: 0.0,
+    slopes: &[],
+};
+
 #[test]
 fn attend_is_the_three_steps_and_sees_what_it_should() {
     let rows = [(0, 0), (0, 4), (1, 2), (1, 6), (1, 6)];
     let mut mask = vec![1u8; 14];
     mask[7..9].fill(0);
-    let at = Attend {
+    let plain = Attend {
         rows: &rows,
         key_mask: &mask,
         batch: 2,
         n_keys: 7,
         key_room: 7,
-        n_heads: 2,
         d_head: 3,
         scale: 3f64.sqrt(),
+        ..PLAIN
     };
-    let (q, k, v) = (random(19, 5 * 6), random(20, 14 * 6), random(21, 14 * 6));
-    let (mut z, mut scores, mut pattern) = (vec![f32::NAN; 30], vec![f32::NAN; 70], vec![f32::NAN; 70]);
-    attend(&at, &q, &k, &v, &mut z, Some(&mut scores), Some(&mut pattern));
-    let (mut z3, mut scores3, mut pattern3) = (z.clone(), scores.clone(), pattern.clone());
-    attend_scores(&at, &q, &k, &mut scores3);
-    softmax(&scores3, 7, &mut pattern3);
-    attend_mix(&at, &pattern3, &v, &mut z3);
-    assert_eq!((&z, &scores, &pattern), (&z3, &scores3, &pattern3));
-    for (i, &(batch, last)) in rows.iter().enumerate() {
-        for h in 0..2 {
-            let visible: Vec<usize> = (0..=last as usize).filter(|&j| mask[batch as usize * 7 + j] != 0).collect();
-            let dot = |j: usize| -> f64 {
-                let key = ((batch as usize * 7 + j) * 2 + h) * 3;
-                (0..3).map(|d| f64::from(q[(i * 2 + h) * 3 + d]) * f64::from(k[key + d])).sum::<f64>() / at.scale
-            };
-            let weights: Vec<f64> = visible.iter().map(|&j| dot(j).exp()).collect();
-            let sum: f64 = weights.iter().sum();
-            let mix = |d: usize| -> f64 {
-                let values = visible.iter().map(|&j| f64::from(v[((batch as usize * 7 + j) * 2 + h) * 3 + d]));
-                values.zip(&weights).map(|(v, w)| v * w / sum).sum()
-            };
-            let wanted: Vec<f64> = (0..3).map(mix).collect();
-            // Sums of at most seven terms below 1, after a softmax good to 5e-7.
-            assert_near(&z[(i * 2 + h) * 3..][..3], &wanted, 4e-6, "attention");
+    let variants = [
+        plain,
+        Attend { n_key_heads: 1, ..plain },
+        Attend { window: 3, ..plain },
+        Attend { soft_cap: 0.5, ..plain },
+        Attend { slopes: &[0.5, 0.125], ..plain },
+        Attend { n_key_heads: 1, window: 2, soft_cap: 0.25, slopes: &[1.0, 0.25], ..plain },
+    ];
+    for at in variants {
+        let g = at.n_key_heads;
+        let (q, k, v) = (random(19, 5 * 6), random(20, 14 * 3 * g), random(21, 14 * 3 * g));
+        let (mut z, mut scores, mut pattern) = (vec![f32::NAN; 30], vec![f32::NAN; 70], vec![f32::NAN; 70]);
+        attend(&at, &q, &k, &v, &mut z, Some(&mut scores), Some(&mut pattern));
+        let (mut z3, mut scores3, mut pattern3) = (z.clone(), scores.clone(), pattern.clone());
+        attend_scores(&at, &q, &k, &mut scores3);
+        softmax(&scores3, 7, &mut pattern3);
+        attend_mix(&at, &pattern3, &v, &mut z3);
+        assert_eq!((&z, &scores, &pattern), (&z3, &scores3, &pattern3));
+        for (i, &(batch, last)) in rows.iter().enumerate() {
+            for h in 0..2 {
+                let (batch, last) = (batch as usize, last as usize);
+                let is_near = |j: usize| last - j < at.window;
+                let visible: Vec<usize> = (0..=last).filter(|&j| mask[batch * 7 + j] != 0 && is_near(j)).collect();
+                let key = |j: usize| ((batch * 7 + j) * g + h * g / 2) * 3;
+                let score = |j: usize| -> f64 {
+                    let products = (0..3).map(|d| f64::from(q[(i * 2 + h) * 3 + d]) * f64::from(k[key(j) + d]));
+                    let plain = products.sum::<f64>() / at.scale;
+                    let capped = if at.soft_cap > 0.0 { at.soft_cap * (plain / at.soft_cap).tanh() } else { plain };
+                    capped - at.slopes.get(h).unwrap_or(&0.0) * (last - j) as f64
+                };
+                let weights: Vec<f64> = visible.iter().map(|&j| score(j).exp()).collect();
+                let sum: f64 = weights.iter().sum();
+                let mix = |d: usize| -> f64 {
+                    let values = visible.iter().map(|&j| f64::from(v[key(j) + d]));
+                    values.zip(&weights).map(|(v, w)| v * w / sum).sum()
+                };
+                let wanted: Vec<f64> = (0..3).map(mix).collect();
+                // Sums of at most seven terms below 1, after a softmax good to 5e-7.
+                assert_near(&z[(i * 2 + h) * 3..][..3], &wanted, 4e-6, &format!("{at:?}"));
+            }
         }
     }
 }
 
 #[test]
 fn attend_mix_ignores_what_has_no_weight() {
-    let at =
-        Attend { rows: &[(0, 0)], key_mask: &[], batch: 1, n_keys: 3, key_room: 3, n_heads: 1, d_head: 2, scale: 1.0 };
+    let at = Attend { rows: &[(0, 0)], n_keys: 3, key_room: 3, n_heads: 1, n_key_heads: 1, ..PLAIN };
     let mut z = [f32::NAN; 2];
     attend_mix(&at, &[1.0, 0.0, 0.5], &[1.0, 2.0, f32::NAN, f32::INFINITY, 4.0, 6.0], &mut z);
     assert_eq!(z, [3.0, 5.0], "an edited pattern reaches a later key, a zero hides one");

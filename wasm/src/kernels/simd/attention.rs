@@ -4,11 +4,11 @@
 //! The mix is another, with the values as they lie: `d` is a lane and the keys run in order. A tile's scores stay in a room of a
 //! few rows, where the softmax between the two works in place.
 
-use super::lanes::{F32x4, load, map_in_place};
+use super::lanes::{F32x4, load, map_in_place, map_indexed};
 use super::softmax::softmax_in_place;
 use super::tile::{Tile, ZEROS, panel, tile_strided};
 use super::transpose::transpose_to_16;
-use crate::kernels::portable::mix_row;
+use crate::kernels::portable::{mix_row, score};
 use crate::kernels::{Attend, PANEL};
 use crate::real::Real;
 use std::mem::MaybeUninit;
@@ -39,7 +39,8 @@ fn room_stride(at: &Attend) -> usize {
 fn check(at: &Attend, q: Option<&[f32]>, k: &[f32], z: Option<&[f32]>) {
     let width = at.n_heads * at.d_head;
     assert!(q.is_none_or(|q| q.len() == at.rows.len() * width) && z.is_none_or(|z| z.len() == at.rows.len() * width));
-    assert!(at.key_room >= at.n_keys && k.len() == at.batch * at.key_room * width);
+    assert!(at.key_room >= at.n_keys && at.n_heads.is_multiple_of(at.n_key_heads));
+    assert!(k.len() == at.batch * at.key_room * at.key_width());
     assert!(at.rows.iter().all(|&(batch, key)| (batch as usize) < at.batch && (key as usize) < at.n_keys));
 }
 
@@ -50,7 +51,7 @@ fn check(at: &Attend, q: Option<&[f32]>, k: &[f32], z: Option<&[f32]>) {
 unsafe fn multiply(at: &Attend, rows: Range<usize>, h: usize, key: usize, q: &[f32], k: &[f32], c: *mut f32) {
     let width = at.n_heads * at.d_head;
     let keys = (at.n_keys - key).min(PANEL);
-    let first_key = ((at.rows[rows.start].0 as usize * at.key_room + key) * at.n_heads + h) * at.d_head;
+    let first_key = at.key_start(at.rows[rows.start].0, h, key);
     let mut room = MaybeUninit::<[f32; DEPTH * PANEL]>::uninit();
     let transposed = room.as_mut_ptr().cast::<f32>();
     for from in (0..at.d_head).step_by(DEPTH) {
@@ -67,30 +68,37 @@ unsafe fn multiply(at: &Attend, rows: Range<usize>, h: usize, key: usize, q: &[f
         };
         // SAFETY: the keys and queries lie within their slices by `check`, and the room holds `depth` rows of 16.
         unsafe {
-            transpose_to_16(k[first_key + from..].as_ptr(), width, keys, depth, transposed);
+            transpose_to_16(k[first_key + from..].as_ptr(), at.key_width(), keys, depth, transposed);
             panel(tile, rows.len());
         }
     }
 }
 
-/// Divides the products that row `r` sees by the scale and hides the others.
-fn finish_scores(at: &Attend, r: usize, scores: &mut [f32]) {
-    let (batch, last) = (at.rows[r].0 as usize, at.rows[r].1 as usize);
-    let (seen, later) = scores.split_at_mut(last + 1);
-    map_in_place(seen, |s| s / F32x4::all(at.scale as f32));
+/// Makes scores of the products that row `r` sees and hides the others.
+fn finish_scores(at: &Attend, r: usize, h: usize, scores: &mut [f32]) {
+    let (batch, span) = (at.rows[r].0 as usize, at.span(r));
+    scores[..span.start].fill(f32::NEG_INFINITY);
+    scores[span.end..].fill(f32::NEG_INFINITY);
+    let seen = &mut scores[span.clone()];
+    if at.slopes.is_empty() {
+        map_in_place(seen, |product| score(at, h, product, F32x4::ZERO));
+    } else {
+        let nearest = 1.0 - seen.len() as f32;
+        map_indexed(seen, |product, i| score(at, h, product, F32x4::all(nearest) + i));
+    }
     if !at.key_mask.is_empty() {
-        let flags = &at.key_mask[batch * at.n_keys..];
+        let flags = &at.key_mask[batch * at.n_keys + span.start..];
         seen.iter_mut().zip(flags).filter(|(_, flag)| **flag == 0).for_each(|(s, _)| *s = f32::NEG_INFINITY);
     }
-    later.fill(f32::NEG_INFINITY);
 }
 
 /// A tile's scores of one head, in the room.
 fn score_tile(at: &Attend, rows: Range<usize>, h: usize, q: &[f32], k: &[f32], room: &mut [f32]) {
     let stride = room_stride(at);
     assert!(room.len() >= rows.len() * stride);
+    let first = rows.clone().map(|r| at.span(r).start).min().unwrap_or(0);
     let last = at.rows[rows.clone()].iter().map(|row| row.1 as usize).max().unwrap_or(0);
-    for key in (0..=last).step_by(PANEL) {
+    for key in (first - first % PANEL..=last).step_by(PANEL) {
         // Rows at the front that end before this panel need none of it.
         let skipped = at.rows[rows.clone()].iter().take_while(|row| (row.1 as usize) < key).count();
         let c = room[skipped * stride + key..].as_mut_ptr();
@@ -98,46 +106,49 @@ fn score_tile(at: &Attend, rows: Range<usize>, h: usize, q: &[f32], k: &[f32], r
         unsafe { multiply(at, rows.start + skipped..rows.end, h, key, q, k, c) };
     }
     for (at_row, r) in rows.enumerate() {
-        finish_scores(at, r, &mut room[at_row * stride..][..at.n_keys]);
+        finish_scores(at, r, h, &mut room[at_row * stride..][..at.n_keys]);
     }
 }
 
-/// Where a row's keys with weight end.
-fn weighted(pattern: &[f32]) -> usize {
-    pattern.len() - pattern.iter().rev().take_while(|weight| **weight == 0.0).count()
+/// The keys from the first that has weight in a row to the last.
+fn weighted(pattern: &[f32]) -> Range<usize> {
+    let end = pattern.len() - pattern.iter().rev().take_while(|weight| **weight == 0.0).count();
+    pattern[..end].iter().take_while(|weight| **weight == 0.0).count()..end
 }
 
 /// The mix of values for a tile's rows and one head, two rows at a time. `pattern` has the tile's rows `stride` apart.
 fn mix_tile(at: &Attend, rows: Range<usize>, h: usize, pattern: &[f32], stride: usize, v: &[f32], z: &mut [f32]) {
-    let width = at.n_heads * at.d_head;
-    let values = (at.rows[rows.start].0 as usize * at.key_room * at.n_heads + h) * at.d_head;
+    let (width, key_width) = (at.n_heads * at.d_head, at.key_width());
     for i in (0..rows.len()).step_by(2) {
         let now = (rows.len() - i).min(2);
         let row = |r: usize| &pattern[(i + r) * stride..][..at.n_keys];
-        let keys = (0..now).map(|r| weighted(row(r))).max().unwrap_or(0);
+        // Passing over keys without weight leaves the sums' bits: they begin as zero, and zeros are added.
+        let spans = [weighted(row(0)), weighted(row(now - 1))];
+        let (start, end) = (spans[0].start.min(spans[1].start), spans[0].end.max(spans[1].end));
+        let values = at.key_start(at.rows[rows.start].0, h, start);
         let first = (rows.start + i) * width + h * at.d_head;
         let mut d = 0;
         while d + 4 <= at.d_head {
             let vectors = if d + 16 <= at.d_head { 4 } else { 1 };
             let tile = Tile {
-                a: row(0).as_ptr(),
+                a: row(0)[start..].as_ptr(),
                 a_stride: stride,
                 b: v[values + d..].as_ptr(),
-                k: keys,
+                k: end - start,
                 start: ZEROS.as_ptr(),
                 start_stride: 0,
                 c: z[first + d..].as_mut_ptr(),
                 c_stride: width,
             };
-            // SAFETY: `check` saw to the lengths of v and z, `row` to the pattern's; the tile reads `keys` rows of v.
-            unsafe { tile_strided(&tile, now, vectors, width) };
+            // SAFETY: `check` saw to the lengths of v and z, `row` to the pattern's; the tile reads the keys from `start` to `end`.
+            unsafe { tile_strided(&tile, now, vectors, key_width) };
             d += 4 * vectors;
         }
         for r in 0..now {
             let z = &mut z[first + r * width..][..at.d_head];
             for (d, z) in z.iter_mut().enumerate().skip(d) {
-                let products =
-                    row(r)[..keys].iter().enumerate().map(|(key, &weight)| (weight, v[values + key * width + d]));
+                let weights = row(r)[start..end].iter().enumerate();
+                let products = weights.map(|(key, &weight)| (weight, v[values + key * key_width + d]));
                 *z = products.fold(0.0, |sum, (weight, v)| Real::mul_add(weight, v, sum)) + 0.0;
             }
             // The tile multiplies keys without weight too, which shows where such a value isn't finite.

@@ -74,6 +74,22 @@ pub fn map_in_place(row: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
     rest.iter_mut().for_each(|x| *x = f(F32x4::all(*x)).to_array()[0]);
 }
 
+/// `row = f(row, i)`, where `i` is each element's index; exact below 2²⁴.
+#[inline(always)]
+pub fn map_indexed(row: &mut [f32], f: impl Fn(F32x4, F32x4) -> F32x4) {
+    let (row4, rest) = row.as_chunks_mut::<4>();
+    let mut index = F32x4::from_array([0.0, 1.0, 2.0, 3.0]);
+    for x in row4 {
+        let result = f(load(x), index);
+        store(x, result);
+        index = index + F32x4::all(4.0);
+    }
+    for (i, x) in rest.iter_mut().enumerate() {
+        let index = F32x4::all(index.to_array()[0] + i as f32);
+        *x = f(F32x4::all(*x), index).to_array()[0];
+    }
+}
+
 /// `out = f(x)`, as [`map_in_place`].
 #[inline(always)]
 pub fn map(x: &[f32], out: &mut [f32], f: impl Fn(F32x4) -> F32x4) {

@@ -1,6 +1,6 @@
 //! Attention for a set of rows: scores, the mix of values, and both with the softmax between them.
 //!
-//! Queries are compact (`[rows, n_heads, d_head]`), keys and values whole (`[batch, key_room, n_heads, d_head]`, where a cache has
+//! Queries are compact (`[rows, n_heads, d_head]`), keys and values whole (`[batch, key_room, n_key_heads, d_head]`, where a cache has
 //! room beyond the `n_keys` that are there): a full pass, a step of generation and a resumed run differ in their rows alone.
 
 use crate::error::Result;
@@ -19,8 +19,12 @@ pub struct Geometry {
     pub batch: usize,
     pub n_keys: usize,
     pub n_heads: usize,
+    pub n_key_heads: usize,
     pub d_head: usize,
     pub scale: f64,
+    pub window: usize,
+    pub soft_cap: f64,
+    pub slopes: Rc<[f64]>,
 }
 
 impl Geometry {
@@ -33,20 +37,25 @@ impl Geometry {
             n_keys: self.n_keys,
             key_room,
             n_heads: self.n_heads,
+            n_key_heads: self.n_key_heads,
             d_head: self.d_head,
             scale: self.scale,
+            window: self.window,
+            soft_cap: self.soft_cap,
+            slopes: &self.slopes,
         }
     }
 
     fn check<T: Kernels>(&self, what: &str, tensor: &Tensor<T>, len: usize) -> Result<()> {
         if tensor.len() != len {
             return shape_error!(
-                "attention: {what} should hold {len} elements ({} rows, batch {}, {} keys, {} heads of {}), got shape {:?}",
+                "attention: {what} should hold {len} elements ({} rows, batch {}, {} keys, {} heads of {}, {} of keys), got shape {:?}",
                 self.rows.len(),
                 self.batch,
                 self.n_keys,
                 self.n_heads,
                 self.d_head,
+                self.n_key_heads,
                 tensor.shape
             );
         }
@@ -59,8 +68,8 @@ impl Geometry {
 
     /// The room that keys or values have: their number in each batch entry, those that aren't there yet included.
     fn key_room<T: Kernels>(&self, what: &str, keys: &Tensor<T>) -> Result<usize> {
-        let room = keys.len() / (self.batch * self.n_heads * self.d_head).max(1);
-        self.check(what, keys, self.batch * room.max(self.n_keys) * self.n_heads * self.d_head)?;
+        let room = keys.len() / (self.batch * self.n_key_heads * self.d_head).max(1);
+        self.check(what, keys, self.batch * room.max(self.n_keys) * self.n_key_heads * self.d_head)?;
         Ok(room)
     }
 
@@ -76,23 +85,27 @@ impl Geometry {
         vec![self.rows.len(), self.n_heads, self.d_head]
     }
 
-    fn visible(&self, batch: usize, query: usize, key: usize) -> bool {
-        key <= query && self.key_mask.get(batch * self.n_keys + key).is_none_or(|&flag| flag != 0)
-    }
-
     /// Calls `f(score index, query offset, key offset, visible)` for every (row, head, key).
     fn each(&self, key_room: usize, mut f: impl FnMut(usize, usize, usize, bool)) {
-        let (h, d) = (self.n_heads, self.d_head);
-        for (r, &(batch, query)) in self.rows.iter().enumerate() {
-            let (batch, query) = (batch as usize, query as usize);
+        let (h, d, at) = (self.n_heads, self.d_head, self.attend(key_room));
+        for (r, &(batch, _)) in self.rows.iter().enumerate() {
             for head in 0..h {
                 for key in 0..self.n_keys {
                     let score = (r * h + head) * self.n_keys + key;
-                    let k = ((batch * key_room + key) * h + head) * d;
-                    f(score, (r * h + head) * d, k, self.visible(batch, query, key));
+                    f(score, (r * h + head) * d, at.key_start(batch, head, key), at.sees(r, key));
                 }
             }
         }
+    }
+
+    /// d score / d (q·k): 1/scale, and with `u = tanh(q·k / (scale cap))` times 1 - u² under a cap. Slopes are added: they play no part.
+    fn score_slope<T: Kernels>(&self, q: &[T], k: &[T]) -> T {
+        let inverse = T::ONE / T::from_f64(self.scale);
+        if self.soft_cap <= 0.0 {
+            return inverse;
+        }
+        let u = (dot(q, k) * inverse / T::from_f64(self.soft_cap)).tanh();
+        inverse * (T::ONE - u * u)
     }
 }
 
@@ -106,7 +119,7 @@ fn add_scaled<T: Kernels>(out: &mut [T], x: &[T], factor: T) {
     out.iter_mut().zip(x).for_each(|(o, &x)| *o += x * factor);
 }
 
-/// `q·k / scale`, -inf where masked: `[rows, n_heads, n_keys]`.
+/// Scores, -inf where masked: `[rows, n_heads, n_keys]`.
 pub struct AttendScores(pub Geometry);
 
 impl<T: Kernels> Op<T> for AttendScores {
@@ -127,17 +140,18 @@ impl<T: Kernels> Op<T> for AttendScores {
         Ok(Tensor::float(at.score_shape(), scores))
     }
 
-    // s = q·k/c where visible, constant elsewhere: dq = Σ_j ds k_j / c, dk_j = Σ_rows ds q / c.
+    // s = f(q·k) where visible, constant elsewhere: dq = Σ_j ds f' k_j, dk_j = Σ_rows ds f' q, over the heads that share k_j too.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let at = &self.0;
         let (q, k, ds) = (saved.input(0).floats()?, saved.input(1).floats()?, grad.floats()?);
         let (mut dq, mut dk) = (Buf::zeroed(q.len())?, Buf::zeroed(k.len())?);
-        let (d, inverse) = (at.d_head, T::ONE / T::from_f64(at.scale));
+        let d = at.d_head;
         at.each(at.key_room("the keys", saved.input(1))?, |score, qi, ki, visible| {
             if visible {
-                let factor = ds[score] * inverse;
-                add_scaled(&mut dq[qi..qi + d], &k[ki..ki + d], factor);
-                add_scaled(&mut dk[ki..ki + d], &q[qi..qi + d], factor);
+                let (q, k) = (&q[qi..qi + d], &k[ki..ki + d]);
+                let factor = ds[score] * at.score_slope(q, k);
+                add_scaled(&mut dq[qi..qi + d], k, factor);
+                add_scaled(&mut dk[ki..ki + d], q, factor);
             }
         });
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dq)), Some(Tensor::float(saved.shapes[1].clone(), dk))])

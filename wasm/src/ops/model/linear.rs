@@ -63,17 +63,23 @@ impl<T: Kernels> Op<T> for Linear<T> {
     }
 }
 
-/// One row of inputs per head: `y[.., h, :] = x[.., h, :] W[:, h] + b[h]`, where W's columns are `[n_heads, d_head]`.
+/// One row of inputs per head: `y[.., h, :] = x[.., h, :] W[:, g] + b[g]`, where W's columns are `[n_heads / shared_by, d_head]` and as
+/// many neighbouring heads share a head `g` of them.
 pub struct LinearHeads<T: Kernels> {
     pub weight: Rc<Packed<T>>,
     pub bias: Option<Tensor<T>>,
     pub n_heads: usize,
+    pub shared_by: usize,
 }
 
 impl<T: Kernels> LinearHeads<T> {
+    fn d_head(&self) -> usize {
+        self.weight.cols * self.shared_by / self.n_heads
+    }
+
     fn columns(&self, head: usize) -> Range<usize> {
-        let d_head = self.weight.cols / self.n_heads;
-        head * d_head..(head + 1) * d_head
+        let (g, d_head) = (head / self.shared_by, self.d_head());
+        g * d_head..(g + 1) * d_head
     }
 }
 
@@ -90,29 +96,29 @@ impl<T: Kernels> Op<T> for LinearHeads<T> {
         let (x, w) = (inputs[0], &*self.weight);
         let lead = leading("linear by heads", &x.shape, 2, w.rows * self.n_heads)?;
         let count: usize = lead.iter().product();
-        let mut out = Buf::zeroed(count * w.cols)?;
+        let (d_head, out_stride) = (self.d_head(), self.n_heads * self.d_head());
+        let mut out = Buf::zeroed(count * out_stride)?;
         let bias = self.bias.as_ref().map(Tensor::floats).transpose()?;
         let (data, stride) = (x.floats()?, w.rows * self.n_heads);
         for head in (0..self.n_heads).filter(|_| count > 0) {
-            let cols = self.columns(head);
             let a = Rows { data: &data[head * w.rows..], stride, count };
-            let out = RowsMut { data: &mut out[cols.start..], stride: w.cols };
-            T::gemm(a, w, cols, bias, Activation::Identity, out);
+            let out = RowsMut { data: &mut out[head * d_head..], stride: out_stride };
+            T::gemm(a, w, self.columns(head), bias, Activation::Identity, out);
         }
-        Ok(Tensor::float(joined(lead, &[self.n_heads, w.cols / self.n_heads]), out))
+        Ok(Tensor::float(joined(lead, &[self.n_heads, d_head]), out))
     }
 
-    // dx[h] = dy[h] W[:, h]ᵀ.
+    // dx[h] = dy[h] W[:, g]ᵀ.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let w = &*self.weight;
-        let count = grad.len() / w.cols.max(1);
+        let (d_head, dy_stride) = (self.d_head(), self.n_heads * self.d_head());
+        let count = grad.len() / dy_stride.max(1);
         let stride = w.rows * self.n_heads;
         let mut dx = Buf::zeroed(count * stride)?;
         let dy = grad.floats()?;
         for head in (0..self.n_heads).filter(|_| count > 0) {
-            let cols = self.columns(head);
-            let dy = Rows { data: &dy[cols.start..], stride: w.cols, count };
-            T::gemm_bt(dy, w, cols, 0..w.rows, RowsMut { data: &mut dx[head * w.rows..], stride });
+            let dy = Rows { data: &dy[head * d_head..], stride: dy_stride, count };
+            T::gemm_bt(dy, w, self.columns(head), 0..w.rows, RowsMut { data: &mut dx[head * w.rows..], stride });
         }
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dx))])
     }

@@ -4,3 +4,4 @@ pub mod attention;
 pub mod codes;
 pub mod linear;
 pub mod norm;
+pub mod rotary;

@@ -1,0 +1,93 @@
+/**
+ * Keys of `config.json` that change nothing in what a model computes.
+ *
+ * @module
+ */
+
+/** Keys of any family. */
+export const HARMLESS_KEYS: readonly string[] = [
+  "model_type",
+  "architectures",
+  "auto_map",
+  "attn_implementation",
+  "cache_implementation",
+  "tie_word_embeddings",
+  "tokenizer_class",
+  "torch_dtype",
+  "dtype",
+  "transformers_version",
+  "name_or_path",
+  "use_cache",
+  "bos_token_id",
+  "eos_token_id",
+  "pad_token_id",
+  "sep_token_id",
+  "unk_token_id",
+  "prefix",
+  "task_specific_params",
+  "id2label",
+  "label2id",
+  "num_labels",
+  "finetuning_task",
+  "problem_type",
+  "gradient_checkpointing",
+  "output_attentions",
+  "output_hidden_states",
+  "output_past",
+  "return_dict",
+  "torchscript",
+  "use_bfloat16",
+  "tf_legacy_loss",
+  "is_decoder",
+  "do_sample",
+  "max_length",
+  "min_length",
+  "early_stopping",
+  "num_beams",
+  "num_beam_groups",
+  "num_return_sequences",
+  "temperature",
+  "top_k",
+  "top_p",
+  "typical_p",
+  "repetition_penalty",
+  "length_penalty",
+  "diversity_penalty",
+  "no_repeat_ngram_size",
+  "encoder_no_repeat_ngram_size",
+  "exponential_decay_length_penalty",
+  "bad_words_ids",
+  "suppress_tokens",
+  "begin_suppress_tokens",
+  "forced_bos_token_id",
+  "forced_eos_token_id",
+  "decoder_start_token_id",
+  "output_scores",
+  "return_dict_in_generate",
+  "remove_invalid_values",
+];
+
+/** Keys of classes that put a classifier on a model. */
+export const SUMMARY_KEYS: readonly string[] = [
+  "summary_activation",
+  "summary_first_dropout",
+  "summary_proj_to_labels",
+  "summary_type",
+  "summary_use_proj",
+  "classifier_dropout",
+];
+
+/** Chances of dropping values, and spreads of fresh weights, in training. */
+export const TRAINING_KEYS: readonly string[] = [
+  "attention_dropout",
+  "hidden_dropout",
+  "resid_pdrop",
+  "embd_pdrop",
+  "attn_pdrop",
+  "dropout",
+  "activation_dropout",
+  "layerdrop",
+  "attention_probs_dropout_prob",
+  "hidden_dropout_prob",
+  "initializer_range",
+];
