@@ -1,11 +1,21 @@
 /** The steps of the notebook on our side. `peers/transformer_lens_peer.py` has the same ones. */
-import { type HookedSAE, HookedSAETransformer, type HookSpec, SAE, Tensor, utils } from "../mod.ts";
+import {
+  type HookedSAE,
+  HookedSAETransformer,
+  HookedTransformerKeyValueCache,
+  type HookSpec,
+  SAE,
+  Tensor,
+  utils,
+} from "../mod.ts";
 import type { Scenario } from "./_random_model.ts";
 
 /** A piece of work, as data that goes to the peer too. */
 export type Step =
   /** A forward pass of the first prompts, its logits read at the last position or at all of them. */
   | { step: "forward"; prompts: number; rows: "last" | "all" }
+  /** Tokens one by one behind a text of all prompts, over its keys and values; the logits after each. */
+  | { step: "generate"; tokens: number }
   /** `runWithCache` without a filter. */
   | { step: "cache" }
   /** `runWithSaes`, its logits read at the last position. */
@@ -60,6 +70,7 @@ export function forget({ transformer }: Study): void {
 
 /** Gives the memory of a scenario back. */
 export function closeStudy({ transformer, byLayer }: Study): void {
+  contexts.get(transformer)?.[Symbol.dispose]();
   transformer[Symbol.dispose]();
   for (const sae of byLayer) sae[Symbol.dispose]();
 }
@@ -141,12 +152,34 @@ function attribute(study: Study, { layers }: StepOf<"attribute">): Tensor[] {
   return [value, ...attributions];
 }
 
+/** The keys and values of a text of all prompts, by model: computed when the steps run for the first time, to warm up. */
+const contexts = new WeakMap<HookedSAETransformer, HookedTransformerKeyValueCache>();
+
+function contextOf({ transformer, ids }: Study): HookedTransformerKeyValueCache {
+  const known = contexts.get(transformer);
+  if (known) return known;
+  const pastKvCache = HookedTransformerKeyValueCache.initCache(transformer.cfg);
+  transformer.forward(ids.reshape(1, ids.size), { pastKvCache, returnType: null });
+  contexts.set(transformer, pastKvCache);
+  return pastKvCache;
+}
+
+function generate(study: Study, { tokens }: StepOf<"generate">): Tensor[] {
+  const { transformer, ids } = study;
+  const pastKvCache = contextOf(study);
+  pastKvCache.truncate(ids.size);
+  return ids.at(0, `:${tokens}`).toArray().map((id: number) =>
+    transformer.forward([[id]], { pastKvCache }).at(0, -1)
+  );
+}
+
 /** What each step does. Results are those that the peer's step gives, in its order. */
 const STEPS: { [Name in Step["step"]]: (study: Study, step: StepOf<Name>) => Tensor[] } = {
   forward({ transformer, ids }, { prompts, rows }) {
     const logits = transformer.forward(ids.at(`:${prompts}`), {});
     return [rows === "last" ? logits.at(":", -1) : logits];
   },
+  generate,
   cache({ transformer, ids }) {
     const [logits, cache] = transformer.runWithCache(ids, {});
     return [logits, cache.get("resid_post", transformer.cfg.nLayers - 1), cache.get("pattern", 0)];

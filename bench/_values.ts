@@ -20,6 +20,17 @@ export function sampled(results: readonly Float32Array[]): number[] {
   });
 }
 
+/** Rows of logits without their means: TransformerLens' processing centres the unembedding, which takes them away. */
+export function centred(logits: Float32Array, width: number): Float32Array {
+  const result = new Float32Array(logits.length);
+  for (let start = 0; start < logits.length; start += width) {
+    const row = logits.subarray(start, start + width);
+    const mean = row.reduce((sum, x) => sum + x, 0) / width;
+    for (let i = 0; i < width; i++) result[start + i] = row[i] - mean;
+  }
+  return result;
+}
+
 /** The largest difference in units of the largest value; infinite where there is nothing to compare. */
 export function difference(ours: readonly number[], theirs: readonly number[]): number {
   if (ours.length !== theirs.length || ours.length === 0) return Infinity;

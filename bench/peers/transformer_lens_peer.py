@@ -5,7 +5,7 @@ Reads requests as lines of JSON from stdin and answers each with a line on stdou
     {"do": "versions"}                                   -> {"versions": {...}}
     {"do": "load", "scenario": {...}, "threads": 2}      -> {"ok": true}
     {"do": "run", "steps": [...], "sample": 4096}        -> {"ms": ..., "values": [...]}
-    {"do": "export_onnx", "scenario": {...}, "to": path} -> {"ok": true}
+    {"do": "export_onnx", "scenario": {...}, "to": path} -> {"ok": true}   (three files, see there)
 
 Steps are those of bench/_steps.ts. What goes wrong is answered as {"error": text}.
 With --first-logits FOLDER it runs the model of that folder once, prints its last logits' argmax and ends.
@@ -74,6 +74,7 @@ class Study:
         self.answers = torch.tensor(scenario["answers"])
         self.layer, self.position = scenario["layer"], scenario["position"]
         self.heads = scenario["heads"]
+        self.kept = None
         name = codes_name(self.layer)
         _, cache = self.model.run_with_cache_with_saes(
             self.tokens, saes=self.saes[self.layer], names_filter=name
@@ -87,6 +88,31 @@ class Study:
     def forward(self, prompts, rows):
         logits = self.model(self.tokens[:prompts])
         return [logits[:, -1] if rows == "last" else logits]
+
+    def generate(self, tokens):
+        # Without a tokenizer a cached pass wants to be told that every token is real.
+        real = self.torch.ones((1, 1), dtype=self.torch.long)
+        cache = self.context(real)
+        results = []
+        for token in self.tokens[0, :tokens]:
+            logits = self.model(token.reshape(1, 1), past_kv_cache=cache, attention_mask=real)
+            results.append(logits[0, -1])
+        return results
+
+    def context(self, real):
+        """The keys and values of a text of all prompts, as if nothing had been generated yet."""
+        from transformer_lens.cache.key_value_cache import TransformerLensKeyValueCache
+
+        text = self.tokens.reshape(1, -1)
+        length = text.shape[1]
+        if self.kept is None:
+            self.kept = TransformerLensKeyValueCache.init_cache(self.model.cfg, "cpu", 1)
+            self.model(text, past_kv_cache=self.kept, attention_mask=real.expand(1, length))
+        for entry in self.kept.entries:
+            entry.past_keys = entry.past_keys[:, :length]
+            entry.past_values = entry.past_values[:, :length]
+        self.kept.previous_attention_mask = self.kept.previous_attention_mask[:, :length]
+        return self.kept
 
     def cache(self):
         logits, cache = self.model.run_with_cache(self.tokens)
@@ -197,9 +223,10 @@ def sampled(result, most):
 
 
 def export_onnx(scenario, path):
-    """Writes the plain model, as transformers has it, as an ONNX graph from token ids to logits."""
+    """Writes the plain model, as transformers has it, as ONNX graphs: `path` from token ids to logits, `path`.step from one token and
+    what came before it. `path`.past holds the keys and values of a text of all prompts, float32, as that graph takes them."""
     import torch
-    from transformers import GPT2LMHeadModel
+    from transformers import DynamicCache, GPT2LMHeadModel
 
     class Logits(torch.nn.Module):
         def __init__(self, model):
@@ -209,12 +236,37 @@ def export_onnx(scenario, path):
         def forward(self, input_ids):
             return self.model(input_ids, use_cache=False).logits
 
+    class Step(torch.nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids, past):
+            cache = DynamicCache(ddp_cache_data=list(zip(past[::2], past[1::2])))
+            out = self.model(input_ids, past_key_values=cache, use_cache=True)
+            return out.logits, flat(out.past_key_values)
+
+    def flat(cache):
+        return [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
+
+    def export(module, arguments, path, inputs, outputs, shapes):
+        torch.onnx.export(
+            module.eval(), arguments, path, input_names=inputs, output_names=outputs,
+            opset_version=20, dynamo=True, external_data=True, dynamic_shapes=shapes,
+        )
+
     source = GPT2LMHeadModel.from_pretrained(scenario["model"], dtype=torch.float32, attn_implementation="eager")
     tokens = torch.tensor(scenario["tokens"])
-    torch.onnx.export(
-        Logits(source).eval(), (tokens,), path, input_names=["input_ids"], output_names=["logits"],
-        opset_version=20, dynamo=True, external_data=True,
-        dynamic_shapes={"input_ids": {0: torch.export.Dim("batch", max=64), 1: torch.export.Dim("pos", max=1024)}},
+    batch, pos = torch.export.Dim("batch", max=64), torch.export.Dim("pos", max=1024)
+    export(Logits(source), (tokens,), path, ["input_ids"], ["logits"], {"input_ids": {0: batch, 1: pos}})
+    with torch.no_grad():
+        past = flat(source(tokens.reshape(1, -1), use_cache=True).past_key_values)
+    torch.cat([tensor.flatten() for tensor in past]).numpy().tofile(f"{path}.past")
+    names = [str(i) for i in range(len(past))]
+    export(
+        Step(source), (tokens[:1, :1], past), f"{path}.step",
+        ["input_ids", *(f"past.{name}" for name in names)], ["logits", *(f"present.{name}" for name in names)],
+        {"input_ids": None, "past": [{2: torch.export.Dim("past", max=1023)}] * len(past)},
     )
 
 
