@@ -9,10 +9,20 @@ import { HookedModule } from "../hooks/hooked_root.ts";
 import type { ActivePoint } from "./plan.ts";
 import type { Splice } from "./splice.ts";
 
+const NONE: readonly HookEntry[] = [];
+
+/** Of several splices at one point the last. */
+function onTop(attached: readonly Splice[]): readonly Splice[] {
+  return attached.filter((splice, i) =>
+    attached.findLastIndex(({ outName }) => outName === splice.outName) === i
+  );
+}
+
 /** The splices of a model, the last added on top. */
 export class Attachments {
   readonly #registry: HookRegistry;
   #attached: readonly Splice[] = [];
+  #inEffect: readonly Splice[] = [];
 
   /** Starts with none. @param registry The model's hooks. */
   constructor(registry: HookRegistry) {
@@ -21,10 +31,7 @@ export class Attachments {
 
   /** The splices in effect: of several at one point, the last added. */
   get splices(): readonly Splice[] {
-    const attached = this.#attached;
-    return attached.filter((splice, i) =>
-      attached.findLastIndex(({ outName }) => outName === splice.outName) === i
-    );
+    return this.#inEffect;
   }
 
   /** All of them, those that another one covers included. */
@@ -40,12 +47,14 @@ export class Attachments {
   /** Adds splices on top. */
   add(splices: readonly Splice[]): void {
     this.#attached = [...this.#attached, ...splices];
+    this.#inEffect = onTop(this.#attached);
   }
 
   /** Removes splices; hooks that name their points go with them. */
   remove(splices: readonly Splice[]): void {
     const leaving = new Set(splices);
     this.#attached = this.#attached.filter((splice) => !leaving.has(splice));
+    this.#inEffect = onTop(this.#attached);
     const names = (of: readonly Splice[]) =>
       of.flatMap(({ points }) => points.map(({ info }) => info.name));
     const remaining = new Set(names(this.splices));
@@ -62,9 +71,12 @@ export class Attachments {
     direction: "fwd" | "bwd",
     entries: readonly HookEntry[],
   ): readonly HookEntry[] {
+    if (entries.length === 0 && this.#inEffect.length === 0) return NONE;
     const { name } = info;
     const onModel = entriesAt(entries, name, direction, isGated);
-    const splice = this.splices.find(({ points }) => points.some(({ info }) => info.name === name));
+    const splice = this.#inEffect.find(({ points }) =>
+      points.some(({ info }) => info.name === name)
+    );
     if (!splice || !(splice.module instanceof HookedModule)) return onModel;
     const point = splice.module.hookDict.get(name.slice(splice.outName.length + 1));
     return [...(direction === "fwd" ? point?.fwdHooks : point?.bwdHooks) ?? [], ...onModel];

@@ -473,9 +473,12 @@ export class Execution implements Disposable, GenerationHost {
     );
     const plans = planRun({
       points,
-      hooksAt: (active, direction) =>
-        this.attachments.hooksAt(active, direction, entries)
-          .flatMap((entry) => compile(entry, active.info.name)),
+      hooksAt: (active, direction) => {
+        const found = this.attachments.hooksAt(active, direction, entries);
+        return found.length === 0
+          ? found
+          : found.flatMap((entry) => compile(entry, active.info.name));
+      },
       splices,
       cache: request.cache,
       watch,

@@ -47,6 +47,14 @@ function whyUnreachable(
 export class ModelPoints {
   readonly #infos: readonly PointInfo[];
   readonly #dict = new NameDict<HookPoint>();
+  /** The points of the last run without splices: most runs are like the one before. */
+  #last:
+    | {
+      readonly cfg: HookedTransformerConfig;
+      readonly key: string;
+      readonly points: readonly ActivePoint[];
+    }
+    | undefined;
 
   /** Makes the points of a model. @param registry The model's hooks. */
   constructor(cfg: HookedTransformerConfig, hasMlpHookIn: boolean, registry: HookRegistry) {
@@ -77,7 +85,24 @@ export class ModelPoints {
   }
 
   /** The points of a run in firing order, with why it doesn't come past some of them. */
-  active(cfg: HookedTransformerConfig, splices: readonly Splice[], span: RunSpan): ActivePoint[] {
+  active(
+    cfg: HookedTransformerConfig,
+    splices: readonly Splice[],
+    span: RunSpan,
+  ): readonly ActivePoint[] {
+    if (splices.length > 0) return this.#activeIn(cfg, splices, span);
+    const key = `${span.startAtLayer} ${span.stopAtLayer} ${span.returnType}`;
+    if (this.#last?.cfg !== cfg || this.#last.key !== key) {
+      this.#last = { cfg, key, points: this.#activeIn(cfg, splices, span) };
+    }
+    return this.#last.points;
+  }
+
+  #activeIn(
+    cfg: HookedTransformerConfig,
+    splices: readonly Splice[],
+    span: RunSpan,
+  ): ActivePoint[] {
     return this.#infos.flatMap((info): ActivePoint[] => {
       const { name, gate } = info;
       const unreachable = whyUnreachable(info, cfg, span);

@@ -111,17 +111,19 @@ export function planRun(request: PlanRequest): Map<string, PointPlan> {
     if (active.unreachable !== undefined) continue;
     const { info: { name }, isGated } = active;
     const cached = request.cache?.wants(name, isGated) ?? false;
+    const [fwd, bwd] = [request.hooksAt(active, "fwd"), request.hooksAt(active, "bwd")];
+    const { splices, watch } = request;
+    // As it is at most points of most runs.
+    if (!cached && fwd.length + bwd.length + splices.length + watch.length === 0) continue;
     const parts = {
       active,
-      fwd: request.hooksAt(active, "fwd"),
-      bwd: request.hooksAt(active, "bwd"),
+      fwd,
+      bwd,
       cached,
       cachedGradient: cached && (request.cache?.gradients ?? false),
-      watched: request.watch.some((selector) => selects(selector, name, isGated)),
-      splice: request.splices.find((splice) => splice.outName === name),
-      readers: request.splices.filter((splice) =>
-        splice.inName === name && splice.outName !== name
-      ),
+      watched: watch.some((selector) => selects(selector, name, isGated)),
+      splice: splices.find((splice) => splice.outName === name),
+      readers: splices.filter((splice) => splice.inName === name && splice.outName !== name),
     };
     const mode = modeOf(parts);
     if (mode !== Mode.idle) plans.set(name, { ...parts, mode });
