@@ -139,6 +139,16 @@ function requireEveryLayer(
   );
 }
 
+/** What looks at the positions before must see them. */
+function requireWholeTexts(splices: readonly Splice[], { shape }: ResolvedInput): void {
+  const mixing = splices.find(({ mixesPositions }) => mixesPositions);
+  if (!mixing || shape.offset === 0) return;
+  throw new ConfigError(
+    `Cannot go on from a pastKvCache with what is spliced in at "${mixing.outName}": it looks at the positions before. ` +
+      "Run the whole text.",
+  );
+}
+
 function requireNoCache(options: object): void {
   if (!("pastKvCache" in options) || options.pastKvCache === undefined) return;
   throw new ConfigError("Cannot sweep with a pastKvCache: a sweep runs over whole texts.");
@@ -249,6 +259,11 @@ export class Execution implements Disposable, GenerationHost {
   /** The model's configuration. */
   get cfg(): HookedTransformerConfig {
     return this.#host.cfg;
+  }
+
+  /** Whether something is spliced in that has to see whole texts. */
+  get needsWholeTexts(): boolean {
+    return this.attachments.splices.some(({ mixesPositions }) => mixesPositions);
   }
 
   /** Embeds tokens: [..., dModel]. */
@@ -463,6 +478,7 @@ export class Execution implements Disposable, GenerationHost {
       returnType: options.returnType,
     };
     requireEveryLayer(options, span, cfg.nLayers);
+    requireWholeTexts(splices, resolved);
     const points = this.points.active(cfg, splices, span);
     const watch = [options.watch ?? []].flat();
     const exactNames = watch.filter((selector) => typeof selector === "string");

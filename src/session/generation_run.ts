@@ -4,7 +4,7 @@
  * The contract: whatever was run, appended, rewound and truncated before, and in pieces of whatever size, `logits()` and
  * `activations()` have the bits of one run over the text as it stands, with the hooks and splices as they stand, as long as
  * - a hook treats a position by where it is in the text (`hook.posOffset` says where the piece begins), not by its place in the piece,
- *   and a splice doesn't mix positions;
+ *   and a splice that mixes positions says so (then the whole text is run each time);
  * - whoever changes hooks, splices or weights calls `rewind(p)` with the first position that the change concerns: keys, values and
  *   activations before it stay as they were computed.
  *
@@ -38,6 +38,8 @@ export interface GenerationHost {
       readonly request: RunRequest;
     },
   ): Float32Array<ArrayBuffer>;
+  /** Whether something is spliced in that has to see whole texts. */
+  readonly needsWholeTexts: boolean;
   /** Embeds tokens: [..., dModel]. */
   embed(tokens: Tensor): Tensor;
 }
@@ -160,7 +162,8 @@ export class GenerationRun implements Disposable {
   logits(): Float32Array<ArrayBuffer> {
     if (this.#logits) return this.#logits;
     const last = this.#tokens.map((_, text) => this.#lastReal(text));
-    const from = this.#keysAndValues ? Math.min(this.#computed, ...last) : 0;
+    const isWhole = !this.#keysAndValues || this.#host.needsWholeTexts;
+    const from = isWhole ? 0 : Math.min(this.#computed, ...last);
     const width = this.#length - from;
     this.#keysAndValues?.truncate(from);
     const whole = this.#embeds ? undefined : { tokens: this.tokens, nPrompt: this.#nPrompt };

@@ -41,6 +41,8 @@ export interface Splice {
   readonly useErrorTerm: boolean;
   /** Tokens at which the value passes unchanged: ids, or the tokenizer's special ones. */
   readonly excludeSpecialTokens: boolean | readonly number[];
+  /** Whether what it gives at a position depends on the positions before. */
+  readonly mixesPositions: boolean;
   /** Its own points under their full names, in the order in which they fire. */
   readonly points: readonly SplicePoint[];
   /**

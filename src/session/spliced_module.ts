@@ -15,6 +15,7 @@ import { describeShape } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import { atExcluded, whyNeverPassed } from "../sae/autoencode.ts";
 import { HookedSAE, spliceSae, weightsOf } from "../sae/hooked_sae.ts";
+import { SAE_KINDS } from "../sae/kinds/registry.ts";
 import type { ErrorGrad, Splice, SpliceContext, SplicePoint } from "./splice.ts";
 
 /** Anything that can be spliced in: it says where, and turns a value into another of its shape. */
@@ -23,6 +24,8 @@ export interface SpliceableModule {
   readonly cfg: { readonly hookName: string; readonly hookNameOut?: string };
   /** Turns the value at the point into another of its shape. */
   forward(x: Tensor): Tensor;
+  /** Whether what it gives at a position depends on the positions before, so that it has to see whole texts; no, unless said. */
+  readonly mixesPositions?: boolean;
 }
 
 /** How a module is attached. */
@@ -227,6 +230,10 @@ export function attach(
     outName: hookNameOut,
     useErrorTerm,
     excludeSpecialTokens,
+    mixesPositions:
+      (module instanceof HookedSAE
+        ? SAE_KINDS[module.cfg.architecture].mixesPositions
+        : module.mixesPositions) ?? false,
     points: pointsOf(module, hookNameOut, registry),
     run: (context, input, original) => {
       if (!(module instanceof HookedSAE)) {

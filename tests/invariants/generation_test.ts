@@ -4,6 +4,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   type ActivationCache,
+  HookedSAE,
   type HookedSAETransformer,
   type HookFunction,
   memoryUsage,
@@ -19,6 +20,14 @@ type Random = ReturnType<typeof uniform>;
 
 const N_CTX = 24;
 const CODES = "blocks.0.attn.hook_z.hook_sae_acts_post";
+
+/** An SAE of the first layer's z, now and then one that looks at the positions before. */
+function randomSae(random: Random, seed: number): HookedSAE {
+  const at = { hookName: "blocks.0.attn.hook_z", seed };
+  if (random() < 0.7) return tinySae(at.hookName, { seed });
+  const kind = { architecture: "temporal", nHeads: 2, bottleneckFactor: 4 } as const;
+  return new HookedSAE({ ...at, ...kind, dIn: 16, dSae: 24, reshapeActivations: "hook_z" });
+}
 
 const below = (random: Random, n: number) => Math.floor(random() * n);
 const pick = <T>(random: Random, items: readonly T[]): T => items[below(random, items.length)];
@@ -77,7 +86,7 @@ Deno.test("a text that is written, edited, rewound and cut has the bits of one r
   let rewound = 0;
   for (let round = 0; round < 30; round++) {
     using model = tinyModel({ nCtx: N_CTX });
-    using sae = tinySae("blocks.0.attn.hook_z", { seed: round });
+    using sae = randomSae(random, round);
     if (random() < 0.5) model.addSae(sae, { useErrorTerm: random() < 0.5 });
     const editable = [
       "hook_embed",
@@ -152,7 +161,7 @@ Deno.test("streamed and one-shot generation choose the same tokens, with and wit
   const random = uniform(43);
   for (let round = 0; round < 8; round++) {
     using model = tinyModel({ nCtx: N_CTX });
-    using sae = tinySae("blocks.0.attn.hook_z", { seed: round });
+    using sae = randomSae(random, round);
     const [batch, nPos] = [1 + below(random, 3), 1 + below(random, 6)];
     const { ids } = prompts(random, batch, nPos);
     const tokens = Tensor.from(ids, [batch, nPos]);

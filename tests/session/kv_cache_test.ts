@@ -240,6 +240,16 @@ Deno.test("what can't be run with a cache is refused, with the reason", () => {
     RangeError,
     "Cannot truncate a cache of 4 positions to 5: expected a whole number from 0 to 4.",
   );
+  const mixing = {
+    cfg: { hookName: "blocks.0.hook_mlp_out" },
+    forward: (x: Tensor) => x.mean(1, { keepdim: true }).expand(...x.shape),
+    mixesPositions: true,
+  };
+  assertThrows(
+    () => model.runWithSaes(part(4, 6), { pastKvCache, saes: mixing }),
+    ConfigError,
+    'Cannot go on from a pastKvCache with what is spliced in at "blocks.0.hook_mlp_out": it looks at the positions before. Run the whole text.',
+  );
   const edit = { at: "blocks.0.hook_mlp_out", over: { pos: [1] }, edit: "ablate" as const };
   const metric = (logits: Tensor) => logits.at(":", -1).sum(-1);
   const options = { ...edit, metric, pastKvCache };
