@@ -100,6 +100,14 @@ function embeddedTokens(
   return { ...norm(tap, looked, ROOT_NAMES.embedLn, embedNorm), name: ROOT_NAMES.embed };
 }
 
+/** What `hook_embed` shows of tokens that nobody edits, [..., dModel]. */
+export function tokenEmbeddings({ wE, embedNorm }: ModelWeights, tokens: Handle): Handle {
+  const looked = core().index_select(wE, 0, tokens);
+  if (!embedNorm) return looked;
+  const { eps, center, weight, bias } = embedNorm;
+  return core().norm(looked, eps, center, weight, bias);
+}
+
 /** Rows of a table. */
 function lookup(
   name: string,

@@ -24,6 +24,7 @@ import {
   logitsOf,
   type Pass,
   runBlocks,
+  tokenEmbeddings,
   unembed,
 } from "../model/forward.ts";
 import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
@@ -270,7 +271,7 @@ export class Execution implements Disposable, GenerationHost {
   embed(tokens: Tensor): Tensor {
     this.#requireWeights("run");
     return scoped(() => {
-      const rows = core().index_select(this.#weights.wE, 0, handleOf(tokens.flatten()));
+      const rows = tokenEmbeddings(this.#weights, handleOf(tokens.flatten()));
       return tensorOf(core().reshape(rows, Uint32Array.of(...tokens.shape, this.cfg.dModel)));
     });
   }
@@ -323,7 +324,8 @@ export class Execution implements Disposable, GenerationHost {
     const logits = isLooked
       ? taken(run.visit(run.map(ROOT_NAMES.unembedOut, [hookIn], (x) => unembed(weights, cfg, x))))
       : unembed(weights, cfg, taken(hookIn));
-    return copyOut(logits, "float32", rows.length * cfg.dVocabOut) as Float32Array<ArrayBuffer>;
+    const capped = cappedLogits(cfg, logits);
+    return copyOut(capped, "float32", rows.length * cfg.dVocabOut) as Float32Array<ArrayBuffer>;
   }
 
   /**

@@ -20,7 +20,7 @@ import type { HookedTransformerConfig } from "../model/config.ts";
 import { HookedTransformerKeyValueCache, maskOf } from "../model/kv_cache.ts";
 import { GrowingCache } from "./growing_cache.ts";
 import { positioned, type ResolvedInput, rowsOf } from "./input.ts";
-import type { CacheRequest, RunRequest } from "./plan.ts";
+import type { CacheRequest, KeepValue, RunRequest } from "./plan.ts";
 
 /** What runs a text's pieces. */
 export interface GenerationHost {
@@ -93,7 +93,7 @@ export class GenerationRun implements Disposable {
     this.#tokens = rowsOf(tokens ?? new Int32Array(batch * nPos).fill(-1), batch, nPos);
     this.#mask = mask?.includes(0) ? rowsOf(mask, batch, nPos) : undefined;
     this.#embeds = embeds;
-    const keep = (name: string, value: Tensor) => this.#activations.keep(name, value);
+    const keep: KeepValue = (name, value, grid) => this.#activations.keep(name, value, grid);
     this.#request = { cache, selectors, keep };
     if (!usePastKvCache) return;
     this.#keysAndValues = HookedTransformerKeyValueCache.initCache(host.cfg, batch);

@@ -6,6 +6,8 @@
 
 import { Tensor } from "../core/tensor.ts";
 import { ActivationCache, type CachedModel } from "../hooks/activation_cache.ts";
+import { isJoined } from "../hooks/points.ts";
+import type { RunGrid } from "./plan.ts";
 
 /** Positions of a text, `from` up to `to`. */
 interface Span {
@@ -74,8 +76,12 @@ export class GrowingCache {
   readonly #staged = new Map<string, Tensor>();
 
   /** Takes what a run shows; it counts once the run is through. */
-  keep(name: string, value: Tensor): void {
-    this.#staged.set(name, value);
+  keep(name: string, value: Tensor, { batch, nPos }: RunGrid): void {
+    const [joined, width] = value.shape;
+    const split = isJoined(name)
+      ? value.reshape(batch, nPos, joined / (batch * nPos), width)
+      : value;
+    this.#staged.set(name, split);
   }
 
   /** Forgets what was kept of a run that didn't get through. */
@@ -112,7 +118,9 @@ export class GrowingCache {
       // Joined once: what comes next is put behind it.
       const whole = { from: 0, to: pieces[pieces.length - 1].to, value: joined(pieces, axes) };
       this.#pieces.set(name, [whole]);
-      values.set(name, whole.to <= end ? whole.value.clone() : cut(whole, end, axes).value);
+      const value = whole.to <= end ? whole.value.clone() : cut(whole, end, axes).value;
+      const width = value.shape[value.rank - 1];
+      values.set(name, isJoined(name) ? value.reshape(value.size / width, width) : value);
     }
     return new ActivationCache(values, model);
   }

@@ -15,8 +15,16 @@ import { GenerationRun } from "../../src/session/generation_run.ts";
 import { executionOf } from "../../src/session/hooked_transformer.ts";
 import { cacheRequest } from "../../src/session/plan.ts";
 import { assertSameBits, tinyModel, tinySae } from "../session/_models.ts";
+import { type Variant, VARIANTS } from "../session/_variants.ts";
 
 type Random = ReturnType<typeof uniform>;
+
+/** The kinds of models. */
+const KINDS: readonly Variant[] = [
+  { changes: {} },
+  { changes: { normalizationType: "LNPre" } },
+  ...Object.values(VARIANTS),
+];
 
 const N_CTX = 24;
 const CODES = "blocks.0.attn.hook_z.hook_sae_acts_post";
@@ -84,8 +92,9 @@ Deno.test("a text that is written, edited, rewound and cut has the bits of one r
   const random = uniform(41);
   const before = memoryUsage().liveBytes;
   let rewound = 0;
-  for (let round = 0; round < 30; round++) {
-    using model = tinyModel({ nCtx: N_CTX });
+  for (let round = 0; round < 4 * KINDS.length; round++) {
+    const { changes, never } = KINDS[round % KINDS.length];
+    using model = tinyModel({ ...changes, nCtx: N_CTX });
     using sae = randomSae(random, round);
     if (random() < 0.5) model.addSae(sae, { useErrorTerm: random() < 0.5 });
     const editable = [
@@ -94,7 +103,7 @@ Deno.test("a text that is written, edited, rewound and cut has the bits of one r
       "blocks.1.hook_resid_pre",
       "blocks.1.hook_mlp_out",
       ...model.actsToSaes.size > 0 ? [CODES] : [],
-    ];
+    ].filter((name) => model.hookDict.has(name) && !never?.test(name));
     const [batch, nPos] = [1 + below(random, 3), 1 + below(random, 6)];
     const { ids, mask } = prompts(random, batch, nPos);
     using run = new GenerationRun(executionOf(model), { batch, nPos, tokens: ids, mask }, {

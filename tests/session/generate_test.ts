@@ -63,25 +63,43 @@ Deno.test("generate() gives what the returnType says", () => {
 });
 
 Deno.test("generate() goes on from embeddings, which pass hook_embed", () => {
-  using model = tinyModel();
   const options = { maxNewTokens: 4, doSample: false, stopAtEos: false } as const;
   const tokens = Tensor.from(TOKENS, undefined, "int32");
-  const whole = model.generate(tokens, options);
-  const prompt = model.W_E.indexSelect(0, tokens.flatten()).reshape(2, 6, 16);
-  const seen: (readonly number[])[] = [];
-  using _hooks = model.hooks({ fwdHooks: [["hook_embed", ({ shape }) => void seen.push(shape)]] });
-  const embeds = model.generate(prompt, options);
-  assertSameBits(embeds, model.W_E.indexSelect(0, whole.flatten()).reshape(2, 10, 16));
-  assertEquals(seen, [[2, 6, 16], [2, 1, 16], [2, 1, 16], [2, 1, 16]]);
-  const added = model.generate(prompt, { ...options, returnType: "tokens" });
-  assertEquals(added.toArray(), whole.at(":", "6:").toArray());
-  const uncached = model.generate(prompt, { ...options, usePastKvCache: false });
-  assertSameBits(uncached, embeds);
-  assertThrows(
-    () => model.generate(Tensor.zeros([2, 6, 17]), options),
-    ShapeError,
-    "Cannot generate from Tensor(float32[2, 6, 17]): expected embeddings float32[batch, pos, dModel 16].",
-  );
+  for (
+    const changes of [{}, { positionalEmbeddingType: "alibi", postEmbeddingLn: true }] as const
+  ) {
+    using model = tinyModel(changes);
+    const whole = model.generate(tokens, options);
+    const hookEmbed = model.runWithCache(whole)[1].get("hook_embed");
+    const prompt = hookEmbed.at(":", ":6");
+    const seen: (readonly number[])[] = [];
+    using _hooks = model.hooks({
+      fwdHooks: [["hook_embed", ({ shape }) => void seen.push(shape)]],
+    });
+    const embeds = model.generate(prompt, options);
+    assertSameBits(embeds, hookEmbed);
+    assertEquals(seen, [[2, 6, 16], [2, 1, 16], [2, 1, 16], [2, 1, 16]]);
+    const added = model.generate(prompt, { ...options, returnType: "tokens" });
+    assertEquals(added.toArray(), whole.at(":", "6:").toArray());
+    const uncached = model.generate(prompt, { ...options, usePastKvCache: false });
+    assertSameBits(uncached, embeds);
+    assertSameBits(model.generate(tokens, { ...options, returnType: "embeds" }), embeds);
+    assertThrows(
+      () => model.generate(Tensor.zeros([2, 6, 17]), options),
+      ShapeError,
+      "Cannot generate from Tensor(float32[2, 6, 17]): expected embeddings float32[batch, pos, dModel 16].",
+    );
+    assertThrows(
+      () =>
+        model.generate(prompt, {
+          ...options,
+          saes: tinySae("blocks.0.attn.hook_z"),
+          excludeSpecialTokens: [1],
+        }),
+      ShapeError,
+      "Cannot exclude tokens in a text that begins with embeddings: nobody knows its tokens.",
+    );
+  }
 });
 
 Deno.test("generation stops at end tokens, and fills up the texts that ended", () => {
