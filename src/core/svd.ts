@@ -29,30 +29,33 @@ const MAX_SWEEPS = 60;
  * @returns The decomposition. Columns of U and V with s = 0 are zero or orthonormal, whichever came out.
  */
 export function productSvd(a: Columns, b: Columns): Svd {
-  const left = qr(a);
-  const right = qr(b);
+  const left = factorised(a);
+  const right = factorised(b);
   // (R_a R_b^T)[i, j] = sum_k R_a[i, k] R_b[j, k]
   const core = Array.from(
-    { length: right.q.length },
+    { length: b.length },
     (_, j) =>
-      Float64Array.from({ length: left.q.length }, (_, i) => {
+      Float64Array.from({ length: a.length }, (_, i) => {
         let sum = 0;
         for (let k = 0; k < a.length; k++) sum += left.r[k][i] * right.r[k][j];
         return sum;
       }),
   );
   const { u, s, v } = jacobiSvd(core);
-  return { u: u.map((column) => apply(left.q, column)), s, v: v.map((c) => apply(right.q, c)) };
+  return { u: u.map((column) => timesQ(left, column)), s, v: v.map((c) => timesQ(right, c)) };
 }
 
-/**
- * Factors A = Q R by Householder reflections (Golub & Van Loan, Matrix Computations, 4th ed., 5.2), so that Q's columns are
- * orthonormal also where A's aren't independent.
- *
- * @param a The matrix [m, d], by columns; left as it is.
- * @returns Q [m, d] and R [d, d], both by columns. With m < d, Q's columns beyond m are zero.
- */
-export function qr(a: Columns): { q: Columns; r: Columns } {
+/** A = Q R, with Q as the reflections that it is the product of. */
+interface Factorised {
+  readonly reflectors: readonly Float64Array[];
+  /** [d, d], by columns. */
+  readonly r: Columns;
+  /** Rows of A. */
+  readonly m: number;
+}
+
+/** Factors A = Q R by Householder reflections (Golub & Van Loan, Matrix Computations, 4th ed., 5.2). */
+function factorised(a: Columns): Factorised {
   const d = a.length;
   const m = a[0].length;
   const r = a.map((column) => column.slice());
@@ -62,35 +65,51 @@ export function qr(a: Columns): { q: Columns; r: Columns } {
     reflectors.push(w);
     for (let j = k; j < d; j++) reflect(r[j], w, k);
   }
-  const q = Array.from({ length: d }, (_, j) => {
-    const column = new Float64Array(m);
-    if (j >= m) return column;
-    column[j] = 1;
-    for (let k = reflectors.length - 1; k >= 0; k--) reflect(column, reflectors[k], k);
-    return column;
-  });
   const square = r.map((column, j) =>
     Float64Array.from({ length: d }, (_, i) => i <= j && i < m ? column[i] : 0)
   );
-  return { q, r: square };
+  return { reflectors, r: square, m };
+}
+
+/** Q x, for x [d]; entries of x beyond Q's columns count for nothing. */
+function timesQ({ reflectors, m }: Factorised, x: Float64Array): Float64Array {
+  const out = new Float64Array(m);
+  out.set(x.subarray(0, m));
+  for (let k = reflectors.length - 1; k >= 0; k--) reflect(out, reflectors[k], k);
+  return out;
+}
+
+/**
+ * Factors A = Q R, so that Q's columns are orthonormal also where A's aren't independent.
+ *
+ * @param a The matrix [m, d], by columns; left as it is.
+ * @returns Q [m, d] and R [d, d], both by columns. With m < d, Q's columns beyond m are zero.
+ */
+export function qr(a: Columns): { q: Columns; r: Columns } {
+  const factors = factorised(a);
+  const q = a.map((_, j) => {
+    const unit = new Float64Array(a.length);
+    unit[j] = 1;
+    return timesQ(factors, unit);
+  });
+  return { q, r: factors.r };
 }
 
 /** The unit vector w with (I - 2 w w^T) x = ∓|x| e_k below row k; zero where x is zero there already. */
 function reflector(x: Float64Array, k: number): Float64Array {
   const w = x.slice();
   w.fill(0, 0, k);
-  const norm = Math.sqrt(dot(w, w));
+  const norm = Math.sqrt(dot(w, w, k));
   // The sign that adds instead of cancelling.
   w[k] += w[k] < 0 ? -norm : norm;
-  const length = Math.sqrt(dot(w, w));
+  const length = Math.sqrt(dot(w, w, k));
   if (length > 0) { for (let i = k; i < w.length; i++) w[i] /= length; }
   return w;
 }
 
 function reflect(x: Float64Array, w: Float64Array, from: number): void {
-  let sum = 0;
-  for (let i = from; i < x.length; i++) sum += w[i] * x[i];
-  for (let i = from; i < x.length; i++) x[i] -= 2 * sum * w[i];
+  const twice = 2 * dot(w, x, from);
+  for (let i = from; i < x.length; i++) x[i] -= twice * w[i];
 }
 
 /**
@@ -111,8 +130,10 @@ export function jacobiSvd(c: Columns): Svd {
   let rotated = true;
   for (let sweep = 0; rotated && sweep < MAX_SWEEPS; sweep++) {
     rotated = false;
+    // Squared lengths follow the rotations within a sweep, and are taken anew in the next, so that rounding doesn't build up.
+    const squares = Float64Array.from(work, (column) => dot(column, column));
     for (let p = 0; p < d - 1; p++) {
-      for (let q = p + 1; q < d; q++) rotated = orthogonalise(work, v, p, q) || rotated;
+      for (let q = p + 1; q < d; q++) rotated = orthogonalise(work, v, squares, p, q) || rotated;
     }
   }
   const norms = work.map((column) => Math.sqrt(dot(column, column)));
@@ -125,9 +146,14 @@ export function jacobiSvd(c: Columns): Svd {
 }
 
 /** Rotates columns p and q until they are orthogonal; tells whether they weren't, to the last bits of a double. */
-function orthogonalise(work: Columns, v: Columns, p: number, q: number): boolean {
-  const alpha = dot(work[p], work[p]);
-  const beta = dot(work[q], work[q]);
+function orthogonalise(
+  work: Columns,
+  v: Columns,
+  squares: Float64Array,
+  p: number,
+  q: number,
+): boolean {
+  const [alpha, beta] = [squares[p], squares[q]];
   const gamma = dot(work[p], work[q]);
   if (Math.abs(gamma) <= work.length * Number.EPSILON * Math.sqrt(alpha * beta)) return false;
   const zeta = (beta - alpha) / (2 * gamma);
@@ -135,6 +161,8 @@ function orthogonalise(work: Columns, v: Columns, p: number, q: number): boolean
   const cosine = 1 / Math.hypot(1, t);
   rotate(work[p], work[q], cosine, cosine * t);
   rotate(v[p], v[q], cosine, cosine * t);
+  squares[p] = Math.max(0, alpha - t * gamma);
+  squares[q] = beta + t * gamma;
   return true;
 }
 
@@ -167,17 +195,16 @@ export function gramRoot(a: Columns): Columns {
   return r;
 }
 
-/** Q x. */
-function apply(q: Columns, x: Float64Array): Float64Array {
-  const out = new Float64Array(q[0].length);
-  for (let j = 0; j < q.length; j++) {
-    for (let i = 0; i < out.length; i++) out[i] += q[j][i] * x[j];
+/** The scalar product from an entry on, in four sums so that additions needn't wait for each other. */
+function dot(x: Float64Array, y: Float64Array, from = 0): number {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  let i = from;
+  for (; i + 3 < x.length; i += 4) {
+    a += x[i] * y[i];
+    b += x[i + 1] * y[i + 1];
+    c += x[i + 2] * y[i + 2];
+    d += x[i + 3] * y[i + 3];
   }
-  return out;
-}
-
-function dot(x: Float64Array, y: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
-  return sum;
+  for (; i < x.length; i++) a += x[i] * y[i];
+  return (a + b) + (c + d);
 }
