@@ -92,6 +92,13 @@ export function gpt2SmallCases(study: Study): BenchCase[] {
       atMost: 1 / 12,
       isLoop: true,
     },
+    ...(["resid_pre", "attn_head_out_all_pos"] as const).map((activation): BenchCase => ({
+      name: `patching-${activation}`,
+      work: `activation patching, ${activation} at every place, one token of each prompt corrupted`,
+      peer: "transformer_lens",
+      steps: [{ step: "patch", activation }],
+      isLoop: true,
+    })),
     {
       name: "attribution-frozen",
       work: `attribution patching, layer ${layer}, error term; its parameters frozen`,

@@ -4,6 +4,7 @@ import {
   HookedSAETransformer,
   HookedTransformerKeyValueCache,
   type HookSpec,
+  patching,
   SAE,
   Tensor,
   utils,
@@ -28,8 +29,16 @@ export type Step =
   | { step: "sweep"; layer: number; position: number; features: number[] }
   /** What one feature after another writes taken out of the value inputs of the scenario's heads. */
   | { step: "path_patch"; features: number[] }
+  /** Activation patching at every place; the corrupted prompts have another prompt's token at the scenario's position. */
+  | { step: "patch"; activation: keyof typeof PATCHES }
   /** One forward and one backward pass through SAEs with error terms. The peer's parameters require gradients unless frozen. */
   | { step: "attribute"; layers: number[]; frozen: boolean };
+
+/** The functions of `patching` by TransformerLens' names for them. */
+const PATCHES = {
+  resid_pre: patching.getActPatchResidPre,
+  attn_head_out_all_pos: patching.getActPatchAttnHeadOutAllPos,
+} as const;
 
 /** A scenario, loaded. */
 export interface Study extends Scenario {
@@ -205,6 +214,16 @@ const STEPS: { [Name in Step["step"]]: (study: Study, step: StepOf<Name>) => Ten
     ];
   },
   path_patch: pathPatch,
+  patch(study, { activation }) {
+    const { transformer, ids, position } = study;
+    const corrupted = ids.clone();
+    const n = ids.shape[0];
+    const others = Array.from({ length: n }, (_, prompt) => (prompt + 1) % n);
+    corrupted.set([":", position], ids.at(":", position).at(others));
+    const metric = (logits: Tensor) => logitDiff(logits, study).mean();
+    const [, clean] = transformer.runWithCache(ids, {});
+    return [PATCHES[activation](transformer, corrupted, clean, metric)];
+  },
   attribute,
 };
 

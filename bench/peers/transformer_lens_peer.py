@@ -177,6 +177,15 @@ class Study:
         self.model.reset_saes()
         return results
 
+    def patch(self, activation):
+        from transformer_lens import patching
+
+        corrupted = self.tokens.clone()
+        corrupted[:, self.position] = self.tokens[:, self.position].roll(-1)
+        _, clean = self.model.run_with_cache(self.tokens)
+        patch = getattr(patching, f"get_act_patch_{activation}")
+        return [patch(self.model, corrupted, clean, lambda logits: self.logit_diff(logits).mean())]
+
     def attribute(self, layers, frozen):
         def is_codes(name):
             return "hook_sae_acts_post" in name
