@@ -2,8 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import {
-  HookedSAE,
-  HookedSAETransformer,
+  type HookedSAE,
+  type HookedSAETransformer,
   type HookFunction,
   type HookSpec,
   Tensor,
@@ -11,58 +11,16 @@ import {
 import { uniform } from "../../src/core/random.ts";
 import { tinyModel } from "../session/_models.ts";
 import { VARIANTS } from "../session/_variants.ts";
-
-type Random = ReturnType<typeof uniform>;
-
-const below = (random: Random, n: number) => Math.floor(random() * n);
-const pick = <T>(random: Random, items: readonly T[]): T => items[below(random, items.length)];
-
-function bits(tensor: Tensor): Uint32Array {
-  return new Uint32Array(tensor.data().buffer);
-}
-
-function randomModel(random: Random, seed: number): HookedSAETransformer {
-  const nHeads = pick(random, [1, 2, 3]);
-  const dHead = pick(random, [4, 5, 8]);
-  return new HookedSAETransformer({
-    nLayers: 3,
-    dModel: nHeads * dHead,
-    dHead,
-    nHeads,
-    nCtx: 16,
-    dVocab: 23,
-    dMlp: pick(random, [9, 16, 33]),
-    actFn: pick(random, ["gelu_new", "relu", "silu"] as const),
-    normalizationType: pick(random, ["LN", "LNPre"] as const),
-    initializerRange: 0.4,
-    seed,
-  });
-}
-
-/** Kinds of SAEs: row by row, in many steps, and over positions. */
-const KINDS = [
-  { architecture: "standard" },
-  { architecture: "topk", k: 4 },
-  { architecture: "jumprelu" },
-  { architecture: "abstopk", k: 3 },
-  { architecture: "matching_pursuit", maxIterations: 4 },
-  { architecture: "temporal", nHeads: 2, bottleneckFactor: 5, kvalTopk: 4 },
-] as const;
-
-function randomSaes(random: Random, { cfg }: HookedSAETransformer, seed: number): HookedSAE[] {
-  const sites = [
-    { hookName: "blocks.0.attn.hook_z", dIn: cfg.nHeads * cfg.dHead, reshapeActivations: "hook_z" },
-    { hookName: "blocks.1.hook_resid_pre", dIn: cfg.dModel, normalizeActivations: "layer_norm" },
-    { hookName: "blocks.1.attn.hook_z", dIn: cfg.nHeads * cfg.dHead, reshapeActivations: "hook_z" },
-    { hookName: "blocks.2.hook_mlp_out", dIn: cfg.dModel },
-    { hookName: "blocks.2.hook_resid_post", dIn: cfg.dModel },
-  ] as const;
-  return sites.filter(() => random() < 0.35).map((site, i) => {
-    const kind = pick(random, KINDS);
-    const useErrorTerm = random() < 0.5;
-    return new HookedSAE({ ...site, ...kind, dSae: 20, useErrorTerm, seed: seed + i });
-  });
-}
+import {
+  below,
+  bits,
+  editablePoints,
+  pick,
+  type Random,
+  randomModel,
+  randomSaes,
+  randomTokens,
+} from "./_random_runs.ts";
 
 /** An edit somewhere in a value of this shape: a cell, a position, everything, nothing, or a replacement. */
 function randomEdit(random: Random): HookFunction {
@@ -97,35 +55,11 @@ function randomHooks(
   saes: readonly HookedSAE[],
   never?: RegExp,
 ): HookSpec[] {
-  using _saes = model.saes(saes);
-  // The error node fires with the error term alone; attention's own masked cells are -inf, which some edits turn into NaN.
-  const withError = new Set(saes.filter((sae) => sae.useErrorTerm).map((sae) => sae.cfg.hookName));
-  const isSilent = new Set(
-    saes.filter((sae) => sae.cfg.architecture === "matching_pursuit")
-      .map((sae) => `${sae.cfg.hookName}.hook_sae_acts_pre`),
-  );
-  const names = [...model.hookDict.keys()].filter((name) =>
-    !name.endsWith("hook_attn_scores") && !isSilent.has(name) && !never?.test(name) &&
-    (!name.endsWith("hook_sae_error") || withError.has(name.replace(".hook_sae_error", "")))
-  );
+  const names = editablePoints(model, saes, never);
   return Array.from(
     { length: below(random, 4) },
     (): HookSpec => [pick(random, names), randomEdit(random)],
   );
-}
-
-function randomTokens(random: Random): { tokens: Tensor; attentionMask: number[][] | undefined } {
-  const [batch, nPos] = [1 + below(random, 4), 2 + below(random, 9)];
-  const tokens = Tensor.from(Int32Array.from({ length: batch * nPos }, () => below(random, 23)), [
-    batch,
-    nPos,
-  ]);
-  if (random() < 0.7) return { tokens, attentionMask: undefined };
-  const pads = Array.from({ length: batch }, () => below(random, nPos));
-  return {
-    tokens,
-    attentionMask: pads.map((n) => Array.from({ length: nPos }, (_, p) => (p < n ? 0 : 1))),
-  };
 }
 
 Deno.test("a resumed run has the bits of a full run, over random models, hooks, splices and masks", () => {
