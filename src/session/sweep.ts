@@ -186,7 +186,8 @@ export function runSweep(
   const results = Array<Tensor>(all.length);
   let done = 0;
   for (const [at, group] of byPoint(all)) {
-    const length = Math.max(1, Math.floor(budgetBytes / bytesPerVariant(host, at, group, edit)));
+    const bytes = bytesPerVariant(host, at, group, edit, readsRows.size);
+    const length = Math.max(1, Math.floor(budgetBytes / bytes));
     for (let from = 0; from < group.length; from += length) {
       signal?.throwIfAborted();
       const variants = group.slice(from, from + length);

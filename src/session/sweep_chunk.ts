@@ -117,20 +117,28 @@ function editedByHook(
   };
 }
 
-/** Bytes that a variant of a chunk may need at most: the edited rows, and the texts that run again. */
+/**
+ * Bytes that a variant of a chunk may need at most: the edited rows, the texts that run again, and the logits that are read.
+ *
+ * @param nReads How many rows of logits the metric reads.
+ */
 export function bytesPerVariant(
   host: SweepHost,
   at: string,
   variants: readonly { readonly cell: SweepCell }[],
   edit: SweepEdit,
+  nReads: number,
 ): number {
-  const { batch, nPos, bytesPerRow, base } = host;
+  const { batch, nPos, bytesPerRow, base, dVocab } = host;
   const size = sizeOf(Array.from(core().shape_of(base.value(at)).subarray(1)));
   const positions = isCellEdit(edit)
     ? positionsWritten(variants.map(({ cell }) => cell), nPos)
     : nPos;
-  const written = positions * size * 4 * Float32Array.BYTES_PER_ELEMENT;
-  return batch * (written + nPos * bytesPerRow);
+  // The rows as they were, as they become, those that differ, and where their cells are.
+  const written = batch * positions * size * 4;
+  // In the core and out of it.
+  const logits = nReads * dVocab * 2;
+  return (written + logits) * Float32Array.BYTES_PER_ELEMENT + batch * nPos * bytesPerRow;
 }
 
 /**
