@@ -62,6 +62,14 @@ export class RowSpace {
     return this.of([...merged].sort((a, b) => a - b));
   }
 
+  /** The rows that are in both sets. */
+  common(a: Rows, b: Rows): Rows {
+    if (a === b || b.isAll || a.isEmpty) return a;
+    if (a.isAll || b.isEmpty) return b;
+    const inA = new Set(a.indices);
+    return this.of(b.indices.filter((row) => inA.has(row)));
+  }
+
   /**
    * The rows that see one of these: each with the later positions of its text.
    *
@@ -84,4 +92,16 @@ export class RowSpace {
     }
     return grown;
   }
+}
+
+/** Where the rows of one set are among those of another; `undefined` when some aren't. */
+export function placesIn(rows: Rows, among: Rows): Uint32Array<ArrayBuffer> | undefined {
+  const places = new Uint32Array(rows.count);
+  let at = 0;
+  for (let i = 0; i < rows.count; i++) {
+    while (at < among.count && among.indices[at] < rows.indices[i]) at++;
+    if (at === among.count || among.indices[at] !== rows.indices[i]) return undefined;
+    places[i] = at;
+  }
+  return places;
 }

@@ -7,7 +7,7 @@
 import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
 import { noGrad, recordedRun } from "../core/gradients.ts";
-import { RowSpace } from "../core/rows.ts";
+import { type Rows, RowSpace } from "../core/rows.ts";
 import { copyOut, currentScope, type Scope, scoped } from "../core/scope.ts";
 import type { Slice } from "../core/slice.ts";
 import { apply, handleOf, Tensor, tensorOf } from "../core/tensor.ts";
@@ -33,7 +33,7 @@ import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import { type CacheSize, cacheSize } from "./cache_size.ts";
 import { Attachments } from "./attachments.ts";
-import type { BaseRun, BaseValues } from "./base_run.ts";
+import type { BaseRun } from "./base_run.ts";
 import {
   type EditHost,
   type Observation,
@@ -68,24 +68,15 @@ import {
   type RunRequest,
 } from "./plan.ts";
 import { Resume, type ResumeRequest } from "./resume.ts";
-import { Run, type RunCost } from "./run.ts";
+import { Run, type RunCost, type RunOptions } from "./run.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice } from "./splice.ts";
 import { runSweep, type SweepOptions, variantsOf } from "./sweep.ts";
-import type { SweepHost } from "./sweep_chunk.ts";
+import type { BranchRequest, SweepHost } from "./sweep_chunk.ts";
 import type { SweepDataEdit } from "./sweep_edit.ts";
 
 /** What a model tells its execution: its configuration and tokenizer as they are now. */
 export type ModelHost = InputContext;
-
-/** Texts of a base run that run again with an edit. */
-interface BranchRequest {
-  readonly texts: readonly number[];
-  readonly values: BaseValues;
-  readonly space: RowSpace;
-  readonly at: string;
-  readonly edit: (value: RowValue) => RowValue;
-}
 
 /** A run, ready to go. */
 interface PreparedRun {
@@ -371,8 +362,7 @@ export class Execution implements Disposable, GenerationHost {
         unembed: unembedRows,
         axesOf: (name) => this.#pointAt(name).info.axes,
         hooked: (name, hook) => this.#hookedBase(prepared, base, this.#pointAt(name), hook),
-        run: (texts, values, space, at, edit) =>
-          this.#branchRun(prepared, pass, { texts, values, space, at, edit }),
+        run: (branches) => this.#branchRun(prepared, pass, branches),
       };
       const { result, cost } = runSweep(host, variants, options, read);
       this.ran = { ...cost, ms: performance.now() - started };
@@ -384,7 +374,7 @@ export class Execution implements Disposable, GenerationHost {
   #branchRun(
     { resolved, plans }: PreparedRun,
     pass: Pass,
-    { texts, values, space, at, edit }: BranchRequest,
+    { texts, values, space, at, edit, reads }: BranchRequest,
   ): { hookIn: RowValue; cost: RunCost } {
     const { nPos } = resolved.shape;
     const ofTexts = <A extends Uint8Array | Int32Array>(all: A): number[] =>
@@ -400,12 +390,28 @@ export class Execution implements Disposable, GenerationHost {
     };
     const edited = new Map(plans).set(at, { ...own, mode: Mode.split, edit });
     const scope = chunkScope();
-    const run = new Run({ scope, space, base: values, excluded, plans: edited, keep: () => {} });
+    const onlyRead = reads && this.#readAtEnd(reads);
+    const common = { scope, space, base: values, excluded, onlyRead };
+    const run = new Run({ ...common, plans: edited, keep: () => {} });
     const branches = { ...pass, shape, positions };
     return {
       hookIn: finalNorm(run, branches, runBlocks(run, branches, this.#names)),
       cost: run.cost,
     };
+  }
+
+  /**
+   * What of the last block is computed for the rows alone that the logits are read at: all but its keys and values, which these rows
+   * see. A splice in it may mix rows, so that all are needed.
+   */
+  #readAtEnd(rows: Rows): RunOptions["onlyRead"] {
+    const last = this.#names[this.#names.length - 1];
+    const prefix = last.residPre.slice(0, -"hook_resid_pre".length);
+    const isInside = ({ inName, outName }: Splice) =>
+      inName.startsWith(prefix) || outName.startsWith(prefix);
+    if (this.attachments.splices.some(isInside)) return undefined;
+    const { q, attnOut, residMid, pre, post, mlpOut, residPost } = last;
+    return { names: new Set([q, attnOut, residMid, pre, post, mlpOut, residPost]), rows };
   }
 
   /** The rows of the base run's value at a point that a hook or an edit there makes different. */

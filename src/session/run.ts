@@ -7,7 +7,7 @@
 import { core, type Handle } from "../core/engine.ts";
 import { HookError, ShapeError } from "../core/errors.ts";
 import { onGradient } from "../core/gradients.ts";
-import type { Rows, RowSpace } from "../core/rows.ts";
+import { placesIn, type Rows, type RowSpace } from "../core/rows.ts";
 import { copyOut, currentScope, type Scope, shapeOf, sizeOf } from "../core/scope.ts";
 import {
   handleOf,
@@ -59,6 +59,8 @@ export interface RunOptions {
   readonly elsewhere?: (name: string) => Handle;
   /** Where the run's positions begin, when it goes on from a cache. */
   readonly posOffset?: number;
+  /** Values of which only some rows are read: the others needn't be computed, although they may differ. */
+  readonly onlyRead?: { readonly names: ReadonlySet<string>; readonly rows: Rows };
 }
 
 function isThenable(value: unknown): boolean {
@@ -161,13 +163,19 @@ export class Run implements Tap {
     inputs: readonly RowValue[],
     operation: (...handles: Handle[]) => Handle,
   ): RowValue {
-    const rows = this.space.union(...inputs.map(({ rows }) => rows));
+    const { onlyRead } = this.#options;
+    const differing = this.space.union(...inputs.map(({ rows }) => rows));
+    const rows = onlyRead?.names.has(name)
+      ? this.space.common(differing, onlyRead.rows)
+      : differing;
     if (rows.isEmpty) return { name, rows, handle: 0 };
     return { name, rows, handle: operation(...inputs.map((input) => this.pick(input, rows))) };
   }
 
   pick(value: RowValue, rows: Rows): Handle {
     if (value.rows === rows) return value.handle;
+    const places = placesIn(rows, value.rows);
+    if (places) return core().take_rows(value.handle, places);
     return rows.isAll ? this.whole(value) : core().take_rows(this.whole(value), rows.indices);
   }
 

@@ -5,7 +5,7 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
-import { RowSpace } from "../core/rows.ts";
+import { type Rows, RowSpace } from "../core/rows.ts";
 import { copyOut, sizeOf } from "../core/scope.ts";
 import type { HookFunction } from "../hooks/hook_registry.ts";
 import type { RowValue } from "../hooks/tap.ts";
@@ -32,6 +32,22 @@ interface Branch {
   readonly text: number;
 }
 
+/** Texts of the base run that run again with the value at a point edited. */
+export interface BranchRequest {
+  /** The base run's text for each of the pass. */
+  readonly texts: readonly number[];
+  /** The base run's values of these texts. */
+  readonly values: BaseValues;
+  /** The rows of the pass. */
+  readonly space: RowSpace;
+  /** The point. */
+  readonly at: string;
+  /** Gives the value's rows that differ. */
+  readonly edit: (value: RowValue) => RowValue;
+  /** The rows whose logits are read; all unless said. */
+  readonly reads?: Rows;
+}
+
 /** What a sweep needs of the model that it runs on. */
 export interface SweepHost {
   readonly base: BaseRun;
@@ -45,20 +61,8 @@ export interface SweepHost {
   axesOf(name: string): readonly string[];
   /** The rows of the base run's value at a point that a hook or an edit there makes different. */
   hooked(name: string, hook: HookFunction | SweepDataEdit): RowValue;
-  /**
-   * Runs texts of the base run again, with the value at a point edited.
-   *
-   * @param texts The base run's text for each of the pass.
-   * @param edit Gives the value's rows that differ, in the space of the pass.
-   * @returns What the unembedding reads, by rows that differ.
-   */
-  run(
-    texts: readonly number[],
-    values: BaseValues,
-    space: RowSpace,
-    at: string,
-    edit: (value: RowValue) => RowValue,
-  ): { hookIn: RowValue; cost: RunCost };
+  /** Runs texts again, and gives what the unembedding reads, by rows that differ. */
+  run(request: BranchRequest): { hookIn: RowValue; cost: RunCost };
   /** Unembeds rows [n, dModel]. */
   unembed(rows: Handle): Handle;
 }
@@ -154,7 +158,7 @@ export function runChunk(
   edit: SweepEdit,
   reads: { readonly rows: readonly number[]; readonly base: ReadRows },
 ): { readers: ReadRows[]; cost: RunCost | undefined } {
-  const { base, batch, nPos, dModel, dVocab } = host;
+  const { batch, nPos, dModel, dVocab } = host;
   const value = sweptValue(host, at);
   const changed = isCellEdit(edit)
     ? editedCells(value, cells, edit)
@@ -169,51 +173,87 @@ export function runChunk(
   });
   if (branches.length === 0) return { readers: cells.map(() => reads.base), cost: undefined };
 
-  const texts = branches.map(({ text }) => text);
-  const space = new RowSpace(branches.length, nPos);
-  const rows = space.of(edited);
-  const values = new RepeatedTexts(base, texts, nPos);
-  const { hookIn, cost } = host.run(
-    texts,
-    values,
-    space,
-    at,
-    () => ({ name: at, rows, handle: changed.handle }),
+  const pass = branchPass(host, at, branches, edited, changed.handle);
+  const { nPos: n } = host;
+  // Rows of the pass by those of the base run, for each branch.
+  const probed = branches.flatMap(({ text }, branch) =>
+    reads.rows.filter((row) => Math.floor(row / n) === text).map((row) => branch * n + row % n)
   );
-
-  // What the metric reads is unembedded for all variants at once.
+  const run = host.run({ ...pass, reads: pass.space.of(probed.toSorted((a, b) => a - b)) });
+  const logits = new BranchLogits(host, run.hookIn);
+  const wanted = logits.read(probed);
+  run.cost.multiplyAdds += wanted * dModel * dVocab;
+  const isProbed = new Set(probed);
+  // A metric that reads other rows than it did of the base run's logits: all rows are needed then.
+  let others: BranchLogits | undefined;
+  const all = () => others ??= new BranchLogits(host, host.run(pass).hookIn);
   const branchOf = new Map(branches.map(({ variant, text }, i) => [variant * batch + text, i]));
-  const place = new Map(Array.from(hookIn.rows.indices, (row, i) => [row, i]));
-  const wanted = branches.flatMap(({ text }, branch) =>
-    reads.rows.filter((row) => Math.floor(row / nPos) === text)
-      .map((row) => branch * nPos + row % nPos)
-      .filter((row) => place.has(row))
-  );
-  const known = new Map<number, Float32Array>();
-  const unembedRows = (branchRows: readonly number[]) => {
-    const at = Uint32Array.from(branchRows, (row) => place.get(row) ?? 0);
-    const logits = copyOut(
-      host.unembed(core().take_rows(hookIn.handle, at)),
-      "float32",
-      at.length * dVocab,
-    ) as Float32Array;
-    branchRows.forEach((row, i) => known.set(row, logits.subarray(i * dVocab, (i + 1) * dVocab)));
-  };
-  if (wanted.length > 0) unembedRows(wanted);
-  cost.multiplyAdds += wanted.length * dModel * dVocab;
-  const readers = cells.map((_, variant): ReadRows => (read) => {
-    const out = new Float32Array(read.length * dVocab);
-    read.forEach((row, i) => {
-      const branch = branchOf.get(variant * batch + Math.floor(row / nPos));
-      const branchRow = branch === undefined ? -1 : branch * nPos + row % nPos;
-      if (branch === undefined || !place.has(branchRow)) {
-        out.set(reads.base([row]), i * dVocab);
-        return;
-      }
-      if (!known.has(branchRow)) unembedRows([branchRow]);
-      out.set(known.get(branchRow) ?? [], i * dVocab);
+  const readers = cells.map((_, variant): ReadRows => (rows) => {
+    const out = new Float32Array(rows.length * dVocab);
+    rows.forEach((row, i) => {
+      const branch = branchOf.get(variant * batch + Math.floor(row / n));
+      const at = branch === undefined ? -1 : branch * n + row % n;
+      const found = branch === undefined ? undefined : (isProbed.has(at) ? logits : all()).of(at);
+      out.set(found ?? reads.base([row]), i * dVocab);
     });
     return out;
   });
-  return { readers, cost };
+  return { readers, cost: run.cost };
+}
+
+/** What the branches' runs have in common. */
+function branchPass(
+  { base, nPos }: SweepHost,
+  at: string,
+  branches: readonly Branch[],
+  edited: readonly number[],
+  handle: Handle,
+): BranchRequest {
+  const texts = branches.map(({ text }) => text);
+  const space = new RowSpace(branches.length, nPos);
+  const rows = space.of(edited);
+  return {
+    texts,
+    values: new RepeatedTexts(base, texts, nPos),
+    space,
+    at,
+    edit: () => ({ name: at, rows, handle }),
+  };
+}
+
+/** Logits of the rows in which branches differ from the base run, kept once they are computed. */
+class BranchLogits {
+  readonly #host: SweepHost;
+  readonly #handle: Handle;
+  readonly #places: ReadonlyMap<number, number>;
+  readonly #known = new Map<number, Float32Array>();
+
+  constructor(host: SweepHost, { rows, handle }: RowValue) {
+    this.#host = host;
+    this.#handle = handle;
+    this.#places = new Map(Array.from(rows.indices, (row, i) => [row, i]));
+  }
+
+  /** Unembeds those of the rows that differ, all at once, and tells how many they are. */
+  read(rows: readonly number[]): number {
+    const differing = rows.filter((row) => this.#places.has(row));
+    if (differing.length === 0) return 0;
+    const { dVocab } = this.#host;
+    const at = Uint32Array.from(differing, (row) => this.#places.get(row) ?? 0);
+    const logits = copyOut(
+      this.#host.unembed(core().take_rows(this.#handle, at)),
+      "float32",
+      at.length * dVocab,
+    ) as Float32Array;
+    differing.forEach((row, i) =>
+      this.#known.set(row, logits.subarray(i * dVocab, (i + 1) * dVocab))
+    );
+    return differing.length;
+  }
+
+  /** The logits of a row; `undefined` where they are the base run's. */
+  of(row: number): Float32Array | undefined {
+    if (this.#places.has(row) && !this.#known.has(row)) this.read([row]);
+    return this.#known.get(row);
+  }
 }

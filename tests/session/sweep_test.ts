@@ -117,10 +117,39 @@ Deno.test("sweep() runs the texts that an edit changes, and no others", () => {
     over: { pos: [2], feature: [feature] },
     metric: diff,
   });
-  // From position 2 on: the code's own row in attn_out, then three rows a text in each later stage.
+  // The code's own row up to the last layer's keys and values; there three rows mix what they see, and the one that is read goes on.
   assertEquals(model.ran.resumedFrom, "1.attn_out");
   assertEquals(model.ran.stages.slice(0, 4), ["1.attn_out", "1.mlp_in", "1.mlp_out", "2.attn_in"]);
+  assertEquals(model.ran.rows, texts * (4 * 1 + 3 + 3 * 1));
+  const all = (logits: Tensor) => logits.at(":", ":", 3);
+  model.sweep(TOKENS, {
+    saes: sae,
+    at: CODES,
+    over: { pos: [2], feature: [feature] },
+    metric: all,
+  });
   assertEquals(model.ran.rows, texts * (4 * 1 + 4 * 3));
+});
+
+Deno.test("sweep() gives a metric any row, also one that it didn't read of the base run", () => {
+  const { model } = setUp(false);
+  const at = "blocks.1.hook_resid_pre";
+  const over = { pos: [0, 2, 4] };
+  const fickle = () => {
+    let calls = 0;
+    return (logits: Tensor) => {
+      const rows = calls++ === 0 ? [4] : [1, 3, 4];
+      return logits.at(":", rows, 5).sum(-1);
+    };
+  };
+  const swept = model.sweep(TOKENS, { at, over, edit: 0.5, metric: fickle() });
+  model.keepBase = false;
+  const metric = fickle();
+  metric(model.forward(TOKENS));
+  const expected = over.pos.map((pos) =>
+    metric(model.runWithHooks(TOKENS, { fwdHooks: [[at, (x) => x.set([":", pos], 0.5)]] })).detach()
+  );
+  assertSameBits(swept, Tensor.stack(expected));
 });
 
 const OTHER = Tensor.from(
