@@ -234,6 +234,10 @@ export function ioiTinyCases(study: Study): BenchCase[] {
       loops[1],
     ], true),
     one("demo-path-patching", `path patching loop, ${features.length} features`, [loops[2]], true),
+    one("demo-patching", "activation patching, resid_pre and each head's output", [
+      { step: "patch", activation: "resid_pre" },
+      { step: "patch", activation: "attn_head_out_all_pos" },
+    ], true),
     one("demo-error-term", `ablation loop with the error term, ${features.length} features`, [
       loops[3],
     ], true),

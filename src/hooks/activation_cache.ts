@@ -136,6 +136,9 @@ export type Stacked<O> = O extends { returnLabels: infer R }
   : Tensor | [Tensor, string[]]
   : Tensor;
 
+/** How many activations a description names. */
+const SHOWN = 8;
+
 /**
  * A snapshot of activations by name. Nothing that happens later changes it.
  *
@@ -214,6 +217,20 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
   /** Iterates over names and activations. */
   [Symbol.iterator](): Iterator<[string, Tensor]> {
     return this.entries();
+  }
+
+  /** Describes the cache by what it holds. */
+  toString(): string {
+    const shown = [...this.#values].slice(0, SHOWN).map(([name, { shape }]) =>
+      `${name} [${shape.join(", ")}]`
+    );
+    const more = this.size > SHOWN ? ["…"] : [];
+    return `ActivationCache(${this.size} activations: ${[...shown, ...more].join(", ")})`;
+  }
+
+  /** Shows the same where a value is inspected, not the model. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
   }
 
   /** Lets a run add what it keeps. */

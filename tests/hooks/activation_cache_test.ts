@@ -125,6 +125,14 @@ Deno.test("ActivationCache.get() takes full names, short ones, and layers from t
   assertEquals([cache.has("z", 1), cache.has("z", 2), cache.has("embed")], [true, false, true]);
 });
 
+Deno.test("ActivationCache describes itself by what it holds", () => {
+  using model = tinyModel();
+  const [, cache] = model.runWithCache(TOKENS, { namesFilter: [Z, "hook_embed"] });
+  const text = `ActivationCache(2 activations: hook_embed [2, 6, 16], ${Z} [2, 6, 2, 8])`;
+  assertEquals([`${cache}`, Deno.inspect(cache)], [text, text]);
+  assert(`${model.runWithCache(TOKENS)[1]}`.endsWith("blocks.0.attn.hook_v [2, 6, 2, 8], …)"));
+});
+
 Deno.test("ActivationCache.get() refuses what isn't cached and names the nearest", () => {
   using model = tinyModel();
   const [, cache] = model.runWithCache(TOKENS, { namesFilter: [Z, "hook_embed"] });
