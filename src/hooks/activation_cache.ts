@@ -31,6 +31,7 @@ export interface CachedModel {
     readonly nLayers: number;
     readonly attnOnly: boolean;
     readonly normalizationType: string | null;
+    readonly positionalEmbeddingType: string;
   };
   /** Each block's weights: `W_O` [head, dHead, dModel] and `W_out` [dMlp, dModel]. */
   readonly blocks: readonly {
@@ -279,7 +280,10 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
     if (!this.hasBatchDim) {
       throw new ShapeError("Cannot take texts of a cache that has no batch axis.");
     }
-    const taken = [...this.#values].map(([name, value]) => [name, texts.apply(value)] as const);
+    const nTexts = [...this.#values].find(([name]) => !isJoined(name))?.[1].shape[0];
+    const taken = [...this.#values].map(([name, value]) =>
+      [name, isJoined(name) ? takenJoined(name, value, texts, nTexts) : texts.apply(value)] as const
+    );
     return new ActivationCache(new Map(taken), this.model, { hasBatchDim: !texts.isSingle });
   }
 
@@ -575,4 +579,20 @@ function squeezed(
   projection: Tensor | undefined,
 ): LabelledStack {
   return { stack: projection?.rank === 1 ? stack.squeeze(-1) : stack, labels };
+}
+
+/** Texts of a value that shows texts, positions and heads on one axis. */
+function takenJoined(
+  name: string,
+  value: Tensor,
+  texts: Slice,
+  nTexts: number | undefined,
+): Tensor {
+  if (nTexts === undefined) {
+    throw new ShapeError(
+      `Cannot take texts of "${name}" alone: nothing else in the cache says how many there are.`,
+    );
+  }
+  const width = value.shape[1];
+  return texts.apply(value.reshape(nTexts, -1, width)).reshape(-1, width);
 }

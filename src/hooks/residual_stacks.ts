@@ -142,7 +142,7 @@ export function accumulatedStack(
 /** What attention and MLPs add to the stream, and the embeddings. */
 export function decomposedStack(
   values: CachedValues,
-  { attnOnly }: CachedModel["cfg"],
+  { attnOnly, positionalEmbeddingType }: CachedModel["cfg"],
   { layer, mlpInput, positions }: StackRequest,
   { mode, inclEmbeds }: { mode: "all" | "mlp" | "attn"; inclEmbeds: boolean },
 ): LabelledStack {
@@ -152,7 +152,9 @@ export function decomposedStack(
   const add = (label: string, value: Tensor) =>
     parts.push([label, positions.apply(value, RESID_POSITION)]);
   if (inclEmbeds) {
-    for (const name of ["embed", "pos_embed"]) {
+    // A shortformer's positions go into queries and keys, not into the stream (TransformerLens counts them in all the same).
+    const isInStream = positionalEmbeddingType !== "shortformer";
+    for (const name of isInStream ? ["embed", "pos_embed"] : ["embed"]) {
       if (values.has(`hook_${name}`)) add(name, values.get(`hook_${name}`));
     }
   }

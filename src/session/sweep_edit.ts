@@ -9,7 +9,7 @@ import { ConfigError, ShapeError, UnknownPointError } from "../core/errors.ts";
 import { copyIn, sizeOf } from "../core/scope.ts";
 import { handleOf, type Tensor } from "../core/tensor.ts";
 import type { Edit, PathPatchEdit } from "../hooks/edits.ts";
-import { describeShape } from "../hooks/points.ts";
+import { describeShape, isJoined } from "../hooks/points.ts";
 
 /** What a variant edits: a position, and a feature or a head there; what isn't given is all. */
 export interface SweepCell {
@@ -179,6 +179,13 @@ export function positionsWritten(cells: readonly SweepCell[], nPos: number): num
   return cells.every(({ pos, dest }) => (pos ?? dest) !== undefined) ? 1 : nPos;
 }
 
+/** Another run's value with an axis of texts, which caches of one text and norms of heads don't show. */
+function withTexts(found: Tensor, { name, nPos, tail }: SweptValue): Tensor {
+  const row = nPos * sizeOf(tail);
+  if (isJoined(name) && found.size % row === 0) return found.reshape(-1, nPos, ...tail);
+  return found.rank === tail.length + 1 ? found.unsqueeze(0) : found;
+}
+
 /** The rows of another run's value that are written over rows of this one, [rows.length, ...tail]. */
 function patchedRows(value: SweptValue, source: SweepSource, rows: readonly number[]): Handle {
   const { name, axes, batch, nPos, tail } = value;
@@ -189,7 +196,7 @@ function patchedRows(value: SweptValue, source: SweepSource, rows: readonly numb
     );
   }
   const rank = tail.length + 2;
-  let handle = handleOf(found.rank === rank - 1 ? found.unsqueeze(0) : found);
+  let handle = handleOf(withTexts(found, value));
   if (isByHead(axes) && core().shape_of(handle).length === rank) {
     handle = core().permute(handle, Uint32Array.of(0, 2, 1, 3));
   }

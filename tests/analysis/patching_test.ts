@@ -10,6 +10,7 @@ import {
 } from "../../mod.ts";
 import { assertError } from "../core/_tensors.ts";
 import { assertSameBits, tinyModel, TOKENS } from "../session/_models.ts";
+import { VARIANTS } from "../session/_variants.ts";
 
 /** The prompts with other tokens from the third position on. */
 const CLEAN = [[3, 1, 4, 7, 5, 9], [2, 6, 1, 3, 8, 8]];
@@ -147,6 +148,33 @@ Deno.test("getActPatch…Every() stack what the single ones give", () => {
       patching.getActPatchMlpOut,
     ),
   );
+});
+
+Deno.test("patching keys and values that serve several heads has as many heads as there are", () => {
+  const { changes } = VARIANTS["rotary positions, shared keys and gates"];
+  using model = tinyModel(changes);
+  const [, cache] = model.runWithCache(CLEAN);
+  const run = (patch: patching.ActPatch) => patch(model, TOKENS, cache, metric);
+  const keys = run(patching.getActPatchAttnHeadKByPos);
+  assertEquals([...keys.shape], [2, N_POS, 2]);
+  assertEquals([...run(patching.getActPatchAttnHeadVAllPos).shape], [2, 2]);
+  assertEquals([...run(patching.getActPatchAttnHeadQAllPos).shape], [2, 4]);
+  model.keepBase = false;
+  const name = "blocks.1.attn.hook_k";
+  const logits = model.runWithHooks(TOKENS, {
+    fwdHooks: [[name, (k) => k.set([":", 3, 1], cache.get(name).at(":", 3, 1))]],
+  });
+  assertEquals(keys.at(1, 3, 1).item(), metric(logits).item());
+  model.keepBase = true;
+  const every = run(patching.getActPatchAttnHeadByPosEvery);
+  assertEquals([...every.shape], [5, 2, N_POS, 4]);
+  assertSameBits(every.at(2, ":", ":", ":2"), keys);
+  assertEquals(every.at([2, 3], ":", ":", "2:").any().item(), 0);
+  const [, corrupted] = model.runWithCache(TOKENS);
+  const path = patching.getActPatchDirectPath(model, TOKENS, cache, corrupted, metric, 0, 3, {
+    component: "v",
+  });
+  assertEquals(path.at(1, "2:").toArray(), [0, 0]);
 });
 
 Deno.test("patching runs only what a place changes", () => {

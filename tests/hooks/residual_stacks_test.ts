@@ -8,6 +8,7 @@ import {
   UnknownPointError,
 } from "../../mod.ts";
 import { assertError } from "../core/_tensors.ts";
+import { VARIANTS } from "../session/_variants.ts";
 import { assertSameBits, tinyModel, tinySae, TOKENS } from "../session/_models.ts";
 
 /** Two ways of summing a few dozen numbers of a few units' size, in float32. */
@@ -62,6 +63,23 @@ for (const layer of [0, 1, 2]) {
   }
 }
 
+for (const [kind, { changes }] of Object.entries(VARIANTS)) {
+  Deno.test(`Decompositions sum to the stream: ${kind}`, () => {
+    const { model, cache } = cached(changes);
+    const end = cache.get("resid_post", -1);
+    assertNear(cache.decomposeResid().sum(0), end, "layers");
+    assertNear(cache.stackHeadResults(-1, { inclRemainder: true }).sum(0), end, "heads");
+    // Behind a norm of its own, what a part adds isn't the sum of its heads and neurons any more.
+    if (!changes.useNormalizationBeforeAndAfter) {
+      assertNear(cache.getFullResidDecomposition(-1, { expandNeurons: false }).sum(0), end, "full");
+      const heads = cache.stackHeadResults(1).sum(0).add(model.blocks[0].attn.b_O);
+      assertNear(heads, cache.get("attn_out", 0), "attn_out");
+    }
+    const normed = cache.accumulatedResid(-1, { applyLn: true }).at(-1);
+    assertNear(normed, cache.get("unembed.hook_in"), "applyLn");
+  });
+}
+
 Deno.test("Stacks have labels in their order", () => {
   const { cache } = cached();
   const labels = (stacked: [Tensor, string[]]) => stacked[1];
@@ -110,6 +128,12 @@ Deno.test("ActivationCache.applySliceToBatchDim() takes texts, and drops the axi
   const some = cache.applySliceToBatchDim([1]);
   assertEquals(some.hasBatchDim, true);
   for (const [name, value] of cache) assertSameBits(some.get(name), value.at("1:"), name);
+  const { changes } = VARIANTS["normed heads without rotation"];
+  const normed = tinyModel(changes);
+  const [, full] = normed.runWithCache(TOKENS);
+  const [, second] = normed.runWithCache([TOKENS[1]]);
+  const taken = full.applySliceToBatchDim([1]);
+  for (const [name, value] of second) assertSameBits(taken.get(name), value, name);
   assert(cache.applySliceToBatchDim(null) === cache);
   assertError(
     () => some.toBatchless().applySliceToBatchDim(0),

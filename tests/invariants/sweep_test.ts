@@ -4,11 +4,15 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type ActivationCache,
   type CellEdit,
+  type HookedSAE,
+  type HookedSAETransformer,
   type SweepAxes,
   type SweepCell,
   Tensor,
 } from "../../mod.ts";
 import { uniform } from "../../src/core/random.ts";
+import { tinyModel } from "../session/_models.ts";
+import { VARIANTS } from "../session/_variants.ts";
 import {
   below,
   bits,
@@ -28,7 +32,20 @@ function places(random: Random, length: number): number[] {
   );
 }
 
-/** Axes that a value has, in a random order. */
+/** The norms of queries and keys show texts, positions and heads on one axis. */
+const isJoined = (name: string) => /\.[qk]_norm\./.test(name);
+
+/** The axes of a value, those that are joined apart. */
+function axesOf(
+  name: string,
+  shape: readonly number[],
+  [batch, nPos]: readonly number[],
+): number[] {
+  if (!isJoined(name)) return [...shape];
+  return [batch, nPos, shape[0] / batch / nPos, shape[1]];
+}
+
+/** Axes to sweep over, in a random order. */
 function randomAxes(random: Random, name: string, shape: readonly number[]): SweepAxes {
   const last = shape[shape.length - 1];
   const lengths: readonly (readonly [keyof SweepAxes, number])[] =
@@ -55,7 +72,15 @@ function randomEdit(random: Random, other: ActivationCache): CellEdit {
 }
 
 /** The same as a hook does it. */
-function write(act: Tensor, edit: CellEdit, cell: SweepCell, name: string): void {
+function write(
+  value: Tensor,
+  edit: CellEdit,
+  cell: SweepCell,
+  name: string,
+  grid: readonly number[],
+): Tensor {
+  const shape = axesOf(name, value.shape, grid);
+  const act = value.reshape(shape);
   const isByHead = /hook_(pattern|attn_scores)$/.test(name);
   const { head = ":", feature = ":" } = cell;
   const index = isByHead
@@ -66,7 +91,49 @@ function write(act: Tensor, edit: CellEdit, cell: SweepCell, name: string): void
   if (edit === "ablate") act.set(index, 0);
   else if (typeof edit === "number") act.set(index, edit);
   else if ("scale" in edit) act.set(index, act.at(...index).mul(edit.scale));
-  else act.set(index, edit.patch.get(name)!.at(...index));
+  else act.set(index, edit.patch.get(name)!.reshape(shape).at(...index));
+  return act.reshape(value.shape);
+}
+
+/** Sweeps something random and compares with full runs; tells whether that was less work. */
+function assertSweeps(
+  random: Random,
+  model: HookedSAETransformer,
+  saes: readonly HookedSAE[],
+  { tokens, attentionMask }: ReturnType<typeof randomTokens>,
+  never?: RegExp,
+): boolean {
+  const others = Tensor.from(
+    Int32Array.from(tokens.data(), (id) => random() < 0.3 ? below(random, 23) : id),
+    tokens.shape,
+  );
+  const points = editablePoints(model, saes, never);
+  const at = pick(random, points.filter((name) => name !== "unembed.hook_out"));
+  const [, other] = model.runWithCache(others, { attentionMask, namesFilter: at });
+  const over = randomAxes(random, at, axesOf(at, other.get(at).shape, tokens.shape));
+  const edit = randomEdit(random, other);
+  const row = below(random, tokens.shape[1]);
+  const metric = (logits: Tensor) => logits.at(":", row, [3, 4]).sum(-1);
+  const budgetBytes = pick(random, [1, 30_000, undefined]);
+  model.keepBase = true;
+  const swept = model.sweep(tokens, { attentionMask, at, over, edit, metric, budgetBytes });
+  const { multiplyAdds } = model.ran;
+  model.keepBase = false;
+  let full = 0;
+  const expected = cellsOf(over).map((cell) => {
+    const logits = model.runWithHooks(tokens, {
+      attentionMask,
+      fwdHooks: [[at, (act) => write(act, edit, cell, at, tokens.shape)]],
+    });
+    const value = metric(logits).detach();
+    full += model.ran.multiplyAdds;
+    return value;
+  });
+  const what = `${at} over ${JSON.stringify(over)}, ${JSON.stringify(edit)}`;
+  const axes = Object.values(over).map((values) => values.length);
+  assertEquals([...swept.shape], [...axes, tokens.shape[0]], what);
+  assertEquals(bits(swept), bits(Tensor.stack(expected)), what);
+  return multiplyAdds < full;
 }
 
 Deno.test("a sweep has the bits of full runs, over random models, points, cells, edits, splices and masks", () => {
@@ -75,43 +142,24 @@ Deno.test("a sweep has the bits of full runs, over random models, points, cells,
   for (let round = 0; round < 30; round++) {
     using model = randomModel(random, round);
     const saes = randomSaes(random, model, 100 * round);
-    const { tokens, attentionMask } = randomTokens(random);
+    const input = randomTokens(random);
     using _saes = model.saes(saes);
-    const others = Tensor.from(
-      Int32Array.from(tokens.data(), (id) => random() < 0.3 ? below(random, 23) : id),
-      tokens.shape,
-    );
-    const points = editablePoints(model, saes).filter((name) => name !== "unembed.hook_out");
     for (let run = 0; run < 4; run++) {
-      const at = pick(random, points);
-      const [, other] = model.runWithCache(others, { attentionMask, namesFilter: at });
-      const over = randomAxes(random, at, other.get(at).shape);
-      const edit = randomEdit(random, other);
-      const row = below(random, tokens.shape[1]);
-      const metric = (logits: Tensor) => logits.at(":", row, [3, 4]).sum(-1);
-      const budgetBytes = pick(random, [1, 30_000, undefined]);
-      model.keepBase = true;
-      const options = { attentionMask, at, over, edit, metric, budgetBytes };
-      const swept = model.sweep(tokens, options);
-      const { multiplyAdds } = model.ran;
-      model.keepBase = false;
-      let full = 0;
-      const expected = cellsOf(over).map((cell) => {
-        const logits = model.runWithHooks(tokens, {
-          attentionMask,
-          fwdHooks: [[at, (act) => write(act, edit, cell, at)]],
-        });
-        const value = metric(logits).detach();
-        full += model.ran.multiplyAdds;
-        return value;
-      });
-      const what = `round ${round}, run ${run}: ${at} over ${JSON.stringify(over)}`;
-      const axes = Object.values(over).map((values) => values.length);
-      assertEquals([...swept.shape], [...axes, tokens.shape[0]], what);
-      assertEquals(bits(swept), bits(Tensor.stack(expected)), what);
-      saved += multiplyAdds < full ? 1 : 0;
+      saved += assertSweeps(random, model, saes, input) ? 1 : 0;
     }
     for (const sae of saes) sae[Symbol.dispose]();
   }
   assert(saved > 80, `only ${saved} sweeps computed less than full runs`);
 });
+
+for (const [kind, { changes, never }] of Object.entries(VARIANTS)) {
+  Deno.test(`a sweep has the bits of full runs: ${kind}`, () => {
+    const random = uniform(23);
+    using model = tinyModel({ ...changes, dVocab: 23 });
+    let saved = 0;
+    for (let round = 0; round < 16; round++) {
+      saved += assertSweeps(random, model, [], randomTokens(random), never) ? 1 : 0;
+    }
+    assert(saved > 8, `only ${saved} sweeps computed less than full runs`);
+  });
+}

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { type ActivationCache, HookedModule, HookPoint, type Tensor } from "../../mod.ts";
+import { VARIANTS } from "./_variants.ts";
 import { tinyModel, tinySae, TOKENS } from "./_models.ts";
 
 function held(cache: ActivationCache) {
@@ -31,6 +32,17 @@ Deno.test("cacheSize() is the size of the cache, and runs nothing", () => {
   fresh.cacheSize(TOKENS);
   assertEquals(fresh.ran, ran);
 });
+
+for (const [kind, { changes, never = /$./ }] of Object.entries(VARIANTS)) {
+  Deno.test(`cacheSize() of ${kind}`, () => {
+    using model = tinyModel(changes);
+    const namesFilter = [...model.hookDict.keys()].filter((name) => !never.test(name));
+    for (const options of [{}, { namesFilter }, { posSlice: -1 }]) {
+      const [, cache] = model.runWithCache(TOKENS, options);
+      assertEquals(model.cacheSize(TOKENS, options), held(cache));
+    }
+  });
+}
 
 Deno.test("cacheSize() minds the switches", () => {
   using model = tinyModel();

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { ConfigError, FactoredMatrix, ShapeError, Tensor, utils } from "../../mod.ts";
 import { assertError } from "../core/_tensors.ts";
 import { assertSameBits, tinyModel } from "./_models.ts";
+import { VARIANTS } from "./_variants.ts";
 
 /** Sums of a few hundred products in float32. */
 const NEAR = { atol: 1e-5, rtol: 1e-5 };
@@ -17,6 +18,21 @@ Deno.test("QK and OV are what heads attend by and what they move", () => {
   assertSameBits(model.blocks[1].attn.QK.AB, QK.AB.at(1));
   assertSameBits(model.blocks[0].attn.OV.AB, OV.AB.at(0));
   assertEquals(model.allHeadLabels(), ["L0H0", "L0H1", "L1H0", "L1H1"]);
+});
+
+Deno.test("QK and OV give each query head the key or value that serves it", () => {
+  using model = tinyModel(VARIANTS["rotary positions, shared keys and gates"].changes);
+  const { attn } = model.blocks[1];
+  assertEquals([attn.QK.shape, attn.OV.shape], [[4, 16, 16], [4, 16, 16]]);
+  const own = (name: string, head: number) =>
+    model.stateDict().get(`blocks.1.attn._W_${name}`)!.at(Math.floor(head / 2));
+  for (const head of [0, 1, 2, 3]) {
+    assert(
+      attn.QK.at(head).AB.allClose(attn.W_Q.at(head).matmul(own("K", head).transpose()), NEAR),
+    );
+    assert(attn.OV.at(head).AB.allClose(own("V", head).matmul(attn.W_O.at(head)), NEAR));
+    assert(model.QK.at(1, head).AB.allClose(attn.QK.at(head).AB, NEAR));
+  }
 });
 
 Deno.test("compositionScores() are norms of products over the products of norms", () => {
