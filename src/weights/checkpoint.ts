@@ -1,54 +1,76 @@
 /**
- * Checkpoints in Hugging Face layout: one safetensors file, or shards with an index.
+ * Checkpoints in Hugging Face layout: one file, or shards with an index; of safetensors, else of torch.
  *
  * @module
  */
 
 import { WeightFileError } from "../core/errors.ts";
-import {
-  missingTensor,
-  openSafetensors,
-  type SafetensorsFile,
-  type TensorFile,
-  type TensorInfo,
-} from "./safetensors.ts";
+import { missingTensor, openSafetensors, type TensorFile, type TensorInfo } from "./safetensors.ts";
 import type { Source } from "./source.ts";
 import type { TensorData } from "./tensor_data.ts";
+import { openTorchFile } from "./torch_file.ts";
 
-const SINGLE_FILE = "model.safetensors";
-const INDEX_FILE = "model.safetensors.index.json";
+/** How a folder keeps its weights. */
+interface Layout {
+  readonly single: string;
+  readonly index?: string;
+  readonly open: (source: Source, name: string) => Promise<TensorFile>;
+}
+
+/** The layouts, those that are read in parts and without running anything first. */
+const LAYOUTS: readonly Layout[] = [
+  { single: "model.safetensors", index: "model.safetensors.index.json", open: openSafetensors },
+  { single: "pytorch_model.bin", index: "pytorch_model.bin.index.json", open: openTorchFile },
+  // TransformerLens' own checkpoints.
+  { single: "model_final.pth", open: openTorchFile },
+];
 
 /**
- * Opens the weights of a folder: `model.safetensors`, else the shards that `model.safetensors.index.json` lists.
+ * Opens the weights of a folder: `model.safetensors`, else the shards that `model.safetensors.index.json` lists, else the same of
+ * torch's files.
  *
  * @param source The folder.
- * @throws {WeightFileError} If there is neither, a file breaks its format, or index and shards disagree.
+ * @throws {WeightFileError} If there are none, a file breaks its format, or index and shards disagree.
  */
 export async function openCheckpoint(source: Source): Promise<TensorFile> {
-  if (await source.has(SINGLE_FILE)) return await openSafetensors(source, SINGLE_FILE);
-  if (!(await source.has(INDEX_FILE))) {
-    throw new WeightFileError(
-      `Cannot find weights in ${source.base}: wanted "${SINGLE_FILE}", or "${INDEX_FILE}" and its shards`,
-    );
+  for (const { single, index, open } of LAYOUTS) {
+    if (await source.has(single)) return await open(source, single);
+    if (index !== undefined && await source.has(index)) {
+      return await openShards(source, index, open);
+    }
   }
-  const shardOf = parseIndex(await source.readJson(INDEX_FILE));
-  const shards = new Map<string, SafetensorsFile>();
-  for (const shard of new Set(shardOf.values())) {
-    shards.set(shard, await openSafetensors(source, shard));
-  }
-  checkIndex(shardOf, shards);
-  return new ShardedCheckpoint(shardOf, shards);
+  const known = LAYOUTS.flatMap(({ single, index }) =>
+    index === undefined ? [`"${single}"`] : [`"${single}"`, `"${index}" and its shards`]
+  );
+  const last = known.pop();
+  throw new WeightFileError(
+    `Cannot find weights in ${source.base}: wanted ${known.join(", ")} or ${last}`,
+  );
+}
+
+async function openShards(
+  source: Source,
+  index: string,
+  open: Layout["open"],
+): Promise<TensorFile> {
+  const shardOf = parseIndex(await source.readJson(index), index);
+  const shards = new Map<string, TensorFile>();
+  for (const shard of new Set(shardOf.values())) shards.set(shard, await open(source, shard));
+  checkIndex(shardOf, shards, index);
+  return new ShardedCheckpoint(index, shardOf, shards);
 }
 
 /** The tensors of several files, found through an index. */
 class ShardedCheckpoint implements TensorFile {
-  readonly label = INDEX_FILE;
-  readonly #files: ReadonlyMap<string, SafetensorsFile>;
+  readonly label: string;
+  readonly #files: ReadonlyMap<string, TensorFile>;
 
   constructor(
+    label: string,
     shardOf: ReadonlyMap<string, string>,
-    shards: ReadonlyMap<string, SafetensorsFile>,
+    shards: ReadonlyMap<string, TensorFile>,
   ) {
+    this.label = label;
     const inOrder = [...shards].flatMap(([shard, file]) =>
       file.names.filter((name) => shardOf.get(name) === shard).map((name) => [name, file] as const)
     );
@@ -75,7 +97,7 @@ class ShardedCheckpoint implements TensorFile {
     return await this.#file(name).readRaw(name);
   }
 
-  #file(name: string): SafetensorsFile {
+  #file(name: string): TensorFile {
     const file = this.#files.get(name);
     if (file === undefined) throw new WeightFileError(missingTensor(this.label, name, this.names));
     return file;
@@ -83,16 +105,16 @@ class ShardedCheckpoint implements TensorFile {
 }
 
 /** Reads the index's `weight_map`: the shard's file name by tensor. */
-function parseIndex(json: unknown): Map<string, string> {
+function parseIndex(json: unknown, index: string): Map<string, string> {
   const map = isRecord(json) ? json.weight_map : undefined;
   if (!isRecord(map)) {
-    throw new WeightFileError(`Cannot read "${INDEX_FILE}": wanted an object "weight_map"`);
+    throw new WeightFileError(`Cannot read "${index}": wanted an object "weight_map"`);
   }
   const shardOf = new Map<string, string>();
   for (const [name, shard] of Object.entries(map)) {
     if (typeof shard !== "string") {
       throw new WeightFileError(
-        `Cannot read "${INDEX_FILE}": "weight_map" has ${JSON.stringify(shard)} under "${name}", ` +
+        `Cannot read "${index}": "weight_map" has ${JSON.stringify(shard)} under "${name}", ` +
           "wanted a file name",
       );
     }
@@ -104,7 +126,8 @@ function parseIndex(json: unknown): Map<string, string> {
 /** Checks that each tensor of the index is in its shard, and each tensor of a shard in the index. */
 function checkIndex(
   shardOf: ReadonlyMap<string, string>,
-  shards: ReadonlyMap<string, SafetensorsFile>,
+  shards: ReadonlyMap<string, TensorFile>,
+  index: string,
 ): void {
   const problems: string[] = [];
   for (const [name, shard] of shardOf) {
@@ -120,7 +143,7 @@ function checkIndex(
   }
   if (problems.length > 0) {
     throw new WeightFileError(
-      `Cannot read "${INDEX_FILE}": index and shards disagree: ${problems.join("; ")}`,
+      `Cannot read "${index}": index and shards disagree: ${problems.join("; ")}`,
     );
   }
 }

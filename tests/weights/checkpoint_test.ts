@@ -74,6 +74,29 @@ Deno.test("openCheckpoint() tells what it looked for where there are no weights"
   );
   assertEquals(
     error.message,
-    `Cannot find weights in memory: wanted "model.safetensors", or "${INDEX}" and its shards`,
+    `Cannot find weights in memory: wanted "model.safetensors", "${INDEX}" and its shards, ` +
+      '"pytorch_model.bin", "pytorch_model.bin.index.json" and its shards or "model_final.pth"',
   );
+});
+
+Deno.test("openCheckpoint() takes torch's files where there are none of safetensors", async () => {
+  const folder = fixture("toy/attn_only_2l");
+  const pickled = await folder.read("model_final.pth");
+  const plain = await openCheckpoint(folder);
+  const index = { weight_map: Object.fromEntries(plain.names.map((name) => [name, "a.bin"])) };
+  const layouts: Record<string, Uint8Array>[] = [
+    { "model_final.pth": pickled },
+    { "pytorch_model.bin": pickled },
+    {
+      "pytorch_model.bin.index.json": new TextEncoder().encode(JSON.stringify(index)),
+      "a.bin": pickled,
+    },
+  ];
+  for (const files of layouts) {
+    const checkpoint = await openCheckpoint(new MemorySource(new Map(Object.entries(files))));
+    assertEquals([...checkpoint.names].sort(), [...plain.names].sort());
+    for (const name of plain.names) {
+      assertEquals(await checkpoint.read(name), await plain.read(name), name);
+    }
+  }
 });
