@@ -61,6 +61,7 @@ export type {
   Positions,
   TokenPositions,
 } from "./src/hooks/edit_positions.ts";
+export type { StoredJson } from "./src/hooks/edit_json.ts";
 export { type AddHookOptions, HookPoint } from "./src/hooks/hook_point.ts";
 export type {
   Direction,
@@ -108,6 +109,7 @@ export type { PaddingSide } from "./src/tokenizer/tokens.ts";
 export type { ListedFolder, SourceLocation } from "./src/weights/open_source.ts";
 export type { ProcessingOptions } from "./src/weights/process.ts";
 export type { ReadProgress, SourceOptions } from "./src/weights/source.ts";
+export type { Origin } from "./src/weights/origin.ts";
 export type { StateDict, WeightArray } from "./src/weights/state_dict.ts";
 
 export { HookedTransformer, type ModelParts } from "./src/session/hooked_transformer.ts";
@@ -156,6 +158,38 @@ export type {
   SweepHook,
   SweepSource,
 } from "./src/session/sweep_edit.ts";
+export {
+  type LogitDiffMetric,
+  type Metric,
+  type MetricOptions,
+  metrics,
+  type MetricSpec,
+  type TokenMetric,
+  type TokenName,
+} from "./src/session/metric.ts";
+export {
+  Session,
+  type SessionOptions,
+  type SessionParts,
+  type SessionRun,
+  type SessionSplices,
+} from "./src/session/session.ts";
+export type {
+  DiffOptions,
+  SessionDiff,
+  TextDiff,
+  TokenChange,
+  TokenStanding,
+} from "./src/session/session_diff.ts";
+export type {
+  ExpectedResult,
+  ReplayResult,
+  SessionJson,
+  SessionLoadOptions,
+  StoredSplicing,
+  StoredWeights,
+} from "./src/session/session_json.ts";
+export type { SessionEdit, SessionState } from "./src/session/session_state.ts";
 export type { AttachOptions, SpliceableModule } from "./src/session/spliced_module.ts";
 export { getOfficialModelName } from "./src/model/architectures/named_models.ts";
 export type { BlockView } from "./src/session/weight_views.ts";

@@ -11,8 +11,8 @@ import { ActivationCache } from "./activation_cache.ts";
 import { type Edit, isEdit, makeEdit } from "./edits.ts";
 
 /** A value as JSON has it. */
-export type Json = null | boolean | number | string | readonly Json[] | {
-  readonly [name: string]: Json;
+export type StoredJson = null | boolean | number | string | readonly StoredJson[] | {
+  readonly [name: string]: StoredJson;
 };
 
 /** A tensor in JSON: its bytes, so that every bit comes back. */
@@ -51,12 +51,12 @@ function fromBase64(base64: string): ArrayBuffer {
   return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)).buffer;
 }
 
-function numberToJson(value: number): Json {
+function numberToJson(value: number): StoredJson {
   for (const [name, special] of SPECIAL) if (Object.is(value, special)) return { number: name };
   return value;
 }
 
-function toJson(value: unknown, what: string): Json {
+function toJson(value: unknown, what: string): StoredJson {
   if (value instanceof Tensor) {
     const { dtype, shape } = value;
     return { tensor: { dtype, shape, base64: toBase64(value.data()) } };
@@ -102,7 +102,7 @@ function fromJson(json: unknown): unknown {
  *
  * @throws {ConfigError} If it holds code or a cache.
  */
-export function editToJson(edit: Edit): Json {
+export function editToJson(edit: Edit): StoredJson {
   return toJson(edit, `the edit "${edit.kind}"`);
 }
 

@@ -13,6 +13,7 @@ import { HookedModule } from "../hooks/hooked_root.ts";
 import { HookPoint } from "../hooks/hook_point.ts";
 import type { PointSelector } from "../hooks/hook_registry.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
+import { noteOrigin } from "../weights/origin.ts";
 import { ParameterStore } from "../weights/parameter_store.ts";
 import type { SourceLocation } from "../weights/open_source.ts";
 import type { WeightArray } from "../weights/state_dict.ts";
@@ -165,7 +166,9 @@ export class HookedSAE extends HookedModule implements Disposable {
     options: SaeReleaseOptions = {},
   ): Promise<HookedSAE> {
     const { cfg, weights } = await loadRelease(release, id, options);
-    return new HookedSAE(cfg, weights);
+    const sae = new HookedSAE(cfg, weights);
+    noteOrigin(sae.#weights, { release, id });
+    return sae;
   }
 
   /**
@@ -182,7 +185,13 @@ export class HookedSAE extends HookedModule implements Disposable {
     options: SaeLoadOptions = {},
   ): Promise<HookedSAE> {
     const { cfg, weights } = await loadSae(location, options);
-    return new HookedSAE(cfg, weights);
+    const sae = new HookedSAE(cfg, weights);
+    const { format, path, repo, cfg: changes } = options;
+    const isNamed = typeof location === "string" || location instanceof URL;
+    if (isNamed && !changes) {
+      noteOrigin(sae.#weights, { folder: String(location), format, path, repo });
+    }
+    return sae;
   }
 
   /** The encoder [dIn, dSae]; the decoder's transpose where the two are tied. */

@@ -11,7 +11,12 @@ import { type Rows, RowSpace } from "../core/rows.ts";
 import { copyOut, currentScope, type Scope, scoped } from "../core/scope.ts";
 import type { Slice } from "../core/slice.ts";
 import { apply, handleOf, Tensor, tensorOf } from "../core/tensor.ts";
-import type { HookEntry, HookFunction, HookRegistry } from "../hooks/hook_registry.ts";
+import type {
+  HookEntry,
+  HookFunction,
+  HookRegistry,
+  PointSelector,
+} from "../hooks/hook_registry.ts";
 import { runnable } from "../hooks/edit_hook.ts";
 import { unknownPoint } from "../hooks/hooked_root.ts";
 import { Mode } from "../hooks/points.ts";
@@ -221,6 +226,20 @@ export class Execution implements Disposable, GenerationHost {
       cached.map(({ active }) => active.info),
       request.cache.gradients,
     );
+  }
+
+  /** Changes when the parameters do. */
+  get weightsVersion(): number {
+    return this.#weightsVersion;
+  }
+
+  /**
+   * Checks that a run could begin: what a run with these options would throw before its first stage.
+   *
+   * @param selectors Selectors of the run's own hooks, which must reach a point.
+   */
+  check(input: ModelInput, options: ForwardOptions, selectors: readonly PointSelector[]): void {
+    this.#prepare(input, options, { selectors });
   }
 
   /** Replaces the parameters. Values that were begun with the old ones keep them. */

@@ -20,6 +20,7 @@ import type {
 import type { InputOptions, ModelInput } from "./input.ts";
 import type { CacheOptions, ForwardOptions, OutputOf, RunWithHooksOptions } from "./options.ts";
 import type { Splice } from "./splice.ts";
+import { beginSession, type Session, type SessionOptions } from "./session.ts";
 import type { SweepOptions } from "./sweep.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { attach, type AttachOptions, type SpliceableModule } from "./spliced_module.ts";
@@ -191,6 +192,19 @@ export class HookedSAETransformer extends HookedTransformer {
     };
     // What is left of the options is all that the caller's type says, SAEs aside.
     return { attach, rest: rest as unknown as O };
+  }
+
+  /** Starts a session with SAEs spliced in during its runs. */
+  override session(
+    prompts: ModelInput,
+    options: SessionOptions & Omit<SaeOptions, "resetSaesEnd"> = {},
+  ): Session {
+    const { saes, useErrorTerm, excludeSpecialTokens, errorGrad, ...rest } = options;
+    const list = listed(saes);
+    const attachOptions = { useErrorTerm, excludeSpecialTokens, errorGrad };
+    const attach = () => this.saes(list, attachOptions);
+    attach()[Symbol.dispose]();
+    return beginSession(this, prompts, rest, { saes: list, options: attachOptions, attach });
   }
 
   /** SAELens' transformer has `mlp.hook_in`, for transcoders. */

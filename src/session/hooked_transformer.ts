@@ -26,6 +26,7 @@ import {
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import * as tokens from "../tokenizer/tokens.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
+import { noteOrigin } from "../weights/origin.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import type { CacheSize } from "./cache_size.ts";
 import * as circuits from "./circuits.ts";
@@ -39,7 +40,13 @@ import type {
 } from "./generation_options.ts";
 import { initialWeights } from "./initial_weights.ts";
 import { type InputOptions, type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
-import { type LoadedModel, loadModel, type LoadOptions, type ModelFiles } from "./load.ts";
+import {
+  type LoadedModel,
+  loadModel,
+  type LoadOptions,
+  loadOrigin,
+  type ModelFiles,
+} from "./load.ts";
 import type {
   CacheOptions,
   ForwardOptions,
@@ -50,6 +57,7 @@ import type {
 } from "./options.ts";
 import { cacheRequest, type RunGrid } from "./plan.ts";
 import type { RunCost } from "./run.ts";
+import { beginSession, type Session, type SessionOptions } from "./session.ts";
 import type { SweepOptions } from "./sweep.ts";
 import { planThreads, releaseThreads } from "./threads.ts";
 import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
@@ -82,6 +90,8 @@ async function load<M extends HookedTransformer>(
   const model = new Model(cfg, { stateDict, tokenizer, defaultPaddingSide });
   try {
     await threads.serve(model, cfg.nParams);
+    const origin = loadOrigin(source, options);
+    if (origin) noteOrigin(executionOf(model).store, origin);
     return model;
   } catch (error) {
     model[Symbol.dispose]();
@@ -437,6 +447,16 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     options: BackwardOptions = {},
   ): ReadonlyMap<string, Tensor>[] {
     return backwardMany(scalars, options);
+  }
+
+  /**
+   * Starts a session of edits on some prompts: each edit adds to a stack, can be undone, switched off, compared and stored.
+   *
+   * @param prompts A prompt, several, or token ids.
+   * @param options What is measured of each run.
+   */
+  session(prompts: ModelInput, options: SessionOptions = {}): Session {
+    return beginSession(this, prompts, options);
   }
 
   /** Drops every recorded run that waits for a backward pass. */

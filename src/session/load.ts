@@ -150,3 +150,25 @@ export async function loadModel(
   const { cfg, stateDict } = processWeights(read, raw, options);
   return { cfg, stateDict, tokenizer: given };
 }
+
+/** Options of which the weights, or what is made of prompts, depend; those that can be named in a file. */
+const OF_WEIGHTS: readonly (keyof LoadOptions)[] = [
+  "foldLn",
+  "centerWritingWeights",
+  "centerUnembed",
+  "foldValueBiases",
+  "firstNLayers",
+  "nCtx",
+  "defaultPrependBos",
+  "defaultPaddingSide",
+];
+
+/** Where a model is loaded from, so that a file can name it; `undefined` for files in memory. */
+export function loadOrigin(
+  model: string | URL | ModelFiles,
+  options: LoadOptions,
+): Record<string, unknown> | undefined {
+  if (typeof model === "object" && "config" in model) return undefined;
+  const named = OF_WEIGHTS.map((name): [string, unknown] => [name, options[name]]);
+  return { model: String(model), ...Object.fromEntries(named) };
+}

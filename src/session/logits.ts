@@ -136,6 +136,16 @@ export function readingKnown(read: ReadRows, dVocab: number, known: KnownLogits)
   };
 }
 
+/** Remembers the last reading: a metric and a table of next tokens ask for the same rows. */
+function rememberingLast(read: ReadRows): ReadRows {
+  let last: { key: string; data: ReturnType<ReadRows> } | undefined;
+  return (rows) => {
+    const key = rows.join();
+    if (last?.key !== key) last = { key, data: read(rows) };
+    return last.data.slice();
+  };
+}
+
 /**
  * Logits of what the unembedding reads, computed when they are read, with the bits of the full ones.
  *
@@ -161,7 +171,11 @@ export function lazyLogits(
   );
   return lazyTensor(
     whole,
-    logitsByRow(shape, dVocabOut, known ? readingKnown(read, dVocabOut, known) : read),
+    logitsByRow(
+      shape,
+      dVocabOut,
+      rememberingLast(known ? readingKnown(read, dVocabOut, known) : read),
+    ),
   );
 }
 
