@@ -21,6 +21,7 @@ import type { InputOptions, ModelInput } from "./input.ts";
 import type { CacheOptions, ForwardOptions, OutputOf, RunWithHooksOptions } from "./options.ts";
 import type { Splice } from "./splice.ts";
 import { beginSession, type Session, type SessionOptions } from "./session.ts";
+import { loadSessionsWith } from "./session_json.ts";
 import type { SweepOptions } from "./sweep.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { attach, type AttachOptions, type SpliceableModule } from "./spliced_module.ts";
@@ -242,5 +243,10 @@ export class HookedSAETransformer extends HookedTransformer {
     } finally {
       if (resetSaesEnd) added[Symbol.dispose]();
     }
+  }
+
+  /** Lets stored sessions find a model that takes SAEs. */
+  static {
+    loadSessionsWith((model, options) => HookedSAETransformer.fromPretrained(model, options));
   }
 }

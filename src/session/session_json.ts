@@ -270,6 +270,15 @@ function requireSame(what: string, stored: StoredWeights, found: StoredWeights):
   );
 }
 
+type ModelLoader = (model: string, options: LoadOptions) => Promise<HookedTransformer>;
+
+let loadModel: ModelLoader | undefined;
+
+/** Says how stored sessions load a model: the class of models with SAEs, which is built on the one that sessions know, does. */
+export function loadSessionsWith(loader: ModelLoader): void {
+  loadModel = loader;
+}
+
 async function loadedModel({ model: stored }: SessionJson): Promise<HookedTransformer> {
   if (!stored.from) {
     throw new ConfigError(
@@ -277,9 +286,8 @@ async function loadedModel({ model: stored }: SessionJson): Promise<HookedTransf
     );
   }
   const { model, ...options } = stored.from;
-  // The class of models with SAEs is built on the one that sessions are built on.
-  const { HookedSAETransformer } = await import("./hooked_sae_transformer.ts");
-  return await HookedSAETransformer.fromPretrained(String(model), options as LoadOptions);
+  if (!loadModel) throw new Error("No class of models has said how to load one for a session.");
+  return await loadModel(String(model), options as LoadOptions);
 }
 
 async function loadedSae({ from, hookName }: SessionJson["saes"][number]): Promise<HookedSAE> {
