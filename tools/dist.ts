@@ -1,9 +1,10 @@
 /**
  * Makes what other runtimes run.
  *
- *   deno task dist [npm] [edge] [--out <folder>] [--no-types]
+ *   deno task dist [npm] [edge] [playground] [--out <folder>] [--no-types]
  *
- * `npm` is the package for Node, Bun, browsers and workerd, `edge` the edge example for workerd and Node; both unless said.
+ * `npm` is the package for Node, Bun, browsers and workerd, `edge` the edge example for workerd and Node,
+ * `playground` a page to be served as static files; all of them unless said.
  * `--out` names the folder that they go to, `dist` unless said; `--no-types` leaves the package's types out.
  */
 import { join } from "node:path";
@@ -12,6 +13,7 @@ import { endBundling } from "./dist/bundle.ts";
 import { makeEdge } from "./dist/edge.ts";
 import { ROOT } from "./dist/files.ts";
 import { makePackage } from "./dist/npm.ts";
+import { makePlayground } from "./dist/playground.ts";
 
 const { values: { out, types }, positionals } = parseArgs({
   args: Deno.args,
@@ -27,6 +29,7 @@ const { values: { out, types }, positionals } = parseArgs({
 const MAKERS: Readonly<Record<string, () => Promise<void>>> = {
   npm: () => makePackage(join(out, "npm"), { hasTypes: types }),
   edge: () => makeEdge(join(out, "edge")),
+  playground: () => makePlayground(join(out, "playground")),
 };
 
 const unknown = positionals.find((name) => !Object.hasOwn(MAKERS, name));

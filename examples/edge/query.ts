@@ -23,11 +23,9 @@ function readPrompt({ model }: Study, prompt: unknown): number[] {
   if (typeof prompt !== "string" || prompt === "") throw invalid("prompt", prompt, "a text");
   const tokens = [...model.toTokens(prompt).at(0).data()];
   if (tokens.length > LIMITS.promptTokens) {
-    throw invalid(
-      "prompt",
-      `${tokens.length} tokens`,
-      `at most ${LIMITS.promptTokens} tokens, the one at the start included`,
-    );
+    const message =
+      `prompt has more than ${LIMITS.promptTokens} tokens, the one at the start included`;
+    throw new Failure(422, "invalid", message, { field: "prompt" });
   }
   return tokens;
 }

@@ -1,0 +1,182 @@
+/** Plays with the page at the address of the first argument in a Chromium, and prints what it showed, step by step. */
+import { type Browser, chromium, type Page } from "npm:playwright-core@1.65.1";
+import { CHROMIUM_FLAGS, findChromium } from "../../src/plot/chromium.ts";
+import type { Played, Showing } from "./playground_test.ts";
+
+const [address] = Deno.args;
+const problems: string[] = [];
+
+async function open(
+  browser: Browser,
+  url: string,
+  options: { width: number; colorScheme: "light" | "dark" },
+): Promise<Page> {
+  const { width, colorScheme } = options;
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("requestfailed", (request) => problems.push(`${request.url()} failed`));
+  await page.goto(url);
+  await settled(page);
+  return page;
+}
+
+/** Waits until the page shows what its address says. */
+async function settled(page: Page): Promise<void> {
+  const isSettled = "document.documentElement.dataset.shown === location.hash.slice(1)";
+  for (let tries = 0; !await page.evaluate<boolean>(isSettled); tries++) {
+    if (tries > 1200) throw new Error("The page doesn't show what its address says");
+    await page.waitForTimeout(25);
+  }
+}
+
+/** The page's numbers as it holds them, not as it rounds them. */
+async function showing(page: Page): Promise<Showing> {
+  await settled(page);
+  return await page.evaluate<Showing>(`({
+    difference: Number(document.getElementById("logit-difference").dataset.value),
+    next: [...document.querySelectorAll("#next tr")].map((row) => [
+      row.dataset.token,
+      Number(row.querySelector("[data-value]").dataset.value),
+    ]),
+    edits: document.querySelectorAll("#edits li").length,
+    chosen: document.querySelector("#inspector h2")?.firstChild.textContent ?? null,
+    notice: document.getElementById("notice").textContent,
+  })`);
+}
+
+const cell = (page: Page, sae: string, feature: number, pos: number) =>
+  page.locator(`td[data-sae="${sae}"][data-feature="${feature}"][data-pos="${pos}"]`);
+
+/** Drags a slider's thumb to a part of its length, and gives the differences that were seen on the way. */
+async function drag(page: Page, id: string, part: number): Promise<number[]> {
+  const box = await page.locator(`#${id}`).boundingBox();
+  if (box === null) throw new Error(`There is no slider ${id}`);
+  const at = (part: number) => [box.x + box.width * part, box.y + box.height / 2] as const;
+  const start = await page.locator(`#${id}`).evaluate((input: unknown) => {
+    const { valueAsNumber, min, max } = input as Record<string, number>;
+    return (valueAsNumber - Number(min)) / (Number(max) - Number(min));
+  });
+  const seen: number[] = [];
+  await page.mouse.move(...at(start));
+  await page.mouse.down();
+  for (const share of [0.3, 0.6, 1]) {
+    await page.mouse.move(...at(start + (part - start) * share));
+    await page.waitForTimeout(250);
+    seen.push(Number(await page.locator("#logit-difference").getAttribute("data-value")));
+  }
+  await page.mouse.up();
+  return seen;
+}
+
+async function play(browser: Browser): Promise<Played> {
+  const page = await open(browser, address, { width: 1280, colorScheme: "light" });
+  const first = await showing(page);
+
+  await page.fill("#prompt", "The capital of France is");
+  await page.press("#prompt", "Enter");
+  const typed = await showing(page);
+  await page.getByRole("button", { name: "Indirect object" }).click();
+  const example = await showing(page);
+
+  await cell(page, "blocks.1.hook_z", 969, 10).click();
+  const chosen = await showing(page);
+  await page.locator("#ablate").click();
+  const ablated = await showing(page);
+  await page.locator("#undo").click();
+  const undone = await showing(page);
+  await page.locator("#redo").click();
+  const redone = await showing(page);
+  await page.keyboard.press("Control+z");
+  const undoneByKey = await showing(page);
+
+  const dragged = await drag(page, "slider-add", 0.9);
+  const steered = await showing(page);
+  await page.locator("#undo").click();
+  const unsteered = await showing(page);
+  await page.locator("#redo").click();
+  await page.getByLabel("all tokens").check();
+  await page.locator("#slider-scale").focus();
+  await page.keyboard.press("Home");
+  const scaled = await showing(page);
+
+  await cell(page, "blocks.1.hook_z", 401, 9).focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowRight");
+  const walked = await page.locator(":focus").evaluate((element: unknown) => {
+    const { sae, feature, pos } = (element as { dataset: Record<string, string> }).dataset;
+    return `${sae}:${feature}@${pos}`;
+  });
+  await page.keyboard.press("a");
+  const ablatedByKey = await showing(page);
+
+  await page.locator(".bars .point path").first().click({ force: true });
+  const fromBar = await showing(page);
+  await page.locator("#tab-attribution").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.locator(".heads .heatmaplayer image").nth(3).waitFor({ state: "attached" });
+  const nHeads = await page.locator(".heads .heatmaplayer image").count();
+
+  const url = page.url();
+  const other = await open(browser, url, { width: 1280, colorScheme: "light" });
+  const shared = await showing(other);
+  await other.context().close();
+
+  const answers = page.getByLabel("The second answer");
+  await answers.fill("Rose");
+  await answers.press("Enter");
+  const answered = await showing(page);
+  await answers.fill("nonsense");
+  await answers.press("Enter");
+  const refused = await showing(page);
+  await page.fill("#prompt", "word ".repeat(200));
+  await page.press("#prompt", "Enter");
+  const tooLong = await showing(page);
+  await page.context().close();
+
+  const overflows: number[] = [];
+  for (const width of [320, 700]) {
+    const narrow = await open(browser, url, { width, colorScheme: "dark" });
+    await cell(narrow, "blocks.1.hook_z", 969, 10).click();
+    await narrow.locator(".sums .heatmaplayer image").waitFor({ state: "attached" });
+    overflows.push(
+      await narrow.evaluate<number>(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+      ),
+    );
+    await narrow.context().close();
+  }
+  return {
+    first,
+    typed,
+    example,
+    chosen,
+    ablated,
+    undone,
+    redone,
+    undoneByKey,
+    dragged,
+    steered,
+    unsteered,
+    scaled,
+    walked,
+    ablatedByKey,
+    fromBar,
+    nHeads,
+    shared,
+    answered,
+    refused,
+    tooLong,
+    overflows,
+    problems,
+  };
+}
+
+await using browser = await chromium.launch({
+  executablePath: await findChromium(),
+  args: CHROMIUM_FLAGS,
+});
+console.log(JSON.stringify(await play(browser)));
