@@ -41,7 +41,7 @@ const BODIES = [
   })),
   {
     prompt: PROMPT,
-    edits: [{ at: "blocks.0.hook_resid_pre", kind: "scale", value: 0.5, pos: 3 }],
+    edits: [{ at: "blocks.0.hook_resid_pre", kind: "scale", by: 0.5, pos: 3 }],
   },
 ].map((body) => JSON.stringify(body));
 

@@ -1,6 +1,5 @@
 /** What an answer holds: next tokens, live features, and what the edits changed. */
 import type { ActivationCache, HookSpec, Tensor } from "../../mod.ts";
-import { hookOf } from "./edits.ts";
 import type { Query } from "./query.ts";
 import type { NamedSae, Study } from "./study.ts";
 
@@ -72,21 +71,21 @@ export function nextTokens({ model }: Study, logits: Tensor, top: number): NextT
  * @param saes The SAEs that were spliced.
  * @param cache The codes of the run, [1, pos, feature].
  * @param top How many of each.
- * @param posOffset The position at which the run began.
+ * @param from The first position that is looked at.
  */
 export function liveFeatures(
   saes: readonly NamedSae[],
   cache: ActivationCache,
   top: number,
-  posOffset = 0,
+  from = 0,
 ): LiveFeatures[] {
   return saes.map(({ id, sae }) => {
     const at = codesOf({ id, sae });
-    const codes = cache.get(at).at(0);
+    const codes = cache.get(at).at(0, `${from}:`);
     const [values, places] = codes.flatten().topk(top);
     const live = Array.from(places.data(), (place, n) => ({
       feature: place % sae.cfg.dSae,
-      pos: posOffset + Math.floor(place / sae.cfg.dSae),
+      pos: from + Math.floor(place / sae.cfg.dSae),
       value: values.at(n).item(),
     }));
     return { sae: id, at, live: live.filter(({ value }) => value > 0) };
@@ -102,7 +101,7 @@ export function liveFeatures(
 export function answer(study: Study, { tokens, saes, edits, top }: Query): Answer {
   const { model } = study;
   using _saes = model.saes(saes.map(({ sae }) => sae), { useErrorTerm: true });
-  const run = (fwdHooks: HookSpec[]) => {
+  const run = (fwdHooks: readonly HookSpec[]) => {
     using _hooks = model.hooks({ fwdHooks });
     const [logits, cache] = model.runWithCache([tokens], {
       namesFilter: saes.map(codesOf),
@@ -116,7 +115,7 @@ export function answer(study: Study, { tokens, saes, edits, top }: Query): Answe
   const { last, features, next } = run([]);
   const common = { tokens: model.toStrTokens(tokens), next, features };
   if (edits.length === 0) return common;
-  const { last: lastEdited, ...edited } = run(edits.map(hookOf));
+  const { last: lastEdited, ...edited } = run(edits);
   const logP = lastEdited.logSoftmax(-1);
   const divergence = logP.exp().mul(logP.sub(last.logSoftmax(-1))).sum().item();
   return { ...common, edited: { ...edited, divergence } };

@@ -1,5 +1,6 @@
 /** What a request asks for, checked. */
-import { type Edit, readEdit } from "./edits.ts";
+import type { HookSpec } from "../../mod.ts";
+import { readEdit } from "./edits.ts";
 import { Failure, invalid } from "./failure.ts";
 import { LIMITS } from "./limits.ts";
 import { type NamedSae, SAE_IDS, type Study } from "./study.ts";
@@ -9,7 +10,8 @@ export interface Query {
   /** Token ids, BOS first. */
   readonly tokens: number[];
   readonly saes: readonly NamedSae[];
-  readonly edits: readonly Edit[];
+  /** The edits, each at its hook point. */
+  readonly edits: readonly HookSpec[];
   /** Entries of each list. */
   readonly top: number;
 }
@@ -45,12 +47,12 @@ function readSaes({ saes }: Study, ids: unknown): NamedSae[] {
   return chosen;
 }
 
-function readEdits(edits: unknown, nPos: number): Edit[] {
+function readEdits(edits: unknown): HookSpec[] {
   if (edits === undefined) return [];
   if (!Array.isArray(edits) || edits.length > LIMITS.edits) {
     throw invalid("edits", edits, `a list of at most ${LIMITS.edits} edits`);
   }
-  return edits.map((edit, n) => readEdit(edit, `edits[${n}]`, nPos));
+  return edits.map((edit, n) => readEdit(edit, `edits[${n}]`));
 }
 
 function readCount(field: string, value: unknown, { unless, most }: Record<string, number>) {
@@ -69,16 +71,11 @@ function checkFields(body: Record<string, unknown>, known: readonly string[]): v
 
 const FIELDS = ["prompt", "saes", "edits", "top"];
 
-function readFields(
-  study: Study,
-  { prompt, saes, edits, top }: Record<string, unknown>,
-  newTokens = 0,
-): Query {
-  const tokens = readPrompt(study, prompt);
+function readFields(study: Study, { prompt, saes, edits, top }: Record<string, unknown>): Query {
   return {
-    tokens,
+    tokens: readPrompt(study, prompt),
     saes: readSaes(study, saes),
-    edits: readEdits(edits, tokens.length + newTokens),
+    edits: readEdits(edits),
     top: readCount("top", top, { unless: 5, most: LIMITS.top }),
   };
 }
@@ -104,5 +101,5 @@ export function readStreamQuery(study: Study, body: Record<string, unknown>): St
     unless: 16,
     most: LIMITS.newTokens,
   });
-  return { ...readFields(study, body, newTokens), newTokens };
+  return { ...readFields(study, body), newTokens };
 }

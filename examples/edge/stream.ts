@@ -1,14 +1,13 @@
 /** Generation as server-sent events. */
-import { HookedTransformerKeyValueCache } from "../../mod.ts";
+import type { GenerationStep } from "../../mod.ts";
 import { codesOf, type LiveFeatures, liveFeatures, type NextToken, nextTokens } from "./answer.ts";
-import { hookOf } from "./edits.ts";
 import { Failure } from "./failure.ts";
 import { LIMITS } from "./limits.ts";
 import type { StreamQuery } from "./query.ts";
 import type { Study } from "./study.ts";
 
 /** A generated token, and what led to it. */
-export interface Step {
+export interface Token {
   /** The token, the likeliest one. */
   readonly token: string;
   readonly id: number;
@@ -21,46 +20,47 @@ export interface Step {
 /** Why generation ended. */
 export type End = "length" | "eos" | "time";
 
-/**
- * Generates greedily, under the query's edits, whose positions are those of the whole text.
- *
- * @returns Why it ended.
- */
-export function* generate(study: Study, query: StreamQuery): Generator<Step, End> {
-  const { model } = study;
-  const { tokens, newTokens } = query;
-  using past = HookedTransformerKeyValueCache.initCache(model.cfg, 1);
-  const started = Date.now();
-  let piece = tokens;
-  for (let made = 0; made < newTokens; made++) {
-    if (Date.now() - started > LIMITS.streamMs) return "time";
-    const step = runPiece(study, query, piece, past, made === 0 ? 0 : tokens.length + made - 1);
-    yield step;
-    if (step.id === model.tokenizer?.eosTokenId) return "eos";
-    piece = [step.id];
-  }
-  return "length";
+/** A generation under way. */
+interface Generation {
+  readonly study: Study;
+  readonly query: StreamQuery;
+  readonly steps: AsyncGenerator<GenerationStep>;
+  /** When it must have ended, in milliseconds since 1970. */
+  readonly deadline: number;
+  /** Positions whose features were told. */
+  told: number;
 }
 
-/** Runs the model on what is new, and chooses the next token. */
-function runPiece(
-  study: Study,
-  { saes, edits, top }: StreamQuery,
-  piece: readonly number[],
-  pastKvCache: HookedTransformerKeyValueCache,
-  posOffset: number,
-): Step {
-  const { model } = study;
-  using _saes = model.saes(saes.map(({ sae }) => sae), { useErrorTerm: true });
-  using _hooks = model.hooks({ fwdHooks: edits.map(hookOf) });
-  const [logits, cache] = model.runWithCache([[...piece]], {
+function begin(study: Study, query: StreamQuery): Generation {
+  const { tokens, saes, edits, newTokens } = query;
+  const steps = study.model.generateStream([tokens], {
+    maxNewTokens: newTokens,
+    doSample: false,
+    saes: saes.map(({ sae }) => sae),
+    useErrorTerm: true,
+    fwdHooks: edits,
     namesFilter: saes.map(codesOf),
-    logitsAt: -1,
-    pastKvCache,
   });
-  const next = nextTokens(study, logits.at(0, -1), top);
-  const { token, id } = next[0];
-  return { token, id, next, features: liveFeatures(saes, cache, top, posOffset) };
+  return { study, query, steps, deadline: Date.now() + LIMITS.streamMs, told: 0 };
+}
+
+function tokenOf(generation: Generation, { logits, newTokens, cache }: GenerationStep): Token {
+  const { study, query: { saes, top }, told } = generation;
+  const next = nextTokens(study, logits.at(0), top);
+  const id = newTokens.at(0, 0).item();
+  const token = study.model.toString(id);
+  const features = liveFeatures(saes, cache, top, told);
+  generation.told = cache.size === 0 ? 0 : [...cache.values()][0].shape[1];
+  return { token, id, next, features };
+}
+
+/** Why no step follows a step; undefined where one does. */
+function endOf({ study, deadline }: Generation, step: GenerationStep): End | undefined {
+  if (step.isLast) {
+    const isEnd = step.newTokens.at(0, 0).item() === study.model.tokenizer?.eosTokenId;
+    return isEnd ? "eos" : "length";
+  }
+  return Date.now() > deadline ? "time" : undefined;
 }
 
 let nStreams = 0;
@@ -76,33 +76,46 @@ const event = (name: string, data: unknown) =>
  * @throws {UnknownPointError} If an edit names a point that isn't there.
  * @throws {HookError} If an edit names cells that aren't there.
  */
-export function stream(study: Study, query: StreamQuery): ReadableStream<Uint8Array> {
+export async function stream(
+  study: Study,
+  query: StreamQuery,
+): Promise<ReadableStream<Uint8Array>> {
   if (nStreams >= LIMITS.streams) {
     const message = `${nStreams} generations are under way, which is the most`;
     throw new Failure(503, "busy", message, { headers: { "retry-after": "1" } });
   }
-  const steps = generate(study, query);
-  let step = steps.next();
   nStreams++;
+  let isOpen = true;
+  const generation = begin(study, query);
+  const { steps } = generation;
+  const leave = async () => {
+    if (isOpen) nStreams--;
+    isOpen = false;
+    await steps.return(undefined);
+  };
+  let first: IteratorResult<GenerationStep> | undefined;
+  try {
+    first = await steps.next();
+  } catch (error) {
+    await leave();
+    throw error;
+  }
   return new ReadableStream({
-    pull(controller) {
+    async pull(controller) {
       try {
-        if (!step.done) {
-          controller.enqueue(event("token", step.value));
-          step = steps.next();
-          return;
-        }
-        controller.enqueue(event("end", { reason: step.value }));
+        const { value } = first ?? await steps.next();
+        first = undefined;
+        controller.enqueue(event("token", tokenOf(generation, value)));
+        const reason = endOf(generation, value);
+        if (reason === undefined) return;
+        controller.enqueue(event("end", { reason }));
       } catch (error) {
         const { name, message } = error as Error;
         controller.enqueue(event("error", { code: name, message }));
       }
-      nStreams--;
+      await leave();
       controller.close();
     },
-    cancel() {
-      nStreams--;
-      steps.return("time");
-    },
+    cancel: leave,
   }, { highWaterMark: 0 });
 }

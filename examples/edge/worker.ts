@@ -3,15 +3,7 @@
  *
  *   deno serve --allow-read=models --port 8000 examples/edge/worker.ts
  */
-import {
-  ConfigError,
-  HookError,
-  MemoryBudgetError,
-  memoryUsage,
-  ShapeError,
-  TokenError,
-  UnknownPointError,
-} from "../../mod.ts";
+import { ConfigError, HookError, MemoryBudgetError, memoryUsage, ShapeError } from "../../mod.ts";
 import { answer } from "./answer.ts";
 import { readObject } from "./body.ts";
 import { Failure } from "./failure.ts";
@@ -22,12 +14,12 @@ import { SAE_IDS, study } from "./study.ts";
 
 /** Errors of the library that a request can cause, with the status of the answer. */
 const STATUSES: readonly [new (message: string) => Error, number][] = [
-  [UnknownPointError, 422],
+  [MemoryBudgetError, 503],
   [HookError, 422],
   [ConfigError, 422],
   [ShapeError, 422],
-  [TokenError, 422],
-  [MemoryBudgetError, 503],
+  // Points, tokens and positions that aren't there.
+  [RangeError, 422],
 ];
 
 async function run(request: Request): Promise<Response> {
@@ -39,7 +31,7 @@ async function run(request: Request): Promise<Response> {
 async function generate(request: Request): Promise<Response> {
   const body = await readObject(request);
   const loaded = await study();
-  return new Response(stream(loaded, readStreamQuery(loaded, body)), {
+  return new Response(await stream(loaded, readStreamQuery(loaded, body)), {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
   });
 }

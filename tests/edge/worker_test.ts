@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { HookedSAETransformer, SAE } from "../../mod.ts";
+import { HookedSAETransformer, SAE, type Tensor } from "../../mod.ts";
 import type { Answer } from "../../examples/edge/answer.ts";
 import { LIMITS } from "../../examples/edge/limits.ts";
-import type { Step } from "../../examples/edge/stream.ts";
+import type { Token } from "../../examples/edge/stream.ts";
 import worker from "../../examples/edge/worker.ts";
 
 const PROMPT = "When John and Mary went to the shops, John gave the bag to";
@@ -67,42 +67,25 @@ function zipped(ids: ArrayLike<number>, values: ArrayLike<number>): [number, num
   return Array.from(ids, (id, n) => [id, values[n]]);
 }
 
-Deno.test("POST /run sets, scales and adds where an edit says", async () => {
+Deno.test("POST /run sets, scales, adds and clamps where an edit says", async () => {
   using model = await HookedSAETransformer.fromPretrained("ioi-tiny");
   const point = "blocks.2.hook_resid_pre";
-  const cases = [
-    { kind: "set", value: 3 },
-    { kind: "scale", value: -2 },
-    { kind: "add", value: 0.5 },
-    { kind: "ablate" },
+  const cases: [edit: Record<string, unknown>, becomes: (was: Tensor) => Tensor | number][] = [
+    [{ kind: "set", value: 3, pos: 3, feature: 7 }, () => 3],
+    [{ kind: "scale", by: -2, pos: [2, 5] }, (was) => was.mul(-2)],
+    [{ kind: "add", value: 0.5, feature: 9 }, (was) => was.add(0.5)],
+    [{ kind: "clamp", min: -0.1, max: 0.1 }, (was) => was.clamp(-0.1, 0.1)],
+    [{ kind: "ablate" }, () => 0],
   ];
-  const cells: { pos?: number | number[]; feature?: number }[] = [
-    { pos: 3, feature: 7 },
-    { pos: [2, 5] },
-    { feature: 9 },
-    {},
-  ];
-  for (const [n, { kind, value = 0 }] of cases.entries()) {
-    const { pos, feature } = cells[n];
-    const { edited } = await run({
-      prompt: PROMPT,
-      edits: [{ at: point, kind, ...(kind === "ablate" ? {} : { value }), ...cells[n] }],
-    });
+  for (const [edit, becomes] of cases) {
+    const { edited } = await run({ prompt: PROMPT, edits: [{ at: point, ...edit }] });
+    const { pos, feature } = edit as { pos?: number | number[]; feature?: number };
     const index = [":", pos === undefined ? ":" : [pos].flat(), feature ?? ":"];
     const logits = model.runWithHooks(PROMPT, {
-      fwdHooks: [[point, (act) => {
-        const was = act.at(...index);
-        act.set(
-          index,
-          kind === "scale" ? was.mul(value) : kind === "add" ? was.add(value) : value,
-        );
-      }]],
-    });
+      fwdHooks: [[point, (act) => act.set(index, becomes(act.at(...index)))]],
+    }).at(0, -1);
     const { id, logit } = edited?.next[0] ?? {};
-    assertEquals([id, logit], [
-      logits.at(0, -1).argmax().item(),
-      logits.at(0, -1).max().item(),
-    ], kind);
+    assertEquals([id, logit], [logits.argmax().item(), logits.max().item()], String(edit.kind));
   }
 });
 
@@ -113,10 +96,10 @@ Deno.test("POST /stream generates what a whole run over the text so far would ch
   // One edit within the prompt, one that only generated positions meet.
   const edits = [
     { at: CODES, kind: "set", value: 4, feature: 468, pos: 2 },
-    { at: CODES, kind: "set", value: 4, feature: 401, pos: [6, 8] },
+    { at: CODES, kind: "set", value: 4, feature: 401, pos: { from: 6 } },
   ];
   const all = await events({ prompt, saes: [SAE_ID], edits, newTokens: 8, top: 2 });
-  const steps = all.filter(({ event }) => event === "token").map(({ data }) => data as Step);
+  const steps = all.filter(({ event }) => event === "token").map(({ data }) => data as Token);
   assertEquals(all.at(-1), { event: "end", data: { reason: "length" } });
   assertEquals(steps.length, 8);
   const tokens = [...model.toTokens(prompt).at(0).data()];
@@ -126,9 +109,7 @@ Deno.test("POST /stream generates what a whole run over the text so far would ch
       useErrorTerm: true,
       fwdHooks: [[CODES, (acts) => {
         acts.set([":", 2, 468], 4);
-        for (const pos of [6, 8].filter((pos) => pos < acts.shape[1])) {
-          acts.set([":", pos, 401], 4);
-        }
+        acts.set([":", "6:", 401], 4);
       }]],
     });
     const [values] = logits.at(0, -1).topk(2);
@@ -142,7 +123,7 @@ Deno.test("POST /stream generates what a whole run over the text so far would ch
 Deno.test("POST /stream ends at the end of a text", async () => {
   const ended = await events({ prompt: PROMPT, top: 1, newTokens: 32 });
   assertEquals(ended.at(-1), { event: "end", data: { reason: "eos" } });
-  assertEquals((ended.at(-2)?.data as Step).token, "<|endoftext|>");
+  assertEquals((ended.at(-2)?.data as Token).token, "<|endoftext|>");
 });
 
 Deno.test("a client that leaves a stream lets another one have its place", async () => {
@@ -179,6 +160,26 @@ const MISTAKES: [name: string, body: unknown, status: number, code: string, fiel
   ["a large number", { prompt: "a", top: 1e9 }, 422, "invalid", "top"],
   ["no edit", { prompt: "a", edits: [null] }, 422, "invalid", "edits[0]"],
   ["many edits", { prompt: "a", edits: Array(33).fill({}) }, 422, "invalid", "edits"],
+  [
+    "another field of an edit",
+    {
+      prompt: "a",
+      edits: [{ at: CODES, kind: "ablate", feture: 1 }],
+    },
+    422,
+    "invalid",
+    "edits[0]",
+  ],
+  [
+    "a patch, which would run another prompt",
+    {
+      prompt: "a",
+      edits: [{ at: CODES, kind: "patch", from: "b" }],
+    },
+    422,
+    "invalid",
+    "edits[0].kind",
+  ],
   ["no kind", { prompt: "a", edits: [{ at: CODES }] }, 422, "invalid", "edits[0].kind"],
   [
     "a kind out of the prototype",
@@ -192,21 +193,20 @@ const MISTAKES: [name: string, body: unknown, status: number, code: string, fiel
     { prompt: "a", edits: [{ at: CODES, kind: "set" }] },
     422,
     "invalid",
-    "edits[0].value",
+    "edits[0]",
   ],
   [
     "a value too many",
     { prompt: "a", edits: [{ at: CODES, kind: "ablate", value: 1 }] },
     422,
     "invalid",
-    "edits[0].value",
+    "edits[0]",
   ],
   [
     "a position that isn't there",
     { prompt: "a", edits: [{ at: "blocks.0.hook_resid_pre", kind: "ablate", pos: 99 }] },
     422,
-    "invalid",
-    "edits[0].pos",
+    "RangeError",
   ],
   [
     "a point that isn't there",
