@@ -31,6 +31,7 @@ async function main(args: string[]): Promise<number> {
         "--parallel",
         "--sanitize-ops",
         "--sanitize-resources",
+        "--trace-leaks",
         `--junit-path=${report}`,
         ...PERMISSIONS,
         ...args,
