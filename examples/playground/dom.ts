@@ -48,9 +48,9 @@ export function find<E extends HTMLElement = HTMLElement>(id: string): E {
   return element as E;
 }
 
-/** Shows a token so that its spaces can be seen. */
-export function shown(token: string): string {
-  if (token === "<|endoftext|>") return "⟨start⟩";
+/** Shows a token so that its spaces can be seen; between texts the model has one that begins and ends them. */
+export function shown(token: string, border = "⟨start⟩"): string {
+  if (token === "<|endoftext|>") return border;
   return token.replaceAll("\n", "⏎").replaceAll(/^ | $/g, "·");
 }
 

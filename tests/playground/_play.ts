@@ -24,14 +24,17 @@ async function open(
   return page;
 }
 
-/** Waits until the page shows what its address says. */
-async function settled(page: Page): Promise<void> {
-  const isSettled = "document.documentElement.dataset.shown === location.hash.slice(1)";
-  for (let tries = 0; !await page.evaluate<boolean>(isSettled); tries++) {
-    if (tries > 1200) throw new Error("The page doesn't show what its address says");
+/** Waits until a condition holds on the page; its policy forbids the page to evaluate one by itself. */
+async function until(page: Page, condition: string): Promise<void> {
+  for (let tries = 0; !await page.evaluate<boolean>(condition); tries++) {
+    if (tries > 1200) throw new Error(`This never held: ${condition}`);
     await page.waitForTimeout(25);
   }
 }
+
+/** Waits until the page shows what its address says. */
+const settled = (page: Page) =>
+  until(page, "document.documentElement.dataset.shown === location.hash.slice(1)");
 
 /** The page's numbers as it holds them, not as it rounds them. */
 async function showing(page: Page): Promise<Showing> {
@@ -64,8 +67,9 @@ async function drag(page: Page, id: string, part: number): Promise<number[]> {
   await page.mouse.move(...at(start));
   await page.mouse.down();
   for (const share of [0.3, 0.6, 1]) {
+    const shown = await page.locator("html").getAttribute("data-shown");
     await page.mouse.move(...at(start + (part - start) * share));
-    await page.waitForTimeout(250);
+    await until(page, `document.documentElement.dataset.shown !== ${JSON.stringify(shown)}`);
     seen.push(Number(await page.locator("#logit-difference").getAttribute("data-value")));
   }
   await page.mouse.up();
@@ -137,6 +141,14 @@ async function play(browser: Browser): Promise<Played> {
   const tooLong = await showing(page);
   await page.context().close();
 
+  // A long text beside the column at its right.
+  const long = `${address}#${new URLSearchParams({ prompt: "The dog and the cat ".repeat(10) })}`;
+  const wide = await open(browser, long, { width: 1000, colorScheme: "light" });
+  const overlap = await wide.evaluate<number>(`
+    document.getElementById("features").getBoundingClientRect().right -
+      document.getElementById("next").getBoundingClientRect().left`);
+  await wide.context().close();
+
   const overflows: number[] = [];
   for (const width of [320, 700]) {
     const narrow = await open(browser, url, { width, colorScheme: "dark" });
@@ -170,6 +182,7 @@ async function play(browser: Browser): Promise<Played> {
     answered,
     refused,
     tooLong,
+    overlap,
     overflows,
     problems,
   };

@@ -1,6 +1,6 @@
 // The playground, clicked through in a Chromium.
 
-import { assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { HookedSAETransformer, SAE } from "../../mod.ts";
 import { serveFiles } from "../../tools/serve_files.ts";
 import { noChromium, runWithChromium } from "../_chromium.ts";
@@ -43,6 +43,8 @@ export interface Played {
   readonly answered: Showing;
   readonly refused: Showing;
   readonly tooLong: Showing;
+  /** How far the grid of a long text reaches into the next column; negative where there is room between. */
+  readonly overlap: number;
   /** How much wider than its window the page is, in narrow windows. */
   readonly overflows: readonly number[];
   /** Errors and warnings of the console, and requests that failed. */
@@ -133,6 +135,7 @@ Deno.test({
       );
     });
     await t.step("narrow and dark windows hold it, and nothing is wrong in the console", () => {
+      assert(played.overlap < 0, `the grid reaches ${played.overlap} pixels too far`);
       assertEquals(played.overflows, [0, 0]);
       assertEquals(played.problems, []);
     });

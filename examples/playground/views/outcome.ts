@@ -17,7 +17,7 @@ function row({ token, before, after }: NextToken, hasEdits: boolean): HTMLElemen
   return make("tr", { attributes: { "data-token": token } }, [
     make("th", { attributes: { scope: "row" } }, [make("span", {
       className: "token",
-      text: shown(token),
+      text: shown(token, "⟨end⟩"),
     })]),
     make("td", { className: "bar", attributes: { "aria-hidden": "true" } }, [
       make("i", { className: "before", style: { width: width(before) } }),
