@@ -148,6 +148,7 @@ export type {
 export type { CacheSize } from "./src/session/cache_size.ts";
 export type { CompositionMode } from "./src/session/circuits.ts";
 export type { RunCost } from "./src/session/run.ts";
+export type { ProcessingDifference } from "./src/session/sae_processing.ts";
 export type { ErrorGrad } from "./src/session/splice.ts";
 export type { SweepAxes, SweepOptions } from "./src/session/sweep.ts";
 export type {

@@ -8,7 +8,7 @@ import { core, type Handle } from "../core/engine.ts";
 import { ConfigError, ShapeError, UnknownPointError } from "../core/errors.ts";
 import { normal } from "../core/random.ts";
 import { sizeOf } from "../core/scope.ts";
-import { apply, type Tensor } from "../core/tensor.ts";
+import { apply, Tensor } from "../core/tensor.ts";
 import { HookedModule } from "../hooks/hooked_root.ts";
 import { HookPoint } from "../hooks/hook_point.ts";
 import type { PointSelector } from "../hooks/hook_registry.ts";
@@ -169,6 +169,21 @@ export class HookedSAE extends HookedModule implements Disposable {
     const sae = new HookedSAE(cfg, weights);
     noteOrigin(sae.#weights, { release, id });
     return sae;
+  }
+
+  /**
+   * Loads an SAE of a release with what is known of it (SAELens' `from_pretrained_with_cfg_and_sparsity`).
+   *
+   * @returns The SAE, its configuration, and the base-10 logarithm of how often each feature is alive [dSae], null where the files
+   *   don't say.
+   */
+  static async fromPretrainedWithCfgAndSparsity(
+    release: string,
+    id: string,
+    options: SaeReleaseOptions = {},
+  ): Promise<[HookedSAE, SaeConfig, Tensor | null]> {
+    const { cfg, weights, sparsity } = await loadRelease(release, id, options);
+    return [new HookedSAE(cfg, weights), cfg, sparsity ? Tensor.from(sparsity) : null];
   }
 
   /**
@@ -379,7 +394,7 @@ export class HookedSAE extends HookedModule implements Disposable {
    */
   foldActivationWhitening(mean: Tensor, whitening: Tensor, unwhitening: Tensor): void {
     const { dIn, architecture, applyBDecToInput, rescaleActsByDecoderNorm } = this.cfg;
-    const { isTranscoder, shifted, whyTied } = SAE_KINDS[architecture];
+    const { isTranscoder, whyTied } = SAE_KINDS[architecture];
     this.#requireNone("a whitening", whyTied);
     if (isTranscoder) {
       throw new ConfigError(
@@ -398,21 +413,41 @@ export class HookedSAE extends HookedModule implements Disposable {
     }
     this.cfg = { ...this.cfg, normalizeActivations: "none" };
     const wEnc = whitening.matmul(this.W_enc);
-    const view = (name: string) => this.#weights.store.view(name);
-    const moved = mean.matmul(wEnc);
     // Where b_dec is subtracted from the input, its new value takes the mean away.
-    const biases = applyBDecToInput ? [] : Object.entries(shifted).map((
-      [bias, scale],
-    ): [string, Tensor] => [
-      bias,
-      view(bias).sub(scale === undefined ? moved : moved.mul(view(scale).exp())),
-    ]);
+    const biases = applyBDecToInput ? [] : this.#shiftedBiases(mean.matmul(wEnc));
     this.#replaceWeights([
       ["W_enc", wEnc],
       ["W_dec", this.W_dec.matmul(unwhitening)],
       ["b_dec", this.b_dec.matmul(unwhitening).add(mean)],
       ...biases,
     ]);
+  }
+
+  /**
+   * Folds a constant that activations lacked in training into the weights: the SAE was trained on `x - shift`, and reads and writes
+   * `x` from now on.
+   *
+   * @param shift The constant [dIn].
+   * @throws {ConfigError} If the SAE scales activations first, is a transcoder, whose output is of another space, or has no encoder of
+   *   its own.
+   * @throws {ShapeError} If the shape isn't that.
+   */
+  foldActivationShift(shift: Tensor): void {
+    const { dIn, architecture, applyBDecToInput, normalizeActivations } = this.cfg;
+    const { isTranscoder, whyTied } = SAE_KINDS[architecture];
+    this.#requireNone("a shift", whyTied);
+    this.#requireNone("a shift", isTranscoder ? "what it writes isn't what it reads" : undefined);
+    const isScaled = RESTORED.has(normalizeActivations);
+    const why = `it scales activations (${normalizeActivations}) before its weights see them`;
+    this.#requireNone("a shift", isScaled ? why : undefined);
+    if (shift.shape.join() !== `${dIn}`) {
+      throw new ShapeError(
+        `Cannot fold a shift of shape [${shift.shape.join(", ")}]: expected [${dIn}].`,
+      );
+    }
+    // Where b_dec is subtracted from the input, its new value takes the shift away.
+    const biases = applyBDecToInput ? [] : this.#shiftedBiases(shift.matmul(this.W_enc));
+    this.#replaceWeights([["b_dec", this.b_dec.add(shift)], ...biases]);
   }
 
   /** An SAE with the same weights, and flags and hook points of its own; hooks aren't copied. */
@@ -443,6 +478,15 @@ export class HookedSAE extends HookedModule implements Disposable {
       { shape: tensor.shape, data: tensor.data() as Float32Array },
     ]);
     this.#weights = loaded(this.cfg, new Map(arrays));
+  }
+
+  /** The encoder's biases when the input loses what the encoder makes `moved` [dSae] of. */
+  #shiftedBiases(moved: Tensor): [string, Tensor][] {
+    const view = (name: string) => this.#weights.store.view(name);
+    return Object.entries(SAE_KINDS[this.cfg.architecture].shifted).map(([bias, scale]) => [
+      bias,
+      view(bias).sub(scale === undefined ? moved : moved.mul(view(scale).exp())),
+    ]);
   }
 
   /** Throws unless a selector is a predicate or names a point that this kind of SAE passes. */

@@ -24,6 +24,8 @@ import { beginSession, type Session, type SessionOptions } from "./session.ts";
 import { loadSessionsWith } from "./session_json.ts";
 import type { SweepOptions } from "./sweep.ts";
 import type { Tensor } from "../core/tensor.ts";
+import type { HookedSAE } from "../sae/hooked_sae.ts";
+import { type ProcessingDifference, processingDifferences, rebasedSae } from "./sae_processing.ts";
 import { attach, type AttachOptions, type SpliceableModule } from "./spliced_module.ts";
 
 /** One SAE or several. */
@@ -79,6 +81,28 @@ export class HookedSAETransformer extends HookedTransformer {
    */
   addSae(sae: SpliceableModule, options: AttachOptions = {}): void {
     this.#attachments.add([this.#checked(sae, options)]);
+  }
+
+  /**
+   * Compares how this model's weights were processed with what an SAE says of those it was trained on: folding and centring change
+   * what some points hold. Nothing is refused: an SAE that says nothing is taken to fit.
+   *
+   * @returns The steps that change what the SAE's points hold, and that only one of the two has.
+   */
+  processingDifferences(sae: HookedSAE): ProcessingDifference[] {
+    return processingDifferences(this, sae);
+  }
+
+  /**
+   * Makes an SAE of `hook_z` fit this model where its value biases are folded and those in training weren't, or the other way round.
+   *
+   * @param sae The SAE; left as it is.
+   * @param unprocessed The same model unprocessed, where this one has lost its biases.
+   * @returns A copy that computes the codes that it computes in its own model.
+   * @throws {ConfigError} If they differ in something else, or the biases can't be told.
+   */
+  rebase(sae: HookedSAE, unprocessed?: HookedTransformer): HookedSAE {
+    return rebasedSae(this, sae, unprocessed);
   }
 
   /**

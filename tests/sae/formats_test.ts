@@ -385,6 +385,29 @@ Deno.test("SAE.fromPretrained() loads a repository of the hub by its id, at a re
   );
 });
 
+Deno.test("SAE.fromPretrainedWithCfgAndSparsity() gives what the files say of the features", async () => {
+  const names = ["cfg.json", "sae_weights.safetensors"];
+  const files = new Map<string, Uint8Array>(
+    await filesOf("sae/standard", Object.fromEntries(names.map((name) => [name, `a/${name}`]))),
+  );
+  const logs = Array.from({ length: 40 }, (_, f) => -f / 8);
+  files.set(
+    "a/sparsity.safetensors",
+    safetensors({ sparsity: written({ shape: [40], data: Float32Array.from(logs) }) }),
+  );
+  await using server = hub({ "me/mine@main": files });
+  const [sae, cfg, sparsity] = await SAE.fromPretrainedWithCfgAndSparsity("me/mine", "a", server);
+  using _sae = sae;
+  assertEquals(cfg, sae.cfg);
+  assertEquals(sparsity?.toArray(), logs);
+  const [embedded, , none] = await SAE.fromPretrainedWithCfgAndSparsity(
+    "ioi-tiny-hook-z",
+    "blocks.0.hook_z",
+  );
+  using _embedded = embedded;
+  assertEquals(none, null);
+});
+
 Deno.test("SAE.fromPretrained() lays what a release knows over its files", async () => {
   const names = ["cfg.json", "sae_weights.safetensors"];
   const files = await filesOf(
