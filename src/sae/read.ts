@@ -116,6 +116,42 @@ async function readForeign(
   return { cfg, weights, ...normScalingFactor === undefined ? {} : { normScalingFactor } };
 }
 
+/** Whether a place is what its path says: a folder or file of a layout, not one in which SAEs lie. */
+async function isPlaced(place: Place, format: SaeFormat): Promise<boolean> {
+  const { source, path } = place;
+  return await source.has(path === "" ? "cfg.json" : path) ||
+    (await format.isHere?.(place) ?? false);
+}
+
+/**
+ * Finds the SAE in a folder that can be looked through, if it has one alone.
+ *
+ * @param place A folder, or the SAE itself.
+ * @param formats The layouts that it may be of.
+ * @throws {WeightFileError} If there are several; the message names them.
+ */
+export async function soleSae(place: Place, formats: readonly SaeFormat[]): Promise<Place> {
+  for (const format of formats) {
+    if (await isPlaced(place, format)) return place;
+  }
+  const names = await place.source.list(place.path) ?? [];
+  const paths = new Set(
+    formats.flatMap(({ pathOf }) => names.map(pathOf).filter((path) => path !== undefined)),
+  );
+  if (paths.size === 0 || paths.has(place.path)) return place;
+  const [path, ...others] = paths;
+  if (others.length === 0) {
+    const inner = place.path === "" ? path : path.slice(place.path.length + 1);
+    return { ...place, path, name: `${place.name}/${inner}` };
+  }
+  const shown = [...paths].slice(0, 5).map((path) => JSON.stringify(path));
+  throw new WeightFileError(
+    `Cannot choose among the ${paths.size} SAEs in ${place.source.base}: pass { path }, such as ${
+      shown.join(", ")
+    }`,
+  );
+}
+
 /**
  * Reads an SAE.
  *
@@ -130,8 +166,15 @@ export async function readSae(
   format?: SaeFormatName,
   overrides: SaeOverrides = {},
 ): Promise<ReadSae> {
-  const name = format === undefined ? await detectFormat(place) : requireFormat(format);
-  if (name !== "sae_lens") return await readForeign(SAE_FORMATS[name], place, overrides);
+  const given = format === undefined ? undefined : requireFormat(format);
+  const layouts = given === undefined
+    ? DETECTORS.map(([, layout]) => layout)
+    : given === "sae_lens"
+    ? []
+    : [SAE_FORMATS[given]];
+  const found = layouts.length > 0 ? await soleSae(place, layouts) : place;
+  const name = given ?? await detectFormat(found);
+  if (name !== "sae_lens") return await readForeign(SAE_FORMATS[name], found, overrides);
   return await readSaeDirectory(place.source, {
     folder: place.path,
     change: (json) => overridden(json, overrides),

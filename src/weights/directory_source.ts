@@ -4,7 +4,7 @@
  * @module
  */
 
-import { encodeName, Source, type SourceOptions } from "./source.ts";
+import { encodeName, MAX_FILES, Source, type SourceOptions } from "./source.ts";
 
 /** Bytes between two looks at the abort signal and two reports of progress. */
 const STEP_BYTES = 16 * 2 ** 20;
@@ -65,10 +65,34 @@ export class DirectorySource extends Source {
     return bytes;
   }
 
+  /** Names the files under a folder. */
+  protected override async listNames(folder: string): Promise<string[]> {
+    const { readdir } = await import("node:fs/promises");
+    const found: string[] = [];
+    const walk = async (name: string): Promise<void> => {
+      const url = name === "" ? await this.#rootUrl() : await this.#urlOf(name);
+      for (const entry of await readdir(url, { withFileTypes: true })) {
+        if (found.length > MAX_FILES) return;
+        const path = name === "" ? entry.name : `${name}/${entry.name}`;
+        if (entry.isDirectory()) await walk(path);
+        else found.push(path);
+      }
+    };
+    try {
+      await walk(folder);
+    } catch (error) {
+      if (!isAbsence(error)) throw error;
+    }
+    return found;
+  }
+
   /** The file's URL: paths become URLs once, so that both kinds of base resolve names alike. */
   async #urlOf(name: string): Promise<URL> {
-    this.#root ??= toDirectoryUrl(this.#location);
-    return new URL(encodeName(name), await this.#root);
+    return new URL(encodeName(name), await this.#rootUrl());
+  }
+
+  #rootUrl(): Promise<URL> {
+    return this.#root ??= toDirectoryUrl(this.#location);
   }
 }
 

@@ -26,6 +26,12 @@ export class MemorySource extends Source {
     return Promise.resolve(this.#files.get(name)?.byteLength);
   }
 
+  /** Names the files under a folder. */
+  protected override listNames(folder: string): Promise<string[]> {
+    const under = folder === "" ? "" : `${folder}/`;
+    return Promise.resolve([...this.#files.keys()].filter((name) => name.startsWith(under)));
+  }
+
   /** Reads bytes that lie within the file. */
   protected override readPart(
     name: string,

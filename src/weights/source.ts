@@ -27,6 +27,9 @@ export interface SourceOptions {
 /** Text files (configurations, tokenizers) beyond this are not believed: the largest tokenizers are below 40 MiB. */
 const MAX_TEXT_BYTES = 256 * 2 ** 20;
 
+/** More than any folder of weights has. */
+export const MAX_FILES = 10_000;
+
 /** What a 32-bit WebAssembly memory can hold; no single read may ask for more. */
 const MAX_READ_BYTES = 2 ** 32;
 
@@ -143,6 +146,26 @@ export abstract class Source {
     } catch (cause) {
       throw this.error(name, `it isn't JSON (${messageOf(cause)})`, cause);
     }
+  }
+
+  /**
+   * Names the files under a folder, where that can be told: on a server it can't.
+   *
+   * @param folder The folder's name under the base, `""` for the base itself.
+   * @returns The files' names under the base, sorted; `undefined` where they can't be told.
+   * @throws {WeightFileError} If there are more than any folder of weights has.
+   */
+  async list(folder: string): Promise<string[] | undefined> {
+    const names = await this.listNames(folder);
+    if (names !== undefined && names.length > MAX_FILES) {
+      throw this.error(folder, `it has more than ${MAX_FILES} files`);
+    }
+    return names?.sort();
+  }
+
+  /** Names the files under a folder, by their names under the base; no more than are believed need be named. */
+  protected listNames(_folder: string): Promise<string[] | undefined> {
+    return Promise.resolve(undefined);
   }
 
   /** Counts bytes of a file as read, and tells the progress callback. */

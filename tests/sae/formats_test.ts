@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ConfigError, SAE, Tensor, UnknownPointError, WeightFileError } from "../../mod.ts";
-import { SAE_FORMATS } from "../../src/sae/formats/registry.ts";
+import { SAE_FORMATS, type SaeFormatName } from "../../src/sae/formats/registry.ts";
 import { splitLocation } from "../../src/sae/read.ts";
 import { RELEASES } from "../../src/sae/releases/table.ts";
 import type { WeightArray } from "../../src/weights/state_dict.ts";
@@ -64,6 +64,31 @@ for (const name of fixtureFolders("sae_formats")) {
     }
   });
 }
+
+for (const name of fixtureFolders("sae_formats")) {
+  Deno.test(`SAE.fromDisk() finds the one SAE of ${name} in its repository's folder`, async () => {
+    const folder = `sae_formats/${name}`;
+    const { loader, repo_id } = await readJson<FormatInfo>(folder, "fixture.json");
+    const format = loader as SaeFormatName;
+    const cfg = loader === "qwen_scope" ? { k: 5 } : {};
+    using found = await SAE.fromDisk(fixtureUrl(`${folder}/repo`), { format, repo: repo_id, cfg });
+    using told = await loadFormat(folder);
+    assertSameSae(found, told);
+    assertEquals(found.cfg.hookName, told.cfg.hookName);
+  });
+}
+
+Deno.test("SAE.fromDisk() asks which SAE is meant in a folder of several", async () => {
+  const place = fixtureUrl("sae_formats");
+  await assertFails(
+    () => SAE.fromDisk(place, { format: "dictionary_learning" }),
+    WeightFileError,
+    `Cannot choose among the 5 SAEs in ${fixtureUrl(".")}: pass { path }, such as ` +
+      ["batchtopk", "gated", "jumprelu", "standard", "topk"].map((kind) =>
+        `"sae_formats/dictionary_learning_${kind}/repo/resid_post_layer_1/${kind}"`
+      ).join(", "),
+  );
+});
 
 Deno.test("SAE.fromDisk() reads a layout from a folder whose names tell what the repository's would", async () => {
   using sae = await SAE.fromDisk(

@@ -7,12 +7,13 @@
 import { openTorchFile } from "../../weights/torch_file.ts";
 import { readFields } from "./_files.ts";
 import { as, autoencoderWidths, readMapped } from "./_mapping.ts";
-import type { SaeFormat } from "./format.ts";
+import { fileLike, type SaeFormat } from "./format.ts";
 
 const configOf = (path: string) => `${path.replace(/\.pt$/, "")}_cfg.json`;
 
 /** Standard SAEs over the heads of `hook_z`, joined. */
 export const CONNOR_ROB_HOOK_Z: SaeFormat = {
+  pathOf: fileLike(/^gpt2-small_L\d+_.*\.pt$/),
   isHere: async ({ source, path }) => path.endsWith(".pt") && await source.has(configOf(path)),
   async read({ source, path }) {
     const hookName = await readFields(

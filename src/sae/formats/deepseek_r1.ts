@@ -8,12 +8,13 @@
 import { openTorchFile } from "../../weights/torch_file.ts";
 import { autoencoderWidths, readMapped } from "./_mapping.ts";
 import { inBlock } from "./_names.ts";
-import type { SaeFormat } from "./format.ts";
+import { fileLike, type SaeFormat } from "./format.ts";
 import { modelAndLayer } from "./goodfire.ts";
 import { LINEAR_PARAMETERS } from "./llama_scope.ts";
 
 /** Standard SAEs of residual streams. */
 export const DEEPSEEK_R1: SaeFormat = {
+  pathOf: fileLike(/-SAE-l\d+\.pth?$/),
   async read(place) {
     const weights = await readMapped(
       await openTorchFile(place.source, place.path),

@@ -16,7 +16,7 @@ import {
   type TensorMapping,
 } from "./_mapping.ts";
 import { inBlock } from "./_names.ts";
-import { hasFiles, type SaeFormat, within } from "./format.ts";
+import { folderWith, hasFiles, type SaeFormat, within } from "./format.ts";
 
 const CONFIG = "config.json";
 const WEIGHTS = "ae.pt";
@@ -66,6 +66,7 @@ function spread(threshold: WeightArray, dSae: number): WeightArray {
 
 /** Standard, gated, topk, batch-topk, matryoshka and JumpReLU SAEs of residual streams. */
 export const DICTIONARY_LEARNING: SaeFormat = {
+  pathOf: folderWith(WEIGHTS),
   isHere: async (place) => await hasFiles(place, CONFIG, WEIGHTS),
   async read(place) {
     const trained = await readFields(place.source, within(place, CONFIG), (fields) => {

@@ -29,6 +29,8 @@ export interface ForeignSae {
 
 /** A publisher's layout. A new one is a file beside this one and a row in the registry. */
 export interface SaeFormat {
+  /** The path of the SAE that a file belongs to, in folders that can be looked through; `undefined` for files that tell nothing. */
+  pathOf(file: string): string | undefined;
   /** Whether a place is of this layout beyond doubt; layouts without are chosen by name alone. */
   isHere?(place: Place): Promise<boolean>;
   /** Reads an SAE. */
@@ -51,6 +53,17 @@ export async function hasFiles(place: Place, ...files: readonly string[]): Promi
 /** The folder that a path lies in; "" at the top. */
 export function folderOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+/** The folder of a file of this name: what an SAE's path is where it is a folder. */
+export function folderWith(name: string): SaeFormat["pathOf"] {
+  return (file) =>
+    file === name || file.endsWith(`/${name}`) ? folderOf(file.slice(0, -name.length)) : undefined;
+}
+
+/** A file whose last part has this form: what an SAE's path is where it is a file. */
+export function fileLike(form: RegExp): SaeFormat["pathOf"] {
+  return (file) => form.test(lastPart(file)) ? file : undefined;
 }
 
 /** A path's last part. */

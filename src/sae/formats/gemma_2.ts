@@ -9,7 +9,7 @@ import { openNpz } from "../../weights/npz.ts";
 import type { WeightArray } from "../../weights/state_dict.ts";
 import { as, autoencoderWidths, readMapped, scaled, type TensorMapping } from "./_mapping.ts";
 import { inBlock, lastWord, layerOf } from "./_names.ts";
-import { hasFiles, type Place, type SaeFormat, within } from "./format.ts";
+import { folderWith, hasFiles, type Place, type SaeFormat, within } from "./format.ts";
 
 const PARAMS = "params.npz";
 
@@ -66,6 +66,7 @@ export async function hasGemmaNpz(place: Place): Promise<boolean> {
 
 /** JumpReLU SAEs of residual streams, MLPs, attention and embeddings. */
 export const GEMMA_2: SaeFormat = {
+  pathOf: folderWith(PARAMS),
   isHere: async (place) => !isOfTranscoders(place) && await hasGemmaNpz(place),
   async read(place) {
     const weights = await readGemmaNpz(place);

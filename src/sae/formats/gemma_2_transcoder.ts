@@ -6,7 +6,7 @@
 
 import { widthsOf } from "./_mapping.ts";
 import { inBlock, layerOf } from "./_names.ts";
-import type { SaeFormat } from "./format.ts";
+import { folderWith, type SaeFormat } from "./format.ts";
 import {
   gemma2Model,
   GEMMA_METADATA,
@@ -17,6 +17,7 @@ import {
 
 /** JumpReLU transcoders from an MLP's normalised input to its output. */
 export const GEMMA_2_TRANSCODER: SaeFormat = {
+  pathOf: folderWith("params.npz"),
   isHere: async (place) => isOfTranscoders(place) && await hasGemmaNpz(place),
   async read(place) {
     const weights = await readGemmaNpz(place);

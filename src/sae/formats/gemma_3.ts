@@ -16,7 +16,7 @@ import {
   widthsOf,
 } from "./_mapping.ts";
 import { inBlock, layerOf } from "./_names.ts";
-import { hasFiles, type Place, type SaeFormat, within } from "./format.ts";
+import { folderWith, hasFiles, type Place, type SaeFormat, within } from "./format.ts";
 import { GEMMA_METADATA, GEMMA_PARAMETERS } from "./gemma_2.ts";
 
 const PARAMS = "params.safetensors";
@@ -74,6 +74,7 @@ async function readConfig(place: Place): Promise<Gemma3Config> {
 
 /** JumpReLU SAEs, and transcoders with and without a skip connection. */
 export const GEMMA_3: SaeFormat = {
+  pathOf: folderWith(PARAMS),
   isHere: async (place) => await hasFiles(place, PARAMS),
   async read(place) {
     const isFile = place.path.endsWith(".safetensors");

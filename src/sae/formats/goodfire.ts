@@ -7,7 +7,7 @@
 import { openTorchFile } from "../../weights/torch_file.ts";
 import { as, autoencoderWidths, readMapped, transposed } from "./_mapping.ts";
 import { inBlock } from "./_names.ts";
-import { lastPart, type Place, type SaeFormat } from "./format.ts";
+import { fileLike, lastPart, type Place, type SaeFormat } from "./format.ts";
 
 /** Model and layer in the name of a file such as `Llama-3.1-8B-Instruct-SAE-l19.pth`. */
 export function modelAndLayer({ path }: Place): { model?: string; layer?: number } {
@@ -17,6 +17,7 @@ export function modelAndLayer({ path }: Place): { model?: string; layer?: number
 
 /** Standard SAEs of residual streams. */
 export const GOODFIRE: SaeFormat = {
+  pathOf: fileLike(/-SAE-l\d+\.pth?$/),
   async read(place) {
     const weights = await readMapped(await openTorchFile(place.source, place.path), {
       W_enc: transposed("encoder_linear.weight"),

@@ -14,7 +14,7 @@ import {
   type TensorMapping,
   transposed,
 } from "./_mapping.ts";
-import { hasFiles, type SaeFormat, within } from "./format.ts";
+import { folderWith, hasFiles, type SaeFormat, within } from "./format.ts";
 
 const CONFIG = "hyperparams.json";
 const WEIGHTS = "checkpoints/final.safetensors";
@@ -43,6 +43,7 @@ export const LLAMA_SCOPE_METADATA = {
 
 /** JumpReLU SAEs with one threshold, in units of activations scaled to an average norm of sqrt(dIn). */
 export const LLAMA_SCOPE: SaeFormat = {
+  pathOf: folderWith(WEIGHTS),
   isHere: async (place) => await hasFiles(place, CONFIG, WEIGHTS),
   async read(place) {
     const { source } = place;

@@ -7,7 +7,7 @@
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { readFields } from "./_files.ts";
 import { autoencoderWidths, readMapped } from "./_mapping.ts";
-import { hasFiles, type SaeFormat, within } from "./format.ts";
+import { folderWith, hasFiles, type SaeFormat, within } from "./format.ts";
 import { LINEAR_PARAMETERS, LLAMA_SCOPE_CONFIG, LLAMA_SCOPE_METADATA } from "./llama_scope.ts";
 
 const CONFIG = "config.json";
@@ -15,6 +15,7 @@ const WEIGHTS = "sae_weights.safetensors";
 
 /** JumpReLU SAEs whose thresholds are stored as logarithms. */
 export const LLAMA_SCOPE_R1_DISTILL: SaeFormat = {
+  pathOf: folderWith(WEIGHTS),
   isHere: async (place) =>
     await hasFiles(place, CONFIG, WEIGHTS) && !await hasFiles(place, "cfg.json"),
   async read(place) {

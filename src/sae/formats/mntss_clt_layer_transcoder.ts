@@ -26,6 +26,10 @@ function layerNumber({ path }: Place): number {
  * (SAELens).
  */
 export const MNTSS_CLT_LAYER_TRANSCODER: SaeFormat = {
+  pathOf(file) {
+    const [, layer] = /^W_enc_(\d+)\.safetensors$/.exec(lastPart(file)) ?? [];
+    return layer && within({ path: folderOf(file) }, layer);
+  },
   async read(place) {
     const { source, path } = place;
     const layer = layerNumber(place);

@@ -8,7 +8,7 @@ import { openSafetensors } from "../../weights/safetensors.ts";
 import { readYamlFields } from "./_files.ts";
 import { as, readMapped, transposed, widthsOf } from "./_mapping.ts";
 import { inBlock, layerOf } from "./_names.ts";
-import { folderOf, type Place, type SaeFormat, within } from "./format.ts";
+import { fileLike, folderOf, type Place, type SaeFormat, within } from "./format.ts";
 
 /** The run's configuration, under the name that some repositories misspell it. */
 const RUN_CONFIGS = ["wandb-config.yaml", "wanb-config.yaml"];
@@ -40,6 +40,7 @@ async function readContext({ source, path }: Place): Promise<number | undefined>
 
 /** Transcoders from an MLP's input behind its norm to its output, of a model whose norms aren't folded. */
 export const MWHANNA_TRANSCODER: SaeFormat = {
+  pathOf: fileLike(/^layer_\d+\.safetensors$/),
   async read(place) {
     const weights = await readMapped(await openSafetensors(place.source, place.path), {
       W_enc: transposed("W_enc"),

@@ -8,14 +8,15 @@
 import { openTorchFile } from "../../weights/torch_file.ts";
 import { as, autoencoderWidths, readMapped, transposed } from "./_mapping.ts";
 import { inBlock, lastNumber } from "./_names.ts";
-import { lastPart, type SaeFormat } from "./format.ts";
+import { fileLike, lastPart, type SaeFormat } from "./format.ts";
 
+const FILE = /^layer\d+\.sae\.pt$/;
 const REPOSITORY = /SAE-Res-(.+?)-W\d+K-L0_(\d+)/;
 
 /** Topk SAEs of residual streams. */
 export const QWEN_SCOPE: SaeFormat = {
-  isHere: async ({ source, path }) =>
-    /^layer\d+\.sae\.pt$/.test(lastPart(path)) && await source.has(path),
+  pathOf: fileLike(FILE),
+  isHere: async ({ source, path }) => FILE.test(lastPart(path)) && await source.has(path),
   async read(place) {
     const weights = await readMapped(await openTorchFile(place.source, place.path), {
       W_enc: transposed("W_enc"),

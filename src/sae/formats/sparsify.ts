@@ -9,7 +9,15 @@ import { openSafetensors } from "../../weights/safetensors.ts";
 import { readFields } from "./_files.ts";
 import { autoencoderWidths, nativeOrLinear, oriented, readMapped } from "./_mapping.ts";
 import { inBlock, lastNumber } from "./_names.ts";
-import { folderOf, hasFiles, lastPart, type Place, type SaeFormat, within } from "./format.ts";
+import {
+  folderOf,
+  folderWith,
+  hasFiles,
+  lastPart,
+  type Place,
+  type SaeFormat,
+  within,
+} from "./format.ts";
 
 const CONFIG = "cfg.json";
 const WEIGHTS = "sae.safetensors";
@@ -46,6 +54,7 @@ function runName({ name }: Place): string | undefined {
  * other way is turned.
  */
 export const SPARSIFY: SaeFormat = {
+  pathOf: folderWith(WEIGHTS),
   isHere: async (place) => await hasFiles(place, CONFIG, WEIGHTS),
   async read(place) {
     const { dIn, k, isSigned, normalizesDecoder } = await readFields(

@@ -9,13 +9,14 @@ import { openSafetensors, readFloats } from "../../weights/safetensors.ts";
 import { readYamlFields } from "./_files.ts";
 import { as, autoencoderWidths, oriented, readMapped } from "./_mapping.ts";
 import { inBlock, layerOf } from "./_names.ts";
-import { hasFiles, type SaeFormat, within } from "./format.ts";
+import { folderWith, hasFiles, type SaeFormat, within } from "./format.ts";
 
 const CONFIG = "conf.yaml";
 const WEIGHTS = "latest_ckpt.safetensors";
 
 /** Temporal SAEs of residual streams, of activations times a constant. */
 export const TEMPORAL_FILES: SaeFormat = {
+  pathOf: folderWith(WEIGHTS),
   isHere: async (place) => await hasFiles(place, CONFIG, WEIGHTS),
   async read(place) {
     const fields = await readYamlFields(place.source, within(place, CONFIG), (fields) => {
