@@ -45,7 +45,7 @@ export interface LoadOptions extends ProcessingOptions, SourceOptions {
 export interface ModelFiles {
   /** `config.json`, parsed. */
   config: unknown;
-  /** `model.safetensors` as bytes, or the files of a sharded checkpoint by name. */
+  /** `model.safetensors` as bytes, or files by name: a checkpoint's shards and index, or torch's. */
   weights: Uint8Array | ReadonlyMap<string, Uint8Array>;
   /** A tokenizer, or `tokenizer.json` parsed or as text. */
   tokenizer?: Tokenizer | string | Record<string, unknown>;
