@@ -230,6 +230,38 @@ const GPT2_WEIGHTS = safetensors(small({
   "transformer.ln_f.bias": [4],
 }));
 
+/** The fixtures with checkpoints of the other families. */
+const FAMILIES = [
+  "bloom",
+  "gemma",
+  "gemma2",
+  "gemma3",
+  "gpt_neo",
+  "gpt_neox_parallel",
+  "gptj",
+  "llama_rope_scaling",
+  "mistral",
+  "opt",
+  "phi",
+  "qwen2",
+  "qwen3",
+];
+
+const familyWeights = new Map<string, Promise<Uint8Array>>();
+
+/** The weights of the family that a configuration still names, GPT-2's otherwise. */
+async function weightsOf(config: Uint8Array): Promise<Uint8Array> {
+  const [, type] = /"model_type": "(\w+)"/.exec(new TextDecoder().decode(config)) ?? [];
+  const family = FAMILIES.find((name) =>
+    type !== "gpt2" && type && name.startsWith(type.replace("_text", ""))
+  );
+  if (family === undefined) return GPT2_WEIGHTS;
+  const known = familyWeights.get(family) ??
+    openFixture(`${family}/model`).read("model.safetensors");
+  familyWeights.set(family, known);
+  return await known;
+}
+
 const SPECIAL = {
   id: 0,
   content: "<|endoftext|>",
@@ -434,11 +466,19 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   "model configurations": {
     kind: "text",
     cases: 8_000,
-    corpus: () => Promise.resolve([jsonLines(GPT2_CONFIG)]),
+    corpus: async () => [
+      ...Array<Uint8Array>(FAMILIES.length).fill(jsonLines(GPT2_CONFIG)),
+      ...await Promise.all(
+        FAMILIES.map((family) => openFixture(`${family}/model`).read("config.json")),
+      ),
+    ],
     async read(config) {
       const json: unknown = await new MemorySource(new Map([["config.json", config]]))
         .readJson("config.json");
-      using model = await HookedTransformer.fromPretrained({ config: json, weights: GPT2_WEIGHTS });
+      using model = await HookedTransformer.fromPretrained({
+        config: json,
+        weights: await weightsOf(config),
+      });
       model.forward([[1, 2, 3]]);
     },
   },
