@@ -3,7 +3,10 @@
 import type { FuzzReport, FuzzRequest } from "./_worker.ts";
 
 /** A case takes a millisecond or less; one that takes this long doesn't end. */
-const HANG_MS = 20_000;
+const HANG_MS = 60_000;
+
+/** What stands for the case while the worker is being compiled. */
+const NOT_STARTED = -1;
 
 /** How often is looked whether the worker goes on. */
 const LOOK_MS = 1_000;
@@ -18,15 +21,15 @@ export type FuzzOptions = Omit<FuzzRequest, "progress">;
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const progress = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const at = new Int32Array(progress);
-  Atomics.store(at, 0, options.from);
+  Atomics.store(at, 0, NOT_STARTED);
   const worker = new Worker(new URL("./_worker.ts", import.meta.url), { type: "module" });
   let look: ReturnType<typeof setInterval> | undefined;
   try {
     return await new Promise<FuzzResult>((resolve, reject) => {
-      let [seen, since] = [-1, performance.now()];
+      let [seen, since] = [NOT_STARTED, performance.now()];
       look = setInterval(() => {
         const now = Atomics.load(at, 0);
-        if (now !== seen) [seen, since] = [now, performance.now()];
+        if (now !== seen || now === NOT_STARTED) [seen, since] = [now, performance.now()];
         else if (performance.now() - since > HANG_MS) resolve({ hungAt: now });
       }, LOOK_MS);
       worker.onmessage = ({ data }: MessageEvent<FuzzReport>) => resolve(data);
