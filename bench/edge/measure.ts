@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { makeEdge } from "../../tools/dist/edge.ts";
 import { endBundling } from "../../tools/dist/bundle.ts";
 import { processMemory } from "../_process_memory.ts";
+import { Noise } from "../_noise.ts";
 import { markdownTable } from "../_table.ts";
 import { load, loadCases, quantile } from "./_load.ts";
 import { SERVERS } from "./_servers.ts";
@@ -31,6 +32,8 @@ interface EdgeRow {
   readonly most: number;
   /** All resident memory at the end. */
   readonly resident: number;
+  /** Cores that other programs kept busy meanwhile. */
+  readonly others: number;
   /** The module's memory in MiB. */
   readonly wasm: number;
   /** The most of the isolate, WASM included, where the server limits that. */
@@ -44,6 +47,7 @@ async function measureServer(
 ): Promise<EdgeRow> {
   await using server = await SERVERS[name](dist);
   const cases = await loadCases(server.url);
+  const noise = new Noise([server.pid]);
   const total = { times: [] as number[], lost: 0, wrong: 0, ms: 0 };
   const [own, isolate]: number[][] = [[], []];
   for (let part = 0; part < parts; part++) {
@@ -58,6 +62,7 @@ async function measureServer(
     own.push(processMemory(server.pid).own);
     if (server.isolateBytes) isolate.push(await server.isolateBytes() / MIB);
   }
+  const others = noise.others();
   const { memory } = await (await fetch(server.url)).json();
   return {
     name,
@@ -72,6 +77,7 @@ async function measureServer(
     last: own[own.length - 1],
     most: Math.max(...own),
     resident: processMemory(server.pid).resident,
+    others,
     wasm: memory.heapBytes / MIB,
     isolate: server.isolateBytes && Math.max(...isolate),
   };
@@ -112,6 +118,7 @@ export async function measureEdge({ quick }: { quick: boolean }): Promise<string
       "resident MiB",
       "WASM MiB",
       "isolate MiB",
+      "others' cores",
     ],
     rows.map((row) => [
       row.name,
@@ -122,12 +129,14 @@ export async function measureEdge({ quick }: { quick: boolean }): Promise<string
       ...[row.p50, row.p99, row.max].map((ms) => Number(ms.toFixed(1))),
       ...[row.first, row.last, row.most, row.resident, row.wasm].map(Math.round),
       row.isolate === undefined ? "no limit" : Math.round(row.isolate),
+      Number(row.others.toFixed(1)),
     ]),
   );
   return `## The edge example under load
 
 ${CLIENTS} clients on loopback, each with one request at a time, nine kinds of requests in turn; the
-clients run on the same machine. The model's six SAEs are loaded.
+clients run on the same machine. The model's six SAEs are loaded, and short-lived values are collected
+every 2 MiB, as in the example's README. An isolate is what Cloudflare limits to 128 MiB.
 
 ${table}
 `;

@@ -29,8 +29,11 @@ for (const [name, start] of Object.entries(SERVERS)) {
       await using server = await start(join(dist, "edge"));
       const cases = await loadCases(server.url);
       answers.set(name, cases.map(({ answer }) => answer));
+      const heapBytes = async () => (await (await fetch(server.url)).json()).memory.heapBytes;
+      const before = await heapBytes();
       const { times, lost, wrong } = await load(server.url, cases, { clients: 50, requests: 300 });
       assertEquals({ answered: times.length, lost, wrong }, { answered: 300, lost: 0, wrong: 0 });
+      assertEquals(await heapBytes(), before, "the module's memory grew");
       const response = await fetch(`${server.url}stream`, {
         method: "POST",
         headers: { "content-type": "application/json" },
