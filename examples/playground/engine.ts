@@ -1,5 +1,5 @@
 /** The worker that runs the model, as promises. */
-import type { Message, Methods } from "./protocol.ts";
+import type { Message, Methods, Question } from "./protocol.ts";
 
 /** What waits for an answer. */
 interface Pending {
@@ -11,6 +11,8 @@ interface Pending {
 export class Engine {
   readonly #worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   readonly #pending = new Map<number, Pending>();
+  /** Questions that wait until the worker hears; undefined when it does. */
+  #waiting: Question[] | undefined = [];
   #lastId = 0;
 
   /**
@@ -20,6 +22,7 @@ export class Engine {
    */
   constructor(onProgress: (part: number) => void) {
     this.#worker.onmessage = ({ data }: MessageEvent<Message>) => {
+      if ("isReady" in data) return this.#send();
       if ("loaded" in data) return onProgress(data.loaded / data.total);
       const pending = this.#pending.get(data.id);
       this.#pending.delete(data.id);
@@ -41,8 +44,15 @@ export class Engine {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve: resolve as Pending["resolve"], reject });
-      this.#worker.postMessage({ id, method, args });
+      const question: Question = { id, method, args };
+      if (this.#waiting) this.#waiting.push(question);
+      else this.#worker.postMessage(question);
     });
+  }
+
+  #send(): void {
+    for (const question of this.#waiting ?? []) this.#worker.postMessage(question);
+    this.#waiting = undefined;
   }
 }
 

@@ -97,8 +97,9 @@ export interface Question<M extends keyof Methods = keyof Methods> {
   readonly args: Parameters<Methods[M]>;
 }
 
-/** What the worker says: how far loading is, or the answer to a question. */
+/** What the worker says: that it hears, how far loading is, or the answer to a question. */
 export type Message =
+  | { readonly isReady: true }
   | { readonly loaded: number; readonly total: number }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: string };

@@ -1,5 +1,6 @@
 /** Runs the model beside the page, so that the page never waits for it. */
 import type { Message, Methods, Question } from "./protocol.ts";
+import { Study } from "./study.ts";
 
 /** A worker's own global names, which the page's types don't know. */
 interface WorkerScope {
@@ -9,13 +10,7 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 
-/** The library is imported once messages are heard: its module compiles meanwhile, and none may be lost. */
-async function load() {
-  const { Study } = await import("./study.ts");
-  return await Study.load((loaded, total) => scope.postMessage({ loaded, total }));
-}
-
-const loading = load();
+const loading = Study.load((loaded, total) => scope.postMessage({ loaded, total }));
 
 async function answer({ method, args }: Question): Promise<unknown> {
   const study = await loading;
@@ -32,3 +27,6 @@ scope.onmessage = async ({ data }) => {
     scope.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
 };
+
+// The library's module was compiled before this line; what was asked in the meantime would be lost.
+scope.postMessage({ isReady: true });
