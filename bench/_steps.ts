@@ -7,6 +7,7 @@ import {
   patching,
   SAE,
   Tensor,
+  type Threads,
   utils,
 } from "../mod.ts";
 import type { Scenario } from "./_random_model.ts";
@@ -55,9 +56,9 @@ export interface Study extends Scenario {
 const zName = (layer: number) => utils.getActName("z", layer);
 const codesName = (layer: number) => `${zName(layer)}.hook_sae_acts_post`;
 
-/** Loads a scenario. */
-export async function loadStudy(scenario: Scenario): Promise<Study> {
-  const transformer = await HookedSAETransformer.fromPretrained(scenario.model);
+/** Loads a scenario, on as many threads as the model gains from unless said. */
+export async function loadStudy(scenario: Scenario, threads: Threads = "auto"): Promise<Study> {
+  const transformer = await HookedSAETransformer.fromPretrained(scenario.model, { threads });
   const byLayer: HookedSAE[] = [];
   for (const folder of scenario.saes) byLayer.push(await SAE.fromDisk(folder));
   const ids = Tensor.from(scenario.tokens, undefined, "int32");

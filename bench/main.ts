@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { HookedSAETransformer } from "../mod.ts";
+import { coreInfo, HookedSAETransformer } from "../mod.ts";
 import { type BenchCase, gpt2SmallCases, ioiTinyCases, shortened } from "./_cases.ts";
 import { median } from "./_median.ts";
 import { Noise } from "./_noise.ts";
@@ -33,14 +33,15 @@ import {
 import { difference, sampled, TOLERANCE } from "./_values.ts";
 import { measureEdge } from "./edge/measure.ts";
 import { measureGemm } from "./gemm.ts";
+import { compareThreads } from "./threads.ts";
 import { measureRuntimes } from "./runtimes/measure.ts";
 
 const HELP = `Measures this library beside its peers and writes out/bench.md and out/bench.json.
 
   deno task bench [options]
 
-  --only <name>    cases whose name contains this; "gemm" and "start" are names too, and so are
-                   "runtimes" and "edge", which have no peer and run only when they are named
+  --only <name>    cases whose name contains this; "gemm" and "start" are names too, and so are "runtimes",
+                   "edge" and "threads", which have no peer and run only when they are named
   --reps <n>       repetitions; 5 unless said, loops get half as many
   --quick          one repetition, loops of 4 features
   --data <folder>  keeps the random weights there (2.5 GB) instead of a temporary folder
@@ -58,11 +59,8 @@ const embeddedTask: {
 } = JSON
   .parse(await Deno.readTextFile(new URL("../examples/ioi_prompts.json", import.meta.url)));
 
-/** Threads of the peers. */
-const PEER_THREADS = 2;
-
-/** Threads of ours. */
-const OUR_THREADS = 1;
+/** Threads of the peers, and of ours where the model gains from them. */
+const THREADS = 2;
 
 /** Features of a loop in a run that only warms up, or with --quick. */
 const FEW_FEATURES = 4;
@@ -207,7 +205,7 @@ class PeersOf implements AsyncDisposable {
   async #lens(): Promise<Peer> {
     const { lens } = this.#bench;
     if ("missing" in lens) throw new Error(lens.missing);
-    await lens.peer.ask({ do: "load", scenario: this.#scenario, threads: PEER_THREADS });
+    await lens.peer.ask({ do: "load", scenario: this.#scenario, threads: THREADS });
     return lens.peer;
   }
 
@@ -219,7 +217,7 @@ class PeersOf implements AsyncDisposable {
     const isThere = await Deno.stat(graph).then(() => true, () => false);
     if (!isThere) await lens.peer.ask({ do: "export_onnx", scenario, to: graph });
     const peer = await startOnnx(name, join(scratch, name));
-    await peer.ask({ do: "load", scenario, threads: PEER_THREADS, graph });
+    await peer.ask({ do: "load", scenario, threads: THREADS, graph });
     return peer;
   }
 
@@ -295,16 +293,19 @@ async function embeddedScenario(): Promise<Scenario> {
   };
 }
 
-const threadsText = `Ours with ${OUR_THREADS} thread${
-  OUR_THREADS > 1 ? "s" : ""
-}, peers with ${PEER_THREADS}.`;
+function threadsText(): string {
+  const { threads, variant } = coreInfo();
+  const ours = threads === 1 ? "1 thread" : `${threads} threads`;
+  return `Ours on ${ours} (the module "${variant}"), peers on ${THREADS}.`;
+}
 
 async function benchGpt2Small(bench: Bench, data: string) {
-  const study = await loadStudy(await randomScenario(data));
+  const study = await loadStudy(await randomScenario(data), THREADS);
   const live = liveFeaturesPerRow(study).map((n) => n.toFixed(0)).join(", ");
   const section: Section = {
     heading: "GPT-2 small's shapes, random weights",
-    text: `8 prompts of 16 tokens unless it says otherwise. ${threadsText} SAEs on every layer's ` +
+    text:
+      `8 prompts of 16 tokens unless it says otherwise. ${threadsText()} SAEs on every layer's ` +
       `\`hook_z\`, of ${study.byLayer.map(({ cfg }) => cfg.dSae).join(", ")} features; live in a ` +
       `row on average, by layer: ${live}. Nothing is kept from one repetition to the next.`,
     rows: [],
@@ -319,7 +320,7 @@ async function benchEmbedded(bench: Bench) {
   const study = await loadStudy(scenario);
   const section: Section = {
     heading: "The embedded model",
-    text: `8 prompts of 15 tokens, 4 layers. ${threadsText}`,
+    text: `8 prompts of 15 tokens, 4 layers. ${threadsText()}`,
     rows: [],
   };
   bench.report.sections.push(section);
@@ -358,6 +359,7 @@ async function runBench(options: Options, data: string | undefined): Promise<Ben
 const ALONE: Readonly<Record<string, (reps: number, isQuick: boolean) => Promise<string>>> = {
   runtimes: measureRuntimes,
   edge: (_reps, quick) => measureEdge({ quick }),
+  threads: (_reps, quick) => compareThreads({ quick }),
 };
 
 async function write(file: string, text: string): Promise<void> {

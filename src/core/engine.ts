@@ -5,7 +5,13 @@
  */
 
 import * as bindings from "../../wasm/pkg/splicer.js";
-import { BorrowedTensorError, GradientError, MemoryBudgetError, ShapeError } from "./errors.ts";
+import {
+  BorrowedTensorError,
+  CoreError,
+  GradientError,
+  MemoryBudgetError,
+  ShapeError,
+} from "./errors.ts";
 import { hasRelaxedSimd } from "./relaxed_simd.ts";
 import { wasmModule } from "./wasm_module.js";
 
@@ -72,9 +78,32 @@ function guarded<A extends unknown[], R>(call: (...args: A) => R): (...args: A) 
     try {
       return call(...args);
     } catch (error) {
-      throw translated(error);
+      throw error instanceof WebAssembly.RuntimeError ? stopped(error) : translated(error);
     }
   };
+}
+
+/** What gives memory back or ends something: those who clean up call it. */
+const CLEANS_UP = /^(abandon|end|free|release|resume)(_|$)/;
+
+/**
+ * Puts a core that refuses everything in the place of one that trapped: nothing is known of what is in its memory. Cleaning up does
+ * nothing.
+ */
+function stopped(cause: WebAssembly.RuntimeError): CoreError {
+  const error = new CoreError(
+    `The core has stopped (${cause.message}). What was in its memory is lost, models and SAEs too: load them in a new process or page.`,
+    { cause },
+  );
+  const refuse = () => {
+    throw error;
+  };
+  if (running) {
+    const names = Object.keys(running.core);
+    const entries = names.map((name) => [name, CLEANS_UP.test(name) ? () => {} : refuse]);
+    running = { ...running, core: Object.freeze(Object.fromEntries(entries)) as Core };
+  }
+  return error;
 }
 
 /**

@@ -46,6 +46,12 @@ export class HookError extends Error {
   override name = "HookError";
 }
 
+/** Thrown when the core has stopped in the middle of a computation, which is a fault of its own; `cause` says where. */
+export class CoreError extends Error {
+  /** The class, for messages and for telling errors apart across realms. */
+  override name = "CoreError";
+}
+
 /** Thrown when a tensor lent to a hook is used after its run. */
 export class BorrowedTensorError extends ReferenceError {
   /** The class, for messages and for telling errors apart across realms. */

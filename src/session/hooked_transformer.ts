@@ -87,14 +87,15 @@ async function load<M extends HookedTransformer>(
   ]);
   const { cfg, stateDict, tokenizer }: LoadedModel = loaded;
   const { defaultPaddingSide } = options;
-  const model = new Model(cfg, { stateDict, tokenizer, defaultPaddingSide });
+  const hold = await threads.start(cfg.nParams);
   try {
-    await threads.serve(model, cfg.nParams);
+    const model = new Model(cfg, { stateDict, tokenizer, defaultPaddingSide });
     const origin = loadOrigin(source, options);
     if (origin) noteOrigin(executionOf(model).store, origin);
+    hold.keepFor(model);
     return model;
   } catch (error) {
-    model[Symbol.dispose]();
+    hold.release();
     throw error;
   }
 }

@@ -21,16 +21,38 @@ const MOST = 64;
 /** Parameters, embeddings left out, from which on a model's products are worth sharing: below, most take less time than a worker needs to wake. */
 const WORTH_SHARING = 1_000_000;
 
-/** How many models that were loaded with threads are there. */
-let users = 0;
+/** How many holds there are. */
+let holds = 0;
 
-function leave(pool: ThreadPool): void {
-  users--;
-  if (users === 0) pool.close();
+function letGo(pool: ThreadPool): void {
+  holds--;
+  if (holds === 0) pool.close();
 }
 
-const collected = new FinalizationRegistry<ThreadPool>(leave);
+const collected = new FinalizationRegistry<ThreadPool>(letGo);
 const poolOf = new WeakMap<object, ThreadPool>();
+
+/** Keeps the workers there. */
+class ThreadHold {
+  readonly #pool: ThreadPool | undefined;
+
+  constructor(pool?: ThreadPool) {
+    this.#pool = pool;
+    if (pool) holds++;
+  }
+
+  /** Passes the hold on to a model: it ends when the model is disposed or collected. */
+  keepFor(model: object): void {
+    if (!this.#pool) return;
+    poolOf.set(model, this.#pool);
+    collected.register(model, this.#pool, model);
+  }
+
+  /** Ends the hold. */
+  release(): void {
+    if (this.#pool) letGo(this.#pool);
+  }
+}
 
 /** Lets a model's threads go when it is the last that wanted some. */
 export function releaseThreads(model: object): void {
@@ -38,13 +60,7 @@ export function releaseThreads(model: object): void {
   if (!pool) return;
   poolOf.delete(model);
   collected.unregister(model);
-  leave(pool);
-}
-
-function holdThreads(model: object, pool: ThreadPool): void {
-  users++;
-  poolOf.set(model, pool);
-  collected.register(model, pool, model);
+  letGo(pool);
 }
 
 function requireThreads(threads: Threads): void {
@@ -68,49 +84,45 @@ async function open(): Promise<ThreadPool | string> {
   }
 }
 
-/** What a model that is being loaded does with threads. */
+/** The threads of a model that is being loaded. */
 export interface ThreadPlan {
   /**
-   * Has the threads share the model's work, for as long as it is there.
+   * Has the threads share the work from now on.
    *
+   * @param nParameters The model's size.
    * @throws {ConfigError} If a number was asked for that can't be had.
    */
-  serve(model: object, nParameters: number): Promise<void>;
+  start(nParameters: number): Promise<ThreadHold>;
 }
 
-/** Nothing but the main thread, and nothing to do for it. */
-const ALONE: ThreadPlan = { serve: () => Promise.resolve() };
+/** Nothing but the main thread. */
+const ALONE: ThreadPlan = { start: () => Promise.resolve(new ThreadHold()) };
 
 function automatic(pool: ThreadPool): ThreadPlan {
   return {
-    async serve(model, nParameters) {
-      if (nParameters < WORTH_SHARING) return;
-      holdThreads(model, pool);
-      if (coreInfo().threads > 1) return;
+    async start(nParameters) {
+      if (nParameters < WORTH_SHARING) return new ThreadHold();
+      const { hardwareConcurrency = 1 } = globalThis.navigator ?? {};
       try {
-        const { hardwareConcurrency = 1 } = globalThis.navigator ?? {};
-        await pool.resize(Math.min(hardwareConcurrency, MOST));
+        if (coreInfo().threads === 1) await pool.resize(Math.min(hardwareConcurrency, MOST));
       } catch {
         // Workers may be forbidden where shared memory isn't; alone it works as well.
       }
+      return new ThreadHold(pool);
     },
   };
 }
 
 function exactly(threads: number, pool: ThreadPool): ThreadPlan {
   return {
-    async serve(model) {
-      holdThreads(model, pool);
+    async start() {
       try {
         await pool.resize(threads);
       } catch (cause) {
-        releaseThreads(model);
         const { message } = cause as Error;
-        throw new ConfigError(
-          `Cannot work on ${threads} threads: a worker can't be started (${message}).`,
-          { cause },
-        );
+        throw new ConfigError(`Cannot work on ${threads} threads: ${message}.`, { cause });
       }
+      return new ThreadHold(pool);
     },
   };
 }

@@ -44,30 +44,30 @@ function hireInBrowser(): Hire {
   return (beginning, { onReport, onEnd }) => {
     const url = URL.createObjectURL(new Blob([webProgram()], { type: "text/javascript" }));
     const worker = new Worker(url, { type: "module" });
+    const end = (reason: string) => {
+      worker.terminate();
+      URL.revokeObjectURL(url);
+      onEnd(reason);
+    };
     worker.onmessage = ({ data }) => onReport(data);
     worker.onerror = (event) => {
       event.preventDefault();
-      onEnd(event.message ?? "its script was refused");
+      end(event.message ?? "its script was refused");
     };
     worker.postMessage(beginning);
-    return {
-      end: () => {
-        worker.terminate();
-        URL.revokeObjectURL(url);
-      },
-    };
+    return { end: () => end("it was let go") };
   };
 }
 
 /**
  * Finds out how workers are started here.
  *
- * @returns How, or why there is no way.
+ * @throws {Error} If there is no way.
  */
-export async function findHire(): Promise<Hire | string> {
+export async function findHire(): Promise<Hire> {
   // Where both are there, Node's workers let the process end.
   const nodeWorkers = await import("node:worker_threads").catch(() => undefined);
   if (nodeWorkers?.Worker) return hireInNode(nodeWorkers);
-  if (typeof Worker === "undefined") return "this runtime has no workers";
+  if (typeof Worker === "undefined") throw new Error("this runtime has no workers");
   return hireInBrowser();
 }

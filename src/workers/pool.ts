@@ -65,17 +65,16 @@ interface Place {
 export class ThreadPool {
   readonly #module: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory;
-  readonly #hire: Hire;
+  #hire: Hire | undefined;
   readonly #places = new Map<number, Place>();
   /** The last change of size. */
   #resized: Promise<void> = Promise.resolve();
   /** The workers that were let go. */
   #leaving: Promise<unknown> = Promise.resolve();
 
-  private constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, hire: Hire) {
+  private constructor(module: WebAssembly.Module, memory: WebAssembly.Memory) {
     this.#module = module;
     this.#memory = memory;
-    this.#hire = hire;
   }
 
   /**
@@ -86,20 +85,18 @@ export class ThreadPool {
   static async open(): Promise<ThreadPool | string> {
     const unshared = whyUnshared();
     if (unshared !== undefined) return unshared;
-    const hire = await findHire();
-    if (typeof hire === "string") return hire;
     const { wasmModule } = await import("./threads_module.js");
     if (!isVacant()) return NOT_VACANT;
     const { memory } = bindings.initSync({ module: wasmModule });
     bindings.pool_open(mayWait(), 0);
     runModule(bindings, memory, { variant: "threads", countThreads });
-    return new ThreadPool(wasmModule, memory, hire);
+    return new ThreadPool(wasmModule, memory);
   }
 
   /**
    * Has this many threads share the work.
    *
-   * @throws {Error} If a worker can't be started; none is kept then.
+   * @throws {Error} If a worker can't be started, with the reason; none is kept then.
    */
   resize(threads: number): Promise<void> {
     this.#resized = this.#resized.catch(() => {}).then(() => this.#resize(threads));
@@ -122,8 +119,11 @@ export class ThreadPool {
     await this.#leaving;
     const vacant = Array.from({ length: workers }, (_, index) => index)
       .filter((index) => !this.#places.has(index));
+    if (vacant.length === 0) return;
+    // Only now: looking for workers takes some milliseconds.
+    const hire = this.#hire ??= await findHire();
     try {
-      await Promise.all(vacant.map((index) => this.#fill(index, REPLACEMENTS)));
+      await Promise.all(vacant.map((index) => this.#fill(index, hire, REPLACEMENTS)));
     } catch (error) {
       this.close();
       throw error;
@@ -131,11 +131,11 @@ export class ThreadPool {
   }
 
   /** Puts a worker in a place, and others after it when it dies, at most so many. */
-  #fill(index: number, replacements: number): Promise<void> {
+  #fill(index: number, hire: Hire, replacements: number): Promise<void> {
     const [joined, gone] = [deferred(), deferred()];
     let hasJoined = false;
     const place: Place = {
-      hand: this.#hire(
+      hand: hire(
         { module: this.#module, memory: this.#memory, index, stackBytes: STACK_BYTES },
         {
           onReport: (report) => {
@@ -145,13 +145,13 @@ export class ThreadPool {
           },
           onEnd: (reason) => {
             gone.resolve();
-            joined.reject(new Error(reason));
+            joined.reject(new Error(`a worker can't be started (${reason})`));
             if (this.#places.get(index) !== place) return;
             this.#places.delete(index);
             bindings.pool_mourn(index);
             if (hasJoined && replacements > 0) {
               // A place that can't be filled again stays empty: the others do its work.
-              this.#fill(index, replacements - 1).catch(() => {});
+              this.#fill(index, hire, replacements - 1).catch(() => {});
             }
           },
         },

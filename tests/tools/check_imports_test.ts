@@ -54,6 +54,16 @@ Deno.test("checkScript() lets imports go one way only", () => {
   ]);
 });
 
+Deno.test("checkScript() wants optional rooms loaded when they are reached", () => {
+  const check = (text: string) => checkScript("src/session/threads.ts", text);
+  assertEquals(check('const pool = await import("../workers/pool.ts");'), []);
+  assertEquals(check('import type { ThreadPool } from "../workers/pool.ts";'), []);
+  assertEquals(check('import { openPool } from "../workers/pool.ts";'), [
+    "src/session/threads.ts (session) imports src/workers/pool.ts (workers) statically, expected " +
+    '"await import()"',
+  ]);
+});
+
 Deno.test("checkScript() wants full specifiers in what is shipped", () => {
   const check = (text: string) => checkScript("src/tokenizer/tokenizer.ts", text);
   assertEquals(check('await import("npm:@huggingface/tokenizers@0.2.0");'), []);

@@ -60,6 +60,22 @@ impl<E: Copy> Buf<E> {
         Self::allocate(len, true)
     }
 
+    /// `len` elements of whatever bits: for results that a kernel writes whole, where zeroing first would cost as much as much of
+    /// the work.
+    ///
+    /// # Safety
+    /// Every element must be written before it is read.
+    pub unsafe fn unwritten(len: usize) -> Result<Self> {
+        let buf = Self::allocate(len, false)?;
+        // The crate's own tests see NaN wherever the promise is broken.
+        #[cfg(debug_assertions)]
+        if len > 0 {
+            // SAFETY: `len` elements were allocated.
+            unsafe { buf.ptr.as_ptr().write_bytes(0xFF, len) };
+        }
+        Ok(buf)
+    }
+
     /// `len` copies of `value`.
     pub fn filled(len: usize, value: E) -> Result<Self> {
         let buf = Self::allocate(len, false)?;
@@ -92,7 +108,7 @@ impl<E: Copy> Drop for Buf<E> {
 impl<E: Copy> Deref for Buf<E> {
     type Target = [E];
     fn deref(&self) -> &[E] {
-        // SAFETY: `len` elements are allocated and were initialised by every constructor.
+        // SAFETY: `len` elements are allocated, and initialised by every constructor or by the promise of `unwritten`.
         unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
     }
 }

@@ -18,6 +18,8 @@ pub trait Real:
     + AddAssign
     + SubAssign
     + MulAssign
+    + Send
+    + Sync
     + 'static
 {
     const ZERO: Self;

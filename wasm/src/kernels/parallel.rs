@@ -19,6 +19,11 @@ pub const ELEMENT: usize = 8;
 /// What an element costs in multiply-adds where it goes through an exponential or its like.
 pub const EXPONENTIAL: usize = 32;
 
+/// What an element must be for several threads to read and write a slice of them.
+pub trait Element: Copy + Send + Sync {}
+
+impl<E: Copy + Send + Sync> Element for E {}
+
 /// Calls `f` with ranges that cover `0..units`, each unit once, on several threads where that pays.
 ///
 /// `cost` is what a unit costs in multiply-adds, roughly. `f` must write what it computes without reading what a call before

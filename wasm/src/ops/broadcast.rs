@@ -1,10 +1,12 @@
 //! Broadcasting by numpy's rule, and the strided loops that element-wise operations, reductions and transposes share.
 
 use crate::error::Result;
+use crate::kernels::parallel::{Cells, ELEMENT, Element, ranges};
 use crate::memory::Buf;
 use crate::real::Real;
 use crate::shape_error;
 use crate::tensor::{Shape, Tensor, size_of_shape};
+use std::ops::Range;
 
 /// The shape that both broadcast to: axes are aligned at the end, and a length of 1 (or an absent axis) stretches.
 pub fn broadcast_shapes(what: &str, a: &[usize], b: &[usize]) -> Result<Shape> {
@@ -44,6 +46,9 @@ pub fn broadcast_strides(shape: &[usize], out: &[usize]) -> Vec<usize> {
     stretched
 }
 
+/// Cells of a share of one long run: whole vectors of whatever the elements are.
+const STRETCH: usize = 64;
+
 /// A nest of loops over the cells of a shape, for `N` operands with strides of their own.
 ///
 /// Neighbouring axes that every operand crosses evenly are merged, so that equal shapes make one long run, a row added
@@ -75,10 +80,22 @@ impl<const N: usize> Loops<N> {
     }
 
     /// Calls `f` with each run's first cell, counted in row-major order, and the operands' offsets there.
-    pub fn for_each_run(&self, mut f: impl FnMut(usize, [usize; N])) {
-        let mut counts = vec![0; self.outer.len()];
-        let mut at = [0; N];
-        for run in 0..self.runs {
+    pub fn for_each_run(&self, f: impl FnMut(usize, [usize; N])) {
+        self.for_each_run_in(0..self.runs, f);
+    }
+
+    fn for_each_run_in(&self, runs: Range<usize>, mut f: impl FnMut(usize, [usize; N])) {
+        if runs.is_empty() {
+            return;
+        }
+        let (mut counts, mut at) = (vec![0; self.outer.len()], [0; N]);
+        let mut before = runs.start;
+        for (count, (len, steps)) in counts.iter_mut().zip(&self.outer) {
+            *count = before % len;
+            before /= len;
+            (0..N).for_each(|i| at[i] += *count * steps[i]);
+        }
+        for run in runs {
             f(run * self.len, at);
             for (count, (len, steps)) in counts.iter_mut().zip(&self.outer) {
                 *count += 1;
@@ -89,6 +106,27 @@ impl<const N: usize> Loops<N> {
                 (0..N).for_each(|i| at[i] -= steps[i] * len);
                 *count = 0;
             }
+        }
+    }
+
+    /// Writes the cells of `out` on several threads: calls `f` with the cells of runs or of parts of the one run, and the operands'
+    /// offsets at the first of them.
+    fn fill<O: Element>(&self, out: &mut [O], f: impl Fn(&mut [O], [usize; N]) + Sync) {
+        let out = Cells::new(out);
+        if self.runs == 1 {
+            ranges(self.len.div_ceil(STRETCH), STRETCH * ELEMENT, |share| {
+                let start = share.start * STRETCH;
+                // SAFETY: shares differ in their cells.
+                let cells = unsafe { out.slice(start..(share.end * STRETCH).min(self.len)) };
+                f(cells, self.steps.map(|step| start * step));
+            });
+        } else {
+            ranges(self.runs, self.len * ELEMENT, |share| {
+                self.for_each_run_in(share, |first, at| {
+                    // SAFETY: shares differ in their runs.
+                    f(unsafe { out.slice(first..first + self.len) }, at);
+                });
+            });
         }
     }
 
@@ -103,50 +141,50 @@ impl<const N: usize> Loops<N> {
 }
 
 /// `f` of each pair of cells of two operands, each with its shape, broadcast to `shape`.
-pub fn zip<A: Copy, B: Copy, O: Copy>(
+pub fn zip<A: Element, B: Element, O: Element>(
     shape: &[usize],
     (a, a_shape): (&[A], &[usize]),
     (b, b_shape): (&[B], &[usize]),
-    f: impl Fn(A, B) -> O,
+    f: impl Fn(A, B) -> O + Sync,
 ) -> Result<Buf<O>> {
-    let mut out = Buf::zeroed(size_of_shape(shape))?;
+    // SAFETY: the runs cover all of it.
+    let mut out = unsafe { Buf::unwritten(size_of_shape(shape))? };
     let loops = Loops::new(shape, [&broadcast_strides(a_shape, shape), &broadcast_strides(b_shape, shape)]);
-    let len = loops.len;
-    loops.for_each_run(|first, [i, j]| {
-        let out = &mut out[first..first + len];
-        match loops.steps {
-            [1, 1] => out.iter_mut().zip(&a[i..]).zip(&b[j..]).for_each(|((o, &x), &y)| *o = f(x, y)),
-            [1, _] => out.iter_mut().zip(&a[i..]).for_each(|(o, &x)| *o = f(x, b[j])),
-            [_, 1] => out.iter_mut().zip(&b[j..]).for_each(|(o, &y)| *o = f(a[i], y)),
-            _ => out.fill(f(a[i], b[j])),
-        }
+    loops.fill(&mut out, |out, [i, j]| match loops.steps {
+        [1, 1] => out.iter_mut().zip(&a[i..]).zip(&b[j..]).for_each(|((o, &x), &y)| *o = f(x, y)),
+        [1, _] => out.iter_mut().zip(&a[i..]).for_each(|(o, &x)| *o = f(x, b[j])),
+        [_, 1] => out.iter_mut().zip(&b[j..]).for_each(|(o, &y)| *o = f(a[i], y)),
+        _ => out.fill(f(a[i], b[j])),
     });
     Ok(out)
 }
 
 /// [`zip`] for float tensors whose shapes are known to broadcast to `shape`.
-pub fn zip_floats<T: Real>(shape: &[usize], a: &Tensor<T>, b: &Tensor<T>, f: impl Fn(T, T) -> T) -> Result<Tensor<T>> {
+pub fn zip_floats<T: Real>(
+    shape: &[usize],
+    a: &Tensor<T>,
+    b: &Tensor<T>,
+    f: impl Fn(T, T) -> T + Sync,
+) -> Result<Tensor<T>> {
     let buf = zip(shape, (a.floats()?, &a.shape), (b.floats()?, &b.shape), f)?;
     Ok(Tensor::float(shape.to_vec(), buf))
 }
 
 /// `values`, contiguous of `shape`, as if they had the shape `out`.
-pub fn stretch<E: Copy>(values: &[E], shape: &[usize], out: &[usize]) -> Result<Buf<E>> {
+pub fn stretch<E: Element>(values: &[E], shape: &[usize], out: &[usize]) -> Result<Buf<E>> {
     copy_strided(values, out, &broadcast_strides(shape, out))
 }
 
 /// The cells of `shape` read from `values` with the given strides.
-pub fn copy_strided<E: Copy>(values: &[E], shape: &[usize], strides: &[usize]) -> Result<Buf<E>> {
-    let mut out = Buf::zeroed(size_of_shape(shape))?;
+pub fn copy_strided<E: Element>(values: &[E], shape: &[usize], strides: &[usize]) -> Result<Buf<E>> {
+    // SAFETY: the runs cover all of it.
+    let mut out = unsafe { Buf::unwritten(size_of_shape(shape))? };
     let loops = Loops::new(shape, [strides]);
-    let (len, [step]) = (loops.len, loops.steps);
-    loops.for_each_run(|first, [at]| {
-        let out = &mut out[first..first + len];
-        match step {
-            0 => out.fill(values[at]),
-            1 => out.copy_from_slice(&values[at..at + len]),
-            _ => out.iter_mut().zip(values[at..].iter().step_by(step)).for_each(|(o, &x)| *o = x),
-        }
+    let [step] = loops.steps;
+    loops.fill(&mut out, |out, [at]| match step {
+        0 => out.fill(values[at]),
+        1 => out.copy_from_slice(&values[at..at + out.len()]),
+        _ => out.iter_mut().zip(values[at..].iter().step_by(step)).for_each(|(o, &x)| *o = x),
     });
     Ok(out)
 }

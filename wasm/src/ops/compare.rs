@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::kernels::Kernels;
+use crate::kernels::parallel::Element;
 use crate::memory::Buf;
 use crate::ops::broadcast::{broadcast_shapes, zip};
 use crate::ops::dtype::{convert, map};
@@ -32,7 +33,7 @@ impl Compare {
         }
     }
 
-    fn on<E: Copy + PartialOrd>(self, shape: &[usize], a: (&[E], &[usize]), b: (&[E], &[usize])) -> Result<Buf<u8>> {
+    fn on<E: Element + PartialOrd>(self, shape: &[usize], a: (&[E], &[usize]), b: (&[E], &[usize])) -> Result<Buf<u8>> {
         match self {
             Compare::Eq => zip(shape, a, b, |x, y| (x == y) as u8),
             Compare::Ne => zip(shape, a, b, |x, y| (x != y) as u8),

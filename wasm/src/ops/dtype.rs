@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::kernels::Kernels;
+use crate::kernels::parallel::{ELEMENT, Element, rows};
 use crate::memory::Buf;
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::real::Real;
@@ -41,9 +42,14 @@ impl Dtype {
 }
 
 /// `f` of every element.
-pub fn map<A: Copy, O: Copy>(values: &[A], f: impl Fn(A) -> O) -> Result<Buf<O>> {
-    let mut out = Buf::zeroed(values.len())?;
-    out.iter_mut().zip(values).for_each(|(o, &x)| *o = f(x));
+pub fn map<A: Element, O: Element>(values: &[A], f: impl Fn(A) -> O + Sync) -> Result<Buf<O>> {
+    /// Elements of a share: whole vectors.
+    const STRETCH: usize = 64;
+    // SAFETY: the rows cover all of it.
+    let mut out = unsafe { Buf::unwritten(values.len())? };
+    rows(&mut out, STRETCH, STRETCH * ELEMENT, |first, out| {
+        out.iter_mut().zip(&values[first * STRETCH..]).for_each(|(o, &x)| *o = f(x));
+    });
     Ok(out)
 }
 

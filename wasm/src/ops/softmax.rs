@@ -1,6 +1,7 @@
 //! Softmax and its logarithm along an axis.
 
 use crate::error::Result;
+use crate::kernels::parallel::{EXPONENTIAL, rows};
 use crate::kernels::{Activation, Kernels};
 use crate::memory::Buf;
 use crate::ops::axis::check_axis;
@@ -30,7 +31,8 @@ fn over_rows<T: Kernels>(
 ) -> Result<Tensor<T>> {
     check_axis(what, &x.shape, dim)?;
     let rows = as_rows(&to_float(x)?, dim)?;
-    let mut out = Buf::zeroed(rows.len())?;
+    // SAFETY: the kernel writes every row.
+    let mut out = unsafe { Buf::unwritten(rows.len())? };
     if !rows.is_empty() {
         kernel(rows.floats()?, rows.last_dim(), &mut out);
     }
@@ -42,14 +44,17 @@ fn over_row_pairs<T: Kernels>(
     output: &Tensor<T>,
     grad: &Tensor<T>,
     dim: usize,
-    kernel: impl Fn(&[T], &[T], &mut [T]),
+    kernel: impl Fn(&[T], &[T], &mut [T]) + Sync,
 ) -> Result<Gradients<T>> {
     let (y, g) = (as_rows(output, dim)?, as_rows(grad, dim)?);
-    let mut dx = Buf::zeroed(y.len())?;
+    // SAFETY: the rows cover all of it.
+    let mut dx = unsafe { Buf::unwritten(y.len())? };
     let n = y.last_dim().max(1);
-    for ((y, g), dx) in y.floats()?.chunks_exact(n).zip(g.floats()?.chunks_exact(n)).zip(dx.chunks_exact_mut(n)) {
-        kernel(y, g, dx);
-    }
+    let (ys, gs) = (y.floats()?, g.floats()?);
+    rows(&mut dx, n, n * EXPONENTIAL, |first, dx| {
+        let pairs = ys[first * n..].chunks_exact(n).zip(gs[first * n..].chunks_exact(n));
+        pairs.zip(dx.chunks_exact_mut(n)).for_each(|((y, g), dx)| kernel(y, g, dx));
+    });
     Ok(vec![Some(as_rows(&Tensor::float(y.shape, dx), dim)?)])
 }
 

@@ -10,13 +10,13 @@ use crate::real::Real;
 use crate::tensor::{Data, Dtype, Tensor};
 
 /// `f` of every float of `x`, integers and masks converted first.
-fn map_floats<T: Real>(x: &Tensor<T>, f: impl Fn(T) -> T) -> Result<Tensor<T>> {
+fn map_floats<T: Real>(x: &Tensor<T>, f: impl Fn(T) -> T + Sync) -> Result<Tensor<T>> {
     let x = to_float(x)?;
     Ok(Tensor::float(x.shape.clone(), map(x.floats()?, f)?))
 }
 
 /// `f` of every pair of elements of a gradient and a saved tensor of its shape.
-fn chain<T: Real>(grad: &Tensor<T>, saved: &Tensor<T>, f: impl Fn(T, T) -> T) -> Result<Gradients<T>> {
+fn chain<T: Real>(grad: &Tensor<T>, saved: &Tensor<T>, f: impl Fn(T, T) -> T + Sync) -> Result<Gradients<T>> {
     let saved = to_float(saved)?;
     let buf = zip(&grad.shape, (grad.floats()?, &grad.shape), (saved.floats()?, &grad.shape), f)?;
     Ok(vec![Some(Tensor::float(grad.shape.clone(), buf))])
@@ -107,7 +107,8 @@ impl<T: Kernels> Op<T> for Activate {
 
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let x = to_float(inputs[0])?;
-        let mut out = Buf::zeroed(x.len())?;
+        // SAFETY: the kernel writes every element.
+        let mut out = unsafe { Buf::unwritten(x.len())? };
         T::activate(self.0, x.floats()?, &mut out);
         Ok(Tensor::float(x.shape.clone(), out))
     }
@@ -115,7 +116,8 @@ impl<T: Kernels> Op<T> for Activate {
     // y = f(x): dx = grad f'(x), with f' beside f in the kernel.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let x = to_float(saved.input(0))?;
-        let mut dx = Buf::zeroed(grad.len())?;
+        // SAFETY: the kernel writes every element.
+        let mut dx = unsafe { Buf::unwritten(grad.len())? };
         T::activate_grad(self.0, x.floats()?, grad.floats()?, &mut dx);
         Ok(vec![Some(Tensor::float(grad.shape.clone(), dx))])
     }

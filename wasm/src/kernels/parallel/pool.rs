@@ -24,14 +24,14 @@ const WAKES: usize = 16;
 /// How often a worker looks for work before it sleeps: about a tenth of a millisecond, so that it stays awake through a run.
 const SPINS: u32 = 100_000;
 
-/// How often the main thread looks whether the last chunks are done before it waits by the clock.
-const MAIN_SPINS: u32 = 20_000;
+/// How often the main thread looks whether the last chunks are done before it waits.
+const MAIN_SPINS: u64 = 20_000;
 
-/// One wait of the main thread, in nanoseconds.
-const MAIN_WAIT: i64 = 200_000;
+/// One wait of the main thread, in nanoseconds: it looks for dead workers in between.
+const MAIN_WAIT: i64 = 100_000_000;
 
-/// Waits of the main thread, a minute in all, after which a worker counts as lost beyond knowing.
-const MAIN_WAITS: u32 = 300_000;
+/// Waits of the main thread for one job, a minute in all, after which a worker counts as lost beyond knowing.
+const MAIN_WAITS: u32 = 600;
 
 /// Looks of a main thread that may not wait, minutes in all, after which a worker counts as lost beyond knowing.
 const LOOKS: u64 = 1 << 37;
@@ -77,6 +77,8 @@ pub struct Pool {
     /// Workers that died and whose chunks nobody has looked at yet.
     unnoticed: AtomicU32,
     main_may_wait: AtomicBool,
+    /// The main thread waits for `finished` to change.
+    main_waits: AtomicBool,
     grain: AtomicUsize,
 }
 
@@ -107,6 +109,7 @@ impl Pool {
             helped: AtomicU32::new(0),
             unnoticed: AtomicU32::new(0),
             main_may_wait: AtomicBool::new(false),
+            main_waits: AtomicBool::new(false),
             grain: AtomicUsize::new(GRAIN),
         }
     }
@@ -173,8 +176,7 @@ impl Pool {
 
     /// Returns when every chunk is done.
     fn finish(&self, chunks: u32) {
-        let mut looks = 0u64;
-        let mut waits = 0;
+        let (mut looks, mut waits) = (0, 0);
         loop {
             let finished = self.finished.load(Acquire);
             if finished == chunks {
@@ -184,8 +186,10 @@ impl Pool {
                 self.do_for_the_dead();
             }
             looks += 1;
-            if looks > u64::from(MAIN_SPINS) && self.main_may_wait.load(Relaxed) {
+            if looks > MAIN_SPINS && self.main_may_wait.load(Relaxed) {
+                self.main_waits.store(true, SeqCst);
                 wait(&self.finished, finished, MAIN_WAIT);
+                self.main_waits.store(false, SeqCst);
                 waits += 1;
             }
             assert!(waits < MAIN_WAITS && looks < LOOKS, "a worker stopped in the middle of a computation");
@@ -200,7 +204,7 @@ impl Pool {
             let held = slot.held.swap(0, SeqCst);
             if held > 0 {
                 self.do_chunk(held);
-                self.finished.fetch_add(1, Release);
+                self.count_finished();
             }
         }
     }
@@ -215,7 +219,15 @@ impl Pool {
                 slot.held.store(0, Relaxed);
                 self.helped.fetch_add(1, Relaxed);
             }
-            self.finished.fetch_add(1, Release);
+            self.count_finished();
+        }
+    }
+
+    fn count_finished(&self) {
+        self.finished.fetch_add(1, SeqCst);
+        // The main thread says that it waits before it compares the count: either it sees this one or is seen.
+        if self.main_waits.load(SeqCst) {
+            wake_all(&self.finished);
         }
     }
 

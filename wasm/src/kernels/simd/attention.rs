@@ -8,6 +8,7 @@ use super::lanes::{F32x4, load, map_in_place, map_indexed};
 use super::softmax::softmax_in_place;
 use super::tile::{Tile, ZEROS, panel, tile_strided};
 use super::transpose::transpose_to_16;
+use crate::kernels::parallel::Cells;
 use crate::kernels::portable::{mix_row, score};
 use crate::kernels::{Attend, PANEL};
 use crate::real::Real;
@@ -31,12 +32,23 @@ fn tiles<'a>(at: &'a Attend) -> impl Iterator<Item = Range<usize>> + 'a {
     })
 }
 
+/// The pairs of a tile and a head: each is computed by itself.
+pub fn pair_count(at: &Attend) -> usize {
+    tiles(at).count() * at.n_heads
+}
+
+/// Some of the pairs: the tile's rows, and the head.
+fn pairs<'a>(at: &'a Attend, share: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> + 'a {
+    let all = tiles(at).flat_map(|rows| (0..at.n_heads).map(move |h| (rows.clone(), h)));
+    all.skip(share.start).take(share.len())
+}
+
 /// The width of a row in the room: whole panels of keys.
 fn room_stride(at: &Attend) -> usize {
     at.n_keys.next_multiple_of(PANEL)
 }
 
-fn check(at: &Attend, q: Option<&[f32]>, k: &[f32], z: Option<&[f32]>) {
+fn check(at: &Attend, q: Option<&[f32]>, k: &[f32], z: Option<&Cells<f32>>) {
     let width = at.n_heads * at.d_head;
     assert!(q.is_none_or(|q| q.len() == at.rows.len() * width) && z.is_none_or(|z| z.len() == at.rows.len() * width));
     assert!(at.key_room >= at.n_keys && at.n_heads.is_multiple_of(at.n_key_heads));
@@ -116,8 +128,9 @@ fn weighted(pattern: &[f32]) -> Range<usize> {
     pattern[..end].iter().take_while(|weight| **weight == 0.0).count()..end
 }
 
-/// The mix of values for a tile's rows and one head, two rows at a time. `pattern` has the tile's rows `stride` apart.
-fn mix_tile(at: &Attend, rows: Range<usize>, h: usize, pattern: &[f32], stride: usize, v: &[f32], z: &mut [f32]) {
+/// The mix of values for a tile's rows and one head, which nobody else touches in `z`, two rows at a time. `pattern` has the tile's
+/// rows `stride` apart.
+fn mix_tile(at: &Attend, rows: Range<usize>, h: usize, pattern: &[f32], stride: usize, v: &[f32], z: &Cells<f32>) {
     let (width, key_width) = (at.n_heads * at.d_head, at.key_width());
     for i in (0..rows.len()).step_by(2) {
         let now = (rows.len() - i).min(2);
@@ -137,7 +150,7 @@ fn mix_tile(at: &Attend, rows: Range<usize>, h: usize, pattern: &[f32], stride: 
                 k: end - start,
                 start: ZEROS.as_ptr(),
                 start_stride: 0,
-                c: z[first + d..].as_mut_ptr(),
+                c: z.at(first + d),
                 c_stride: width,
             };
             // SAFETY: `check` saw to the lengths of v and z, `row` to the pattern's; the tile reads the keys from `start` to `end`.
@@ -145,7 +158,9 @@ fn mix_tile(at: &Attend, rows: Range<usize>, h: usize, pattern: &[f32], stride: 
             d += 4 * vectors;
         }
         for r in 0..now {
-            let z = &mut z[first + r * width..][..at.d_head];
+            let start_of_row = first + r * width;
+            // SAFETY: the row and head are this call's own, and the tile above is done with them.
+            let z = unsafe { z.slice(start_of_row..start_of_row + at.d_head) };
             for (d, z) in z.iter_mut().enumerate().skip(d) {
                 let weights = row(r)[start..end].iter().enumerate();
                 let products = weights.map(|(key, &weight)| (weight, v[values + key * key_width + d]));
@@ -169,58 +184,55 @@ fn room(at: &Attend) -> Vec<f32> {
     vec![0.0; at.rows.len().min(TILE_ROWS) * room_stride(at)]
 }
 
-/// Copies a tile's rows of one head from the room.
-fn copy_out(at: &Attend, rows: Range<usize>, h: usize, room: &[f32], out: &mut [f32]) {
+/// Copies a tile's rows of one head, which nobody else touches in `out`, from the room.
+fn copy_out(at: &Attend, rows: Range<usize>, h: usize, room: &[f32], out: &Cells<f32>) {
     for (from, r) in room.chunks_exact(room_stride(at)).zip(rows) {
-        out[(r * at.n_heads + h) * at.n_keys..][..at.n_keys].copy_from_slice(&from[..at.n_keys]);
+        let start = (r * at.n_heads + h) * at.n_keys;
+        // SAFETY: the row and head are this call's own.
+        unsafe { out.slice(start..start + at.n_keys) }.copy_from_slice(&from[..at.n_keys]);
     }
 }
 
-pub fn attend_scores(at: &Attend, q: &[f32], k: &[f32], scores: &mut [f32]) {
+// The three passes, for a share of the pairs. No two calls at the same time may have a pair in common.
+
+pub fn attend_scores(at: &Attend, share: Range<usize>, q: &[f32], k: &[f32], scores: &Cells<f32>) {
     check(at, Some(q), k, None);
     let mut room = room(at);
-    for rows in tiles(at) {
-        for h in 0..at.n_heads {
-            score_tile(at, rows.clone(), h, q, k, &mut room);
-            copy_out(at, rows.clone(), h, &room, scores);
-        }
+    for (rows, h) in pairs(at, share) {
+        score_tile(at, rows.clone(), h, q, k, &mut room);
+        copy_out(at, rows, h, &room, scores);
     }
 }
 
-pub fn attend_mix(at: &Attend, pattern: &[f32], v: &[f32], z: &mut [f32]) {
+pub fn attend_mix(at: &Attend, share: Range<usize>, pattern: &[f32], v: &[f32], z: &Cells<f32>) {
     check(at, None, v, Some(z));
     let stride = at.n_heads * at.n_keys;
-    for rows in tiles(at) {
-        for h in 0..at.n_heads {
-            let from = (rows.start * at.n_heads + h) * at.n_keys;
-            mix_tile(at, rows.clone(), h, &pattern[from..], stride, v, z);
-        }
+    for (rows, h) in pairs(at, share) {
+        let from = (rows.start * at.n_heads + h) * at.n_keys;
+        mix_tile(at, rows, h, &pattern[from..], stride, v, z);
     }
 }
 
-pub fn attend(
-    at: &Attend,
-    q: &[f32],
-    k: &[f32],
-    v: &[f32],
-    z: &mut [f32],
-    mut scores: Option<&mut [f32]>,
-    mut pattern: Option<&mut [f32]>,
-) {
+/// Where attention writes: the mix, and the scores and the pattern when somebody looks.
+pub struct Written<'a> {
+    pub z: Cells<'a, f32>,
+    pub scores: Option<Cells<'a, f32>>,
+    pub pattern: Option<Cells<'a, f32>>,
+}
+
+pub fn attend(at: &Attend, share: Range<usize>, q: &[f32], k: &[f32], v: &[f32], out: &Written) {
     check(at, Some(q), k, None);
-    check(at, None, v, Some(z));
+    check(at, None, v, Some(&out.z));
     let (mut room, stride) = (room(at), room_stride(at));
-    for rows in tiles(at) {
-        for h in 0..at.n_heads {
-            score_tile(at, rows.clone(), h, q, k, &mut room);
-            if let Some(scores) = scores.as_deref_mut() {
-                copy_out(at, rows.clone(), h, &room, scores);
-            }
-            softmax_in_place(&mut room, stride, at.n_keys, rows.len());
-            if let Some(pattern) = pattern.as_deref_mut() {
-                copy_out(at, rows.clone(), h, &room, pattern);
-            }
-            mix_tile(at, rows.clone(), h, &room, stride, v, z);
+    for (rows, h) in pairs(at, share) {
+        score_tile(at, rows.clone(), h, q, k, &mut room);
+        if let Some(scores) = &out.scores {
+            copy_out(at, rows.clone(), h, &room, scores);
         }
+        softmax_in_place(&mut room, stride, at.n_keys, rows.len());
+        if let Some(pattern) = &out.pattern {
+            copy_out(at, rows.clone(), h, &room, pattern);
+        }
+        mix_tile(at, rows, h, &room, stride, v, &out.z);
     }
 }

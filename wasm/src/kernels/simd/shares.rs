@@ -150,41 +150,21 @@ pub fn log_softmax(x: &[f32], n: usize, out: &mut [f32]) {
     rows(out, n, n * EXPONENTIAL, |first, out| softmax::log_softmax(&x[first * n..][..out.len()], n, out));
 }
 
-/// The elements of a query or a mix, and the scores, that belong to one row.
-fn attention_widths(at: &Attend) -> (usize, usize) {
-    (at.n_heads * at.d_head, at.n_heads * at.n_keys)
-}
-
-/// Calls `f` with attention for some of the rows, and which these are; a row passes `times` over its keys.
-fn attention(at: &Attend, times: usize, f: impl Fn(&Attend, Range<usize>) + Sync) {
-    ranges(at.rows.len(), times * at.n_keys * at.n_heads * at.d_head, |rows| {
-        f(&Attend { rows: &at.rows[rows.clone()], ..*at }, rows);
-    });
-}
-
-/// The part of an array that belongs to some rows of `width`.
-fn part(rows: &Range<usize>, width: usize) -> Range<usize> {
-    rows.start * width..rows.end * width
+/// Calls `f` with shares of attention's pairs of a tile and a head, whose rows pass `times` over their keys.
+fn attention(at: &Attend, times: usize, f: impl Fn(Range<usize>) + Sync) {
+    let pairs = attention::pair_count(at);
+    let cost = times * at.rows.len() * at.n_heads * at.n_keys * at.d_head / pairs.max(1);
+    ranges(pairs, cost, f);
 }
 
 pub fn attend_scores(at: &Attend, q: &[f32], k: &[f32], scores: &mut [f32]) {
-    let (query, score) = attention_widths(at);
     let scores = Cells::new(scores);
-    attention(at, 1, |at, rows| {
-        // SAFETY: shares differ in their rows.
-        let scores = unsafe { scores.slice(part(&rows, score)) };
-        attention::attend_scores(at, &q[part(&rows, query)], k, scores);
-    });
+    attention(at, 1, |share| attention::attend_scores(at, share, q, k, &scores));
 }
 
 pub fn attend_mix(at: &Attend, pattern: &[f32], v: &[f32], z: &mut [f32]) {
-    let (query, score) = attention_widths(at);
     let z = Cells::new(z);
-    attention(at, 1, |at, rows| {
-        // SAFETY: shares differ in their rows.
-        let z = unsafe { z.slice(part(&rows, query)) };
-        attention::attend_mix(at, &pattern[part(&rows, score)], v, z);
-    });
+    attention(at, 1, |share| attention::attend_mix(at, share, pattern, v, &z));
 }
 
 pub fn attend(
@@ -196,17 +176,8 @@ pub fn attend(
     scores: Option<&mut [f32]>,
     pattern: Option<&mut [f32]>,
 ) {
-    let (query, score) = attention_widths(at);
-    let (z, scores, pattern) = (Cells::new(z), scores.map(Cells::new), pattern.map(Cells::new));
-    attention(at, 2, |at, rows| {
-        let score = part(&rows, score);
-        // SAFETY: shares differ in their rows.
-        let (z, scores, pattern) = unsafe {
-            let scores = scores.as_ref().map(|all| all.slice(score.clone()));
-            (z.slice(part(&rows, query)), scores, pattern.as_ref().map(|all| all.slice(score)))
-        };
-        attention::attend(at, &q[part(&rows, query)], k, v, z, scores, pattern);
-    });
+    let out = attention::Written { z: Cells::new(z), scores: scores.map(Cells::new), pattern: pattern.map(Cells::new) };
+    attention(at, 2, |share| attention::attend(at, share, q, k, v, &out));
 }
 
 pub fn activate(f: Activation, x: &[f32], out: &mut [f32]) {

@@ -4,11 +4,13 @@
 //! room beyond the `n_keys` that are there): a full pass, a step of generation and a resumed run differ in their rows alone.
 
 use crate::error::Result;
+use crate::kernels::parallel::{Cells, ranges};
 use crate::kernels::{Attend, Kernels};
 use crate::memory::Buf;
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::shape_error;
 use crate::tensor::Tensor;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// The owned form of [`Attend`], shared by the ops of a run.
@@ -84,28 +86,77 @@ impl Geometry {
     fn query_shape(&self) -> Vec<usize> {
         vec![self.rows.len(), self.n_heads, self.d_head]
     }
+}
 
-    /// Calls `f(score index, query offset, key offset, visible)` for every (row, head, key).
-    fn each(&self, key_room: usize, mut f: impl FnMut(usize, usize, usize, bool)) {
-        let (h, d, at) = (self.n_heads, self.d_head, self.attend(key_room));
-        for (r, &(batch, _)) in self.rows.iter().enumerate() {
-            for head in 0..h {
-                for key in 0..self.n_keys {
-                    let score = (r * h + head) * self.n_keys + key;
-                    f(score, (r * h + head) * d, at.key_start(batch, head, key), at.sees(r, key));
-                }
+/// Calls `f` with shares of the heads of keys, each of which serves heads of queries of its own. Every row passes twice over its
+/// keys.
+fn by_key_heads(at: &Attend, f: impl Fn(Range<usize>) + Sync) {
+    let cost = 2 * at.rows.len() * at.n_heads * at.n_keys * at.d_head / at.n_key_heads.max(1);
+    ranges(at.n_key_heads, cost, f);
+}
+
+/// The heads of queries that heads of keys serve.
+fn query_heads(at: &Attend, key_heads: &Range<usize>) -> Range<usize> {
+    let shared_by = at.n_heads / at.n_key_heads;
+    key_heads.start * shared_by..key_heads.end * shared_by
+}
+
+/// Calls `f(score index, query offset, key offset, visible)` for every (row, head, key) of some heads of keys.
+fn each(at: &Attend, key_heads: &Range<usize>, mut f: impl FnMut(usize, usize, usize, bool)) {
+    for (r, &(batch, _)) in at.rows.iter().enumerate() {
+        for head in query_heads(at, key_heads) {
+            for key in 0..at.n_keys {
+                let row = r * at.n_heads + head;
+                f(row * at.n_keys + key, row * at.d_head, at.key_start(batch, head, key), at.sees(r, key));
             }
         }
     }
+}
 
-    /// d score / d (q·k): 1/scale, and with `u = tanh(q·k / (scale cap))` times 1 - u² under a cap. Slopes are added: they play no part.
-    fn score_slope<T: Kernels>(&self, q: &[T], k: &[T]) -> T {
-        let inverse = T::ONE / T::from_f64(self.scale);
-        if self.soft_cap <= 0.0 {
-            return inverse;
+/// d score / d (q·k): 1/scale, and with `u = tanh(q·k / (scale cap))` times 1 - u² under a cap. Slopes are added: they play no part.
+fn score_slope<T: Kernels>(at: &Attend, q: &[T], k: &[T]) -> T {
+    let inverse = T::ONE / T::from_f64(at.scale);
+    if at.soft_cap <= 0.0 {
+        return inverse;
+    }
+    let u = (dot(q, k) * inverse / T::from_f64(at.soft_cap)).tanh();
+    inverse * (T::ONE - u * u)
+}
+
+/// `[.., n_heads, d_head]` of which shares add up heads of their own.
+struct Heads<'a, T> {
+    cells: Cells<'a, T>,
+    n_heads: usize,
+    d_head: usize,
+}
+
+/// A share's heads.
+struct OwnHeads<'a, T>(&'a Heads<'a, T>);
+
+impl<'a, T: Kernels> Heads<'a, T> {
+    fn new(cells: &'a mut [T], n_heads: usize, d_head: usize) -> Self {
+        Self { cells: Cells::new(cells), n_heads, d_head }
+    }
+
+    /// Sets heads to zero and gives access to them.
+    ///
+    /// # Safety
+    /// Nobody else may touch these heads meanwhile.
+    unsafe fn cleared(&self, heads: Range<usize>) -> OwnHeads<'_, T> {
+        let width = self.n_heads * self.d_head;
+        for row in (0..self.cells.len()).step_by(width.max(1)) {
+            // SAFETY: the caller's.
+            unsafe { self.cells.slice(row + heads.start * self.d_head..row + heads.end * self.d_head) }.fill(T::ZERO);
         }
-        let u = (dot(q, k) * inverse / T::from_f64(self.soft_cap)).tanh();
-        inverse * (T::ONE - u * u)
+        OwnHeads(self)
+    }
+}
+
+impl<T: Kernels> OwnHeads<'_, T> {
+    /// The elements of one of the share's heads, at its offset.
+    fn at(&mut self, offset: usize) -> &mut [T] {
+        // SAFETY: the share's own by the promise of `cleared`, one slice at a time by the borrow.
+        unsafe { self.0.cells.slice(offset..offset + self.0.d_head) }
     }
 }
 
@@ -142,17 +193,23 @@ impl<T: Kernels> Op<T> for AttendScores {
 
     // s = f(q·k) where visible, constant elsewhere: dq = Σ_j ds f' k_j, dk_j = Σ_rows ds f' q, over the heads that share k_j too.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let at = &self.0;
+        let at = self.0.attend(self.0.key_room("the keys", saved.input(1))?);
         let (q, k, ds) = (saved.input(0).floats()?, saved.input(1).floats()?, grad.floats()?);
         let (mut dq, mut dk) = (Buf::zeroed(q.len())?, Buf::zeroed(k.len())?);
         let d = at.d_head;
-        at.each(at.key_room("the keys", saved.input(1))?, |score, qi, ki, visible| {
-            if visible {
-                let (q, k) = (&q[qi..qi + d], &k[ki..ki + d]);
-                let factor = ds[score] * at.score_slope(q, k);
-                add_scaled(&mut dq[qi..qi + d], k, factor);
-                add_scaled(&mut dk[ki..ki + d], q, factor);
-            }
+        let (dq_cells, dk_cells) = (Heads::new(&mut dq, at.n_heads, d), Heads::new(&mut dk, at.n_key_heads, d));
+        by_key_heads(&at, |heads| {
+            // SAFETY: shares differ in their heads of keys, and thereby in their heads of queries.
+            let (mut dq, mut dk) =
+                unsafe { (dq_cells.cleared(query_heads(&at, &heads)), dk_cells.cleared(heads.clone())) };
+            each(&at, &heads, |score, qi, ki, visible| {
+                if visible {
+                    let (q, k) = (&q[qi..qi + d], &k[ki..ki + d]);
+                    let factor = ds[score] * score_slope(&at, q, k);
+                    add_scaled(dq.at(qi), k, factor);
+                    add_scaled(dk.at(ki), q, factor);
+                }
+            });
         });
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dq)), Some(Tensor::float(saved.shapes[1].clone(), dk))])
     }
@@ -181,15 +238,22 @@ impl<T: Kernels> Op<T> for AttendMix {
 
     // dp_j = dz·v_j, dv_j = Σ_rows p_j dz; all keys take part, for an edited pattern may reach any of them.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let at = &self.0;
+        let at = self.0.attend(self.0.key_room("the values", saved.input(1))?);
         let (p, v, dz) = (saved.input(0).floats()?, saved.input(1).floats()?, grad.floats()?);
         let (mut dp, mut dv) = (Buf::zeroed(p.len())?, Buf::zeroed(v.len())?);
         let d = at.d_head;
-        at.each(at.key_room("the values", saved.input(1))?, |score, qi, ki, _| {
-            dp[score] = dot(&dz[qi..qi + d], &v[ki..ki + d]);
-            if p[score] != T::ZERO {
-                add_scaled(&mut dv[ki..ki + d], &dz[qi..qi + d], p[score]);
-            }
+        let (dp_cells, dv_cells) = (Cells::new(&mut dp), Heads::new(&mut dv, at.n_key_heads, d));
+        by_key_heads(&at, |heads| {
+            // SAFETY: shares differ in their heads of keys.
+            let mut dv = unsafe { dv_cells.cleared(heads.clone()) };
+            each(&at, &heads, |score, qi, ki, _| {
+                // SAFETY: scores belong to heads of queries, by which shares differ too.
+                let dp = unsafe { dp_cells.slice(score..score + 1) };
+                dp[0] = dot(&dz[qi..qi + d], &v[ki..ki + d]);
+                if p[score] != T::ZERO {
+                    add_scaled(dv.at(ki), &dz[qi..qi + d], p[score]);
+                }
+            });
         });
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dp)), Some(Tensor::float(saved.shapes[1].clone(), dv))])
     }

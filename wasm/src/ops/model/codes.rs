@@ -1,6 +1,7 @@
 //! Sparse autoencoders' codes: the activations that make them sparse, the decoder that profits, and the error term.
 
 use crate::error::Result;
+use crate::kernels::parallel::{ELEMENT, rows};
 use crate::kernels::{Kernels, Packed, Rows, RowsMut};
 use crate::memory::Buf;
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
@@ -9,13 +10,17 @@ use crate::tensor::Tensor;
 use std::rc::Rc;
 
 /// `grad` where `keep(i)`, else 0, in the gradient's shape.
-fn masked<T: Kernels>(grad: &Tensor<T>, keep: impl Fn(usize) -> bool) -> Result<Tensor<T>> {
+fn masked<T: Kernels>(grad: &Tensor<T>, keep: impl Fn(usize) -> bool + Sync) -> Result<Tensor<T>> {
     let mut out = Buf::zeroed(grad.len())?;
-    for (i, (o, &g)) in out.iter_mut().zip(grad.floats()?).enumerate() {
-        if keep(i) {
-            *o = g;
+    let (n, grads) = (grad.last_dim(), grad.floats()?);
+    rows(&mut out, n, n * ELEMENT, |first, out| {
+        for (i, o) in out.iter_mut().enumerate() {
+            let at = first * n + i;
+            if keep(at) {
+                *o = grads[at];
+            }
         }
-    }
+    });
     Ok(Tensor::float(grad.shape.clone(), out))
 }
 
@@ -37,15 +42,17 @@ impl<T: Kernels> Op<T> for JumpRelu {
             return shape_error!("jumprelu: {} thresholds for codes of shape {:?}", thresholds.len(), h.shape);
         }
         let mut out = Buf::zeroed(h.len())?;
-        let n = thresholds.len().max(1);
-        for (out, h) in out.chunks_exact_mut(n).zip(h.floats()?.chunks_exact(n)) {
-            for ((o, &h), &threshold) in out.iter_mut().zip(h).zip(thresholds) {
-                // The plain product relu(h) * mask would turn an infinite masked h into NaN.
-                if h > threshold && h > T::ZERO {
-                    *o = h;
+        let (n, values) = (thresholds.len().max(1), h.floats()?);
+        rows(&mut out, n, n * ELEMENT, |first, out| {
+            for (out, h) in out.chunks_exact_mut(n).zip(values[first * n..].chunks_exact(n)) {
+                for ((o, &h), &threshold) in out.iter_mut().zip(h).zip(thresholds) {
+                    // The plain product relu(h) * mask would turn an infinite masked h into NaN.
+                    if h > threshold && h > T::ZERO {
+                        *o = h;
+                    }
                 }
             }
-        }
+        });
         Ok(Tensor::float(h.shape.clone(), out))
     }
 
@@ -74,21 +81,24 @@ impl<T: Kernels> Op<T> for TopKRelu {
         let h = inputs[0];
         let n = h.last_dim().max(1);
         let mut out = Buf::zeroed(h.len())?;
-        let mut order: Vec<u32> = Vec::with_capacity(n);
-        for (out, h) in out.chunks_exact_mut(n).zip(h.floats()?.chunks_exact(n)) {
-            // Only positive values survive the relu, so only they compete.
-            order.clear();
-            order.extend((0..n as u32).filter(|&f| h[f as usize] > T::ZERO));
-            if order.len() > self.k && self.k > 0 {
-                order.select_nth_unstable_by(self.k - 1, |&a, &b| {
-                    let (x, y) = (h[a as usize], h[b as usize]);
-                    y.partial_cmp(&x).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
-                });
+        let values = h.floats()?;
+        rows(&mut out, n, n * ELEMENT, |first, out| {
+            let mut order: Vec<u32> = Vec::with_capacity(n);
+            for (out, h) in out.chunks_exact_mut(n).zip(values[first * n..].chunks_exact(n)) {
+                // Only positive values survive the relu, so only they compete.
+                order.clear();
+                order.extend((0..n as u32).filter(|&f| h[f as usize] > T::ZERO));
+                if order.len() > self.k && self.k > 0 {
+                    order.select_nth_unstable_by(self.k - 1, |&a, &b| {
+                        let (x, y) = (h[a as usize], h[b as usize]);
+                        y.partial_cmp(&x).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
+                    });
+                }
+                for &f in order.iter().take(self.k) {
+                    out[f as usize] = h[f as usize];
+                }
             }
-            for &f in order.iter().take(self.k) {
-                out[f as usize] = h[f as usize];
-            }
-        }
+        });
         Ok(Tensor::float(h.shape.clone(), out))
     }
 
@@ -127,8 +137,8 @@ impl<T: Kernels> Op<T> for Decode<T> {
         let count = codes.rows();
         let mut out = Buf::zeroed(count * w.cols)?;
         let bias = self.bias.as_ref().map(Tensor::floats).transpose()?;
-        let rows = Rows { data: codes.floats()?, stride: w.rows, count };
-        T::decode(rows, w, bias, RowsMut { data: &mut out, stride: w.cols });
+        let a = Rows { data: codes.floats()?, stride: w.rows, count };
+        T::decode(a, w, bias, RowsMut { data: &mut out, stride: w.cols });
         let mut shape = codes.shape.clone();
         if let Some(last) = shape.last_mut() {
             *last = w.cols;

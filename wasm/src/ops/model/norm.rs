@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::kernels::Kernels;
+use crate::kernels::parallel::{ELEMENT, rows};
 use crate::memory::Buf;
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::tensor::Tensor;
@@ -62,13 +63,15 @@ impl<T: Kernels> Op<T> for RmsScale {
         let d = c.last_dim();
         let mut dc = Buf::zeroed(c.len())?;
         let (cs, ss, ds) = (c.floats()?, saved.output().floats()?, grad.floats()?);
-        let rows = dc.chunks_exact_mut(d.max(1)).zip(cs.chunks_exact(d.max(1)));
-        for (r, (out, c)) in rows.enumerate() {
-            let factor = ds[r] / (T::from_f64(d as f64) * ss[r]);
-            for (o, &c) in out.iter_mut().zip(c) {
-                *o = factor * c;
+        rows(&mut dc, d, d * ELEMENT, |first, dc| {
+            let pairs = dc.chunks_exact_mut(d.max(1)).zip(cs[first * d..].chunks_exact(d.max(1)));
+            for (r, (out, c)) in (first..).zip(pairs) {
+                let factor = ds[r] / (T::from_f64(d as f64) * ss[r]);
+                for (o, &c) in out.iter_mut().zip(c) {
+                    *o = factor * c;
+                }
             }
-        }
+        });
         Ok(vec![Some(Tensor::float(c.shape.clone(), dc))])
     }
 }
@@ -142,18 +145,22 @@ impl<T: Kernels> Op<T> for Norm<T> {
             Some((w, _)) => Some(w.floats()?),
             None => None,
         };
-        let mut dc = Tensor::from_slice(&x.shape, grad.floats()?)?;
-        let (normalized, scale) = (parts.normalized.floats()?, parts.scale.floats()?);
-        for (r, row) in dc.floats_mut()?.chunks_exact_mut(d).enumerate() {
-            let n = &normalized[r * d..(r + 1) * d];
-            if let Some(weight) = weight {
-                row.iter_mut().zip(weight).for_each(|(g, &w)| *g *= w);
+        let mut dc = Buf::zeroed(x.len())?;
+        let (grads, normalized, scale) = (grad.floats()?, parts.normalized.floats()?, parts.scale.floats()?);
+        rows(&mut dc, d, d * ELEMENT, |first, dc| {
+            for (r, row) in (first..).zip(dc.chunks_exact_mut(d)) {
+                let n = &normalized[r * d..(r + 1) * d];
+                row.copy_from_slice(&grads[r * d..(r + 1) * d]);
+                if let Some(weight) = weight {
+                    row.iter_mut().zip(weight).for_each(|(g, &w)| *g *= w);
+                }
+                let mut dot = T::ZERO;
+                row.iter().zip(n).for_each(|(&g, &n)| dot += g * n);
+                let mean = dot / T::from_f64(d as f64);
+                row.iter_mut().zip(n).for_each(|(g, &n)| *g = (*g - n * mean) / scale[r]);
             }
-            let mut dot = T::ZERO;
-            row.iter().zip(n).for_each(|(&g, &n)| dot += g * n);
-            let mean = dot / T::from_f64(d as f64);
-            row.iter_mut().zip(n).for_each(|(g, &n)| *g = (*g - n * mean) / scale[r]);
-        }
+        });
+        let dc = Tensor::float(x.shape.clone(), dc);
         Ok(vec![Some(if self.center { Center.forward(&[&dc])? } else { dc })])
     }
 }
