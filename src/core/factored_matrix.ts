@@ -344,16 +344,15 @@ export class FactoredMatrix {
     const left = elementsOf(this.A);
     const right = elementsOf(this.B);
     for (let i = 0; i < sizeOf(this.#lead); i++) {
-      const a = Array.from(
-        { length: mdim },
-        (_, column) =>
-          Float64Array.from({ length: ldim }, (_, row) => left[(i * ldim + row) * mdim + column]),
-      );
-      const b = Array.from(
-        { length: mdim },
-        (_, row) =>
-          Float64Array.from(right.subarray((i * mdim + row) * rdim, (i * mdim + row + 1) * rdim)),
-      );
+      const a = Array.from({ length: mdim }, () => new Float64Array(ldim));
+      for (let row = 0; row < ldim; row++) {
+        const from = (i * ldim + row) * mdim;
+        for (let column = 0; column < mdim; column++) a[column][row] = left[from + column];
+      }
+      const b = Array.from({ length: mdim }, (_, row) => {
+        const from = (i * mdim + row) * rdim;
+        return Float64Array.from(right.subarray(from, from + rdim));
+      });
       visit(a, b, i);
     }
   }
