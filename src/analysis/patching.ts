@@ -7,7 +7,7 @@
  */
 
 import { ShapeError } from "../core/errors.ts";
-import { Tensor } from "../core/tensor.ts";
+import { type Index, Tensor } from "../core/tensor.ts";
 import { getActName } from "../hooks/act_name.ts";
 import type { ActivationCache } from "../hooks/activation_cache.ts";
 import type { HookedTransformer } from "../session/hooked_transformer.ts";
@@ -242,59 +242,37 @@ export function genericActivationPatch(
   return returnIndexDf ? [shaped, indices] : shaped;
 }
 
-/** Patches a position of a residual-stream activation; index [layer, pos]. */
-export function layerPosPatchSetter(
-  corruptedActivation: Tensor,
-  [, pos]: readonly number[],
-  cleanActivation: Tensor,
-): void {
-  corruptedActivation.set([":", pos], cleanActivation.at(":", pos));
+/** Patches the cells that an index names. */
+function setterAt(cellsOf: (index: readonly number[]) => readonly Index[]): PatchSetter {
+  return (corruptedActivation, index, cleanActivation) => {
+    const cells = cellsOf(index);
+    corruptedActivation.set(cells, cleanActivation.at(...cells));
+  };
 }
+
+/** Patches a position of a residual-stream activation; index [layer, pos]. */
+export const layerPosPatchSetter: PatchSetter = setterAt(([, pos]) => [":", pos]);
 
 /** Patches a head's vector at a position: q, k, v, z, result; index [layer, pos, head]. */
-export function layerPosHeadVectorPatchSetter(
-  corruptedActivation: Tensor,
-  [, pos, head]: readonly number[],
-  cleanActivation: Tensor,
-): void {
-  corruptedActivation.set([":", pos, head], cleanActivation.at(":", pos, head));
-}
+export const layerPosHeadVectorPatchSetter: PatchSetter = setterAt((
+  [, pos, head],
+) => [":", pos, head]);
 
 /** Patches a head's vectors at all positions; index [layer, head]. */
-export function layerHeadVectorPatchSetter(
-  corruptedActivation: Tensor,
-  [, head]: readonly number[],
-  cleanActivation: Tensor,
-): void {
-  corruptedActivation.set([":", ":", head], cleanActivation.at(":", ":", head));
-}
+export const layerHeadVectorPatchSetter: PatchSetter = setterAt(([, head]) => [":", ":", head]);
 
 /** Patches a head's attention pattern; index [layer, head]. */
-export function layerHeadPatternPatchSetter(
-  corruptedActivation: Tensor,
-  [, head]: readonly number[],
-  cleanActivation: Tensor,
-): void {
-  corruptedActivation.set([":", head], cleanActivation.at(":", head));
-}
+export const layerHeadPatternPatchSetter: PatchSetter = setterAt(([, head]) => [":", head]);
 
 /** Patches a row of a head's attention pattern; index [layer, head, dest_pos]. */
-export function layerHeadPosPatternPatchSetter(
-  corruptedActivation: Tensor,
-  [, head, dest]: readonly number[],
-  cleanActivation: Tensor,
-): void {
-  corruptedActivation.set([":", head, dest], cleanActivation.at(":", head, dest));
-}
+export const layerHeadPosPatternPatchSetter: PatchSetter = setterAt((
+  [, head, dest],
+) => [":", head, dest]);
 
 /** Patches one entry of a head's attention pattern; index [layer, head, dest_pos, src_pos]. */
-export function layerHeadDestSrcPosPatternPatchSetter(
-  corruptedActivation: Tensor,
-  [, head, dest, src]: readonly number[],
-  cleanActivation: Tensor,
-): void {
-  corruptedActivation.set([":", head, dest, src], cleanActivation.at(":", head, dest, src));
-}
+export const layerHeadDestSrcPosPatternPatchSetter: PatchSetter = setterAt((
+  [, head, dest, src],
+) => [":", head, dest, src]);
 
 const LAYER_POS = ["layer", "pos"] as const;
 const LAYER_POS_HEAD = ["layer", "pos", "head"] as const;

@@ -9,6 +9,7 @@ import { described, ShapeError } from "./errors.ts";
 import { sizeOf } from "./scope.ts";
 import { type Columns, gramRoot, productSvd } from "./svd.ts";
 import { elementsOf, type Index, ownedTensor, Tensor } from "./tensor.ts";
+import { dot } from "./vectors.ts";
 
 /** Complex numbers: real and imaginary parts. */
 export interface ComplexTensor {
@@ -51,12 +52,6 @@ function productError(left: readonly number[], right: readonly number[]): ShapeE
       right.join(", ")
     }]: their inner dimensions differ.`,
   );
-}
-
-function dot(x: Float64Array, y: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
-  return sum;
 }
 
 /**

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { dot, rotate } from "./vectors.ts";
+
 /** A matrix [rows, columns] of float64, stored by columns: column j is `columns[j]`. */
 export type Columns = Float64Array[];
 
@@ -166,14 +168,6 @@ function orthogonalise(
   return true;
 }
 
-function rotate(x: Float64Array, y: Float64Array, cosine: number, sine: number): void {
-  for (let i = 0; i < x.length; i++) {
-    const [xi, yi] = [x[i], y[i]];
-    x[i] = cosine * xi - sine * yi;
-    y[i] = sine * xi + cosine * yi;
-  }
-}
-
 /**
  * The upper triangular R with R^T R = A^T A, so that |R x| = |A x|: the R of A = Q R up to signs, at a fraction of its cost (Cholesky's
  * factor of the Gram matrix; columns that depend on earlier ones give rows of zeros).
@@ -193,18 +187,4 @@ export function gramRoot(a: Columns): Columns {
     }
   }
   return r;
-}
-
-/** The scalar product from an entry on, in four sums so that additions needn't wait for each other. */
-function dot(x: Float64Array, y: Float64Array, from = 0): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
-  let i = from;
-  for (; i + 3 < x.length; i += 4) {
-    a += x[i] * y[i];
-    b += x[i + 1] * y[i + 1];
-    c += x[i + 2] * y[i + 2];
-    d += x[i + 3] * y[i + 3];
-  }
-  for (; i < x.length; i++) a += x[i] * y[i];
-  return (a + b) + (c + d);
 }

@@ -5,6 +5,7 @@
  */
 
 import type { SquareRows } from "./eigenvalues.ts";
+import { dot, rotate } from "./vectors.ts";
 
 /** Eigenvalues, the largest first, and their orthonormal eigenvectors. */
 export interface SymmetricEigen {
@@ -131,18 +132,4 @@ function qlStep(
   d[start] -= p;
   e[start] = g;
   e[end] = 0;
-}
-
-function rotate(x: Float64Array, y: Float64Array, cosine: number, sine: number): void {
-  for (let i = 0; i < x.length; i++) {
-    const [xi, yi] = [x[i], y[i]];
-    x[i] = cosine * xi - sine * yi;
-    y[i] = sine * xi + cosine * yi;
-  }
-}
-
-function dot(x: Float64Array, y: Float64Array, from: number): number {
-  let sum = 0;
-  for (let i = from; i < x.length; i++) sum += x[i] * y[i];
-  return sum;
 }
