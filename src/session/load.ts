@@ -20,13 +20,14 @@ import type { PaddingSide } from "../tokenizer/tokens.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
 import { embeddedFolder } from "../weights/embedded.ts";
 import { openSource, type SourceLocation } from "../weights/open_source.ts";
+import { openRepository, type RepositoryOptions } from "../weights/repository.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { Source, SourceOptions } from "../weights/source.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import type { Threads } from "./threads.ts";
 
 /** Options of `fromPretrained`. */
-export interface LoadOptions extends ProcessingOptions, SourceOptions {
+export interface LoadOptions extends ProcessingOptions, RepositoryOptions {
   /** On how many threads the core works; `"auto"` unless said. */
   threads?: Threads;
   /** Keeps only the first layers. */
@@ -68,11 +69,20 @@ function isLocation(name: string): boolean {
     /[\\/]/.test(name);
 }
 
-function locate(name: string): SourceLocation {
-  if (Object.hasOwn(EMBEDDED, name)) return EMBEDDED[name];
+/** Opens the files of a model that goes by a name, a path or an address. */
+async function open(name: string, options: LoadOptions): Promise<Source> {
+  if (Object.hasOwn(EMBEDDED, name)) return openSource(EMBEDDED[name], options);
   const named = findNamedModel(name);
-  if (named) throw notHere(name, named);
-  if (isLocation(name)) return name;
+  if (named) {
+    requireLoadable(name, named);
+    // Of a part of the layers, only the part of the files is read that holds them.
+    const cacheDir = options.firstNLayers === undefined
+      ? options.cacheDir
+      : options.cacheDir ?? null;
+    return await openRepository(named.name, { ...options, cacheDir });
+  }
+  if (REPOSITORY.test(name) && !await isFolder(name)) return await openRepository(name, options);
+  if (isLocation(name)) return openSource(name, options);
   const near = nearestNames(name, [...Object.keys(EMBEDDED), ...modelNames()]);
   throw new UnknownPointError(
     `There is no model "${name}". The nearest are ${
@@ -81,18 +91,31 @@ function locate(name: string): SourceLocation {
   );
 }
 
-/** Why a model that has a name can't be loaded by it. */
-function notHere(given: string, { name, family, isSupported, isHosted }: NamedModel): Error {
+/** The id of a repository of the hub, which looks like a path of two parts. */
+const REPOSITORY = /^[\w][\w.-]*\/[\w.-]+$/;
+
+/** Whether a path of two parts is a folder that is here. */
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return await openSource(path).has("config.json");
+  } catch {
+    return false;
+  }
+}
+
+/** Throws for a model that has a name and can't be loaded by it. */
+function requireLoadable(given: string, { name, family, isSupported, isHosted }: NamedModel): void {
   const which = given === name ? `"${name}"` : `"${given}", which is ${name}`;
   if (!isSupported) {
-    return new ConfigError(
+    throw new ConfigError(
       `Cannot load ${which}: models of the family ${family} aren't supported.`,
     );
   }
-  const where = isHosted ? "of the Hugging Face hub" : "that no hub has";
-  return new WeightFileError(
-    `Cannot load ${which} ${where}: its files aren't here. Download them, and give their folder's path or URL.`,
-  );
+  if (!isHosted) {
+    throw new WeightFileError(
+      `Cannot load ${which}: no hub has it. Give the path or URL of a folder with its files.`,
+    );
+  }
 }
 
 function asTokenizer(given: NonNullable<ModelFiles["tokenizer"]>): Promise<Tokenizer> | Tokenizer {
@@ -136,8 +159,11 @@ export async function loadModel(
   const inMemory = typeof model === "object" && "config" in model ? model : undefined;
   const source = inMemory
     ? openFiles(inMemory, options)
-    : openSource(typeof model === "string" ? locate(model) : model as URL, options);
-  const { firstNLayers, nCtx, defaultPrependBos, tokenizer } = options;
+    : typeof model === "string"
+    ? await open(model, options)
+    : openSource(model as URL, options);
+  const named = typeof model === "string" ? findNamedModel(model) : undefined;
+  const { firstNLayers, nCtx = named?.nCtx, defaultPrependBos, tokenizer } = options;
   const modelName = typeof model === "string"
     ? model.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1)
     : undefined;
