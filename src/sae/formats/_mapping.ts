@@ -1,9 +1,9 @@
 /** From a file's tensors to an SAE's parameters. */
 
 import { WeightFileError } from "../../core/errors.ts";
-import { transposed as transpose } from "../../weights/parameter_store.ts";
 import { readFloats, type TensorFile } from "../../weights/safetensors.ts";
 import type { WeightArray } from "../../weights/state_dict.ts";
+import { transposed as transpose } from "../../weights/strided.ts";
 
 /** Where a parameter is found, and how it lies there. */
 export interface TensorSpec {
