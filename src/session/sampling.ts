@@ -148,6 +148,8 @@ function kthLargest(values: Float32Array, k: number): number {
 function drawn(weights: ArrayLike<number>, random: Random): number {
   let total = 0;
   for (let i = 0; i < weights.length; i++) total += weights[i];
+  // Logits that hold NaN or infinity have weights that are no numbers; where nothing is larger than -inf, all are zero.
+  if (!(total > 0)) refuse();
   let left = random() * total;
   let last = 0;
   for (let i = 0; i < weights.length; i++) {
@@ -161,10 +163,10 @@ function drawn(weights: ArrayLike<number>, random: Random): number {
 }
 
 function drawTopK(logits: Float32Array, k: number, random: Random): number {
+  const largest = logits[mostLikely(logits)];
   const least = kthLargest(logits, k);
   const ids: number[] = [];
   logits.forEach((logit, id) => logit >= least && ids.push(id));
-  const largest = logits[mostLikely(logits)];
   return ids[drawn(ids.map((id) => Math.exp(logits[id] - largest)), random)];
 }
 
@@ -174,6 +176,7 @@ function probabilities(logits: Float32Array<ArrayBuffer>): Float32Array {
 }
 
 function drawTopP(logits: Float32Array<ArrayBuffer>, p: number, random: Random): number {
+  if (logits[mostLikely(logits)] === Infinity) refuse();
   const all = probabilities(logits);
   // Sorting all of a large vocabulary is slow, and mostly few tokens are enough.
   for (let k = Math.min(64, logits.length);; k = Math.min(8 * k, logits.length)) {
@@ -209,7 +212,6 @@ export function sampleToken(
   if (temperature === 0) return mostLikely(logits);
   if (temperature !== 1) { for (let i = 0; i < logits.length; i++) logits[i] /= temperature; }
   if (freqPenalty > 0) penalizeFrequency(logits, tokens, freqPenalty);
-  if (logits[mostLikely(logits)] === Infinity) refuse();
   if (topK !== undefined && topK < logits.length) return drawTopK(logits, topK, random);
   if (topK === undefined && topP !== undefined && topP < 1) return drawTopP(logits, topP, random);
   return drawn(probabilities(logits), random);

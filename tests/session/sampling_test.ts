@@ -164,13 +164,18 @@ Deno.test("sampleLogits() refuses what it can't sample from", () => {
       `Cannot sample with ${name} ${value}: expected ${wanted}.`,
     );
   }
-  for (const bad of [NaN, Infinity]) {
-    rows.set([1, 2], bad);
-    assertThrows(
-      () => sampleLogits(rows),
-      TokenError,
-      "Cannot choose a token: the logits hold NaN or infinity, or nothing larger than -inf.",
-    );
+  const refused =
+    "Cannot choose a token: the logits hold NaN or infinity, or nothing larger than -inf.";
+  const nothing = Tensor.full([1, 3], -Infinity);
+  for (const options of [{}, { topK: 2 }, { topP: 0.5 }, { temperature: 0.5 }]) {
+    for (const bad of [NaN, Infinity]) {
+      for (const place of [0, 2]) {
+        const spoilt = Tensor.zeros([2, 3]);
+        spoilt.set([1, place], bad);
+        assertThrows(() => sampleLogits(spoilt, options), TokenError, refused);
+      }
+    }
+    assertThrows(() => sampleLogits(nothing, options), TokenError, refused);
   }
-  assertThrows(() => sampleLogits(Tensor.full([1, 3], -Infinity)), TokenError);
+  assertThrows(() => sampleLogits(nothing, { temperature: 0 }), TokenError, refused);
 });
