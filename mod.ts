@@ -190,6 +190,11 @@ export type {
   StoredSplicing,
   StoredWeights,
 } from "./src/session/session_json.ts";
+export {
+  SessionGeneration,
+  type SessionGenerationOptions,
+  type SessionGenerationStep,
+} from "./src/session/session_generation.ts";
 export type { SessionEdit, SessionState } from "./src/session/session_state.ts";
 export type { AttachOptions, SpliceableModule } from "./src/session/spliced_module.ts";
 export { getOfficialModelName } from "./src/model/architectures/named_models.ts";

@@ -1,66 +1,57 @@
 /**
- * The interactive program: Node's REPL with the library, the embedded model and its SAEs in scope.
+ * The interactive program: interventions on a model while you watch.
  *
  * @module
  */
 import { exit, stdin, stdout } from "node:process";
-import { Recoverable, type REPLEval, start } from "node:repl";
-import * as splicer from "../mod.ts";
-import { Evaluator, UnfinishedError } from "./evaluator.ts";
-import { pacedInput, takeTurns } from "./turns.ts";
+import { type Arguments, readArguments, USAGE } from "./arguments.ts";
+import { runBatch, standardInput } from "./batch.ts";
+import { greeting } from "./greeting.ts";
+import { openState } from "./open_state.ts";
+import { Program } from "./program.ts";
+import { styleFor } from "./style.ts";
+import { openTerminal } from "./terminal.ts";
 
-const GREETING =
-  `Splicer: model is ioi-tiny, saes are those of its attention layers, and all exports are in scope.
-Try  model.toStrTokens("When John and Mary")  or  model.runWithSaes("When John", { saes: saes[1] }).shape`;
+/** Width of lines where nobody says. */
+const PLAIN_COLUMNS = 100;
 
-/** What lines can name: everything public, a model, and its SAEs by layer. */
-async function namesInScope(): Promise<Record<string, unknown>> {
-  const model = await splicer.HookedSAETransformer.fromPretrained("ioi-tiny");
-  const layers = Array.from({ length: model.cfg.nLayers }, (_, layer) => layer);
-  const load = (layer: number) =>
-    splicer.SAE.fromPretrained("ioi-tiny-hook-z", `blocks.${layer}.hook_z`);
-  return { ...splicer, model, saes: await Promise.all(layers.map(load)) };
-}
-
-/** Runs what Node's REPL reads, and says when the last of it is done. */
-class Evaluation {
-  readonly #evaluator = new Evaluator();
-  /** Settled once everything handed over so far has run and its value is shown. */
-  done: Promise<void> = Promise.resolve();
-
-  readonly run: REPLEval = (code, _context, _file, show) => {
-    this.done = this.#evaluator.run(code).then(
-      (value) => show(null, value),
-      (error) => show(error instanceof UnfinishedError ? new Recoverable(error) : error, undefined),
-    );
-  };
-}
-
-/** Shows a value as Deno's own console does. */
-function shown(value: unknown): string {
-  return Deno.inspect(value, { colors: stdout.isTTY && !Deno.noColor });
+function parsed(args: readonly string[]): Arguments {
+  try {
+    return readArguments(args);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    exit(2);
+  }
 }
 
 async function main(): Promise<void> {
-  for (const [name, value] of Object.entries(await namesInScope())) {
-    // Configurable, so that a line may declare the name anew.
-    Object.defineProperty(globalThis, name, {
-      value,
-      writable: true,
-      enumerable: true,
-      configurable: true,
-    });
+  const options = parsed(Deno.args);
+  if (options.isHelp) return console.log(USAGE);
+  const { isJson, lines } = options;
+  const isInteractive = stdin.isTTY === true && lines === undefined;
+  const hasColours = options.colours ?? (stdout.isTTY === true && !Deno.noColor && !isJson);
+  const style = styleFor(hasColours, stdout.columns ?? PLAIN_COLUMNS);
+  let program: Program;
+  try {
+    const state = await openState(options);
+    const write = (text: string) => void stdout.write(text);
+    program = new Program({ state, style, isJson, isInteractive, write });
+    if (options.load !== undefined) await program.execute(`load ${JSON.stringify(options.load)}`);
+  } catch (error) {
+    console.error(error instanceof Error ? `${error.name}: ${error.message}` : error);
+    exit(2);
   }
-  console.log(GREETING);
-  const evaluation = new Evaluation();
-  const pending = () => evaluation.done;
-  const common = { prompt: "splicer> ", eval: evaluation.run, writer: shown, useGlobal: true };
-  const server = stdin.isTTY
-    ? start(common)
-    : start({ ...common, input: pacedInput(stdin, pending), output: stdout, terminal: false });
-  if (stdin.isTTY) takeTurns(server, pending);
-  // A closed REPL would still hand over the line after `.exit`.
-  server.on("exit", () => exit(0));
+  if (isInteractive) {
+    if (!isJson) console.log(greeting(program.state, style));
+    return openTerminal(program, style, isJson);
+  }
+  const input = lines ?? standardInput();
+  const worked = await runBatch(program, input, {
+    style,
+    isJson,
+    stopsAtErrors: lines !== undefined,
+  });
+  exit(worked ? 0 : 1);
 }
 
 await main();

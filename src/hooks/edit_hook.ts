@@ -8,13 +8,8 @@ import { ConfigError, ShapeError } from "../core/errors.ts";
 import { Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "./activation_cache.ts";
 import { type Block, blocksOf, cellAxes, indexOf, type Layout, layoutOf } from "./edit_cells.ts";
-import {
-  mayComeLater,
-  nothingChosen,
-  type PositionedText,
-  type Positions,
-  positionsIn,
-} from "./edit_positions.ts";
+import { type PositionedText, type Positions, positionsIn } from "./edit_positions.ts";
+import { editedRows, requireSome } from "./edit_rows.ts";
 import type {
   Activity,
   CutEdgeEdit,
@@ -238,18 +233,6 @@ function activeCells(
   return isAbove ?? isBelow ?? seen.ne(0);
 }
 
-/** Kinds whose values come from a run on the prompt: they reach no further. */
-const OF_PROMPT: ReadonlySet<Edit["kind"]> = new Set(["patch", "freeze"]);
-
-/** The positions that are edited in each text. */
-function rowsOf(positions: Positions, texts: readonly PositionedText[]): number[][] {
-  const rows = texts.map((text) => positionsIn(positions, text));
-  if (rows.every((row) => row.length === 0) && !mayComeLater(positions)) {
-    throw nothingChosen(positions, texts[0]);
-  }
-  return rows;
-}
-
 /** Writes what a block's cells become. */
 function writeBlock(
   act: Tensor,
@@ -270,8 +253,9 @@ function writeBlock(
 /** Cuts attention: which keys a query can't see may differ from text to text. */
 function cuttingHook(edit: CutEdgeEdit, name: string, context: EditContext): HookFunction {
   const { texts, from } = context;
-  const queries = rowsOf(edit.to, texts);
-  rowsOf(edit.from, texts);
+  const queries = editedRows(edit, texts);
+  requireSome(edit.to, texts);
+  requireSome(edit.from, texts);
   const wanted = edit.text === undefined ? undefined : new Set([edit.text].flat());
   const change = CHANGES.cutEdge(edit, name, context, queries);
   const cuts = texts.filter(({ text }) => !wanted || wanted.has(text))
@@ -307,10 +291,8 @@ export function editHook(
 ): HookFunction | undefined {
   if (edit.kind === "cutEdge") return cuttingHook(edit, name, context);
   const { texts, from } = context;
-  const chosen = rowsOf(edit.pos ?? "all", texts);
-  const rows = OF_PROMPT.has(edit.kind)
-    ? chosen.map((row, text) => row.filter((pos) => pos < texts[text].nPrompt))
-    : chosen;
+  requireSome(edit.pos ?? "all", texts);
+  const rows = editedRows(edit, texts);
   if (!rows.some((row) => row.some((pos) => pos >= from))) return undefined;
   const make = CHANGES[edit.kind] as (
     edit: PointEdit,

@@ -5,13 +5,19 @@
  */
 
 import { ConfigError } from "../core/errors.ts";
-import type { Tensor } from "../core/tensor.ts";
+import { Tensor } from "../core/tensor.ts";
 import { type EditContext, editHook, type Observed } from "../hooks/edit_hook.ts";
 import { type Edit, edits, type PathPatchEdit } from "../hooks/edits.ts";
 import type { PositionedText } from "../hooks/edit_positions.ts";
+import { editedRows } from "../hooks/edit_rows.ts";
 import type { HookEntry } from "../hooks/hook_registry.ts";
 import { unknownPoint } from "../hooks/hooked_root.ts";
-import { type ModelInput, requireTokenizer, type ResolvedInput } from "./input.ts";
+import {
+  type InputOptions,
+  type ModelInput,
+  requireTokenizer,
+  type ResolvedInput,
+} from "./input.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Which values of a run are wanted, and under which hooks. */
@@ -36,7 +42,11 @@ export interface EditHost {
    */
   observe(observation: Observation): ReadonlyMap<string, Tensor>;
   /** Runs another input without hooks, and gives the value that a point has. */
-  elsewhere(source: ModelInput, name: string): { value: Tensor; resolved: ResolvedInput };
+  elsewhere(
+    source: ModelInput,
+    name: string,
+    options?: Pick<InputOptions, "attentionMask">,
+  ): { value: Tensor; resolved: ResolvedInput };
 }
 
 /** How many values of other inputs are kept. */
@@ -94,21 +104,39 @@ function textsOf(
   }));
 }
 
+/** The first positions of each text, [batch, end]. */
+function prefix(rows: ArrayLike<number>, batch: number, length: number, end: number): Tensor {
+  const kept = Int32Array.from(
+    { length: batch * end },
+    (_, i) => rows[Math.floor(i / end) * length + i % end],
+  );
+  return Tensor.from(kept, [batch, end]);
+}
+
 function contextOf(host: EditHost): EditContext {
   const { resolved, tokenizer, whole } = host;
+  const { shape: { batch, nKeys, offset, keyMask }, mask } = resolved;
   const texts = textsOf(resolved, tokenizer, whole);
+  const elsewhere = (source: ModelInput, name: string, options?: { attentionMask?: Tensor }) => {
+    const { value, resolved: there } = host.elsewhere(source, name, options);
+    return { value, texts: textsOf(there, tokenizer), mask: there.mask };
+  };
   return {
     texts,
-    from: resolved.shape.offset,
+    from: offset,
     unedited: (name): Observed => {
+      // While a text grows, its prompt is what it is without edits.
+      if (whole && (offset > 0 || whole.nPrompt < nKeys)) {
+        const { tokens, nPrompt } = whole;
+        const prompt = prefix(tokens, batch, nKeys, nPrompt);
+        const attentionMask = keyMask && prefix(keyMask, batch, nKeys, nPrompt);
+        return elsewhere(prompt, name, { attentionMask });
+      }
       const value = host.observe({ names: [name], entries: [] }).get(name);
       if (!value) throw new Error(`A run without edits never passes "${name}".`);
-      return { value, texts, mask: resolved.mask };
+      return { value, texts, mask };
     },
-    elsewhere: (source, name): Observed => {
-      const { value, resolved: there } = host.elsewhere(source, name);
-      return { value, texts: textsOf(there, tokenizer), mask: there.mask };
-    },
+    elsewhere,
   };
 }
 
@@ -170,6 +198,9 @@ function pathEntries(
   for (const name of [at, ...edit.to.map((end) => end.at)]) {
     if (!names.includes(name)) throw unknownPoint(name, names);
   }
+  const { texts, from } = contextOf(host);
+  // The path's beginning and ends are at the same positions: a run behind them has nothing to do with it.
+  if (!editedRows(edit, texts).some((row) => row.some((pos) => pos >= from))) return [];
   const held = heldParts(at, edit, names);
   const kept = host.observe({ names: held, entries: before });
   const holding = [...kept].map(([name, value]) => entryOf(name, edits.patch({ from: value })));

@@ -547,15 +547,20 @@ export class Execution implements Disposable, GenerationHost {
           "Cannot edit with values of an unedited run while going on from a cache: give the values.",
         );
       },
-      elsewhere: (source, name) => this.#elsewhere(source, name),
+      elsewhere: (source, name, options) => this.#elsewhere(source, name, options),
     };
   }
 
   /** The value that a point has for another input. */
-  #elsewhere(source: ModelInput, name: string): { value: Tensor; resolved: ResolvedInput } {
-    const resolved = resolveInput(source, {}, this.#host);
+  #elsewhere(
+    source: ModelInput,
+    name: string,
+    options: Pick<InputOptions, "attentionMask"> = {},
+  ): { value: Tensor; resolved: ResolvedInput } {
+    const resolved = resolveInput(source, options, this.#host);
     const observe = () => {
-      const value = this.#observe(source, {}, { names: [name], entries: [] }, true).get(name);
+      const wanted = { names: [name], entries: [] };
+      const value = this.#observe(source, options, wanted, true).get(name);
       if (!value) throw new Error(`The run never passes "${name}".`);
       return value;
     };

@@ -16,6 +16,7 @@ import { type ModelInput, resolveInput, type TextOptions } from "./input.ts";
 import { checkMetric, type Metric, metricFunction } from "./metric.ts";
 import type { RunCost } from "./run.ts";
 import { diffOf, type DiffOptions, type SessionDiff } from "./session_diff.ts";
+import { SessionGeneration, type SessionGenerationOptions } from "./session_generation.ts";
 import {
   loadSession,
   type ReplayResult,
@@ -327,6 +328,16 @@ export class Session {
     const known = this.#runs.byState.get(state) ?? this.#compute(state);
     this.#runs.byState.set(state, known);
     return known;
+  }
+
+  /**
+   * Goes on with the prompts token after token, under the edits as they are at each: `using text = session.generate()`, then
+   * `text.step()`.
+   *
+   * @throws {ConfigError} If an option isn't one that there is.
+   */
+  generate(options: SessionGenerationOptions = {}): SessionGeneration {
+    return new SessionGeneration(this, options);
   }
 
   /**

@@ -1,0 +1,53 @@
+/** The part of an activation that cells name. */
+import type { EditCells, Tensor } from "../mod.ts";
+import { type Block, blocksOf, indexOf, layoutOf } from "../src/hooks/edit_cells.ts";
+import { positionsIn } from "../src/hooks/edit_positions.ts";
+import type { Context } from "./command.ts";
+import { CommandError } from "./errors.ts";
+import { textTokens } from "./render/tokens.ts";
+
+/** A part of an activation. */
+export interface Part {
+  readonly value: Tensor;
+  /** Where its rows are: positions with their tokens, where positions are its first axis. */
+  readonly rows: readonly string[] | undefined;
+}
+
+/**
+ * Takes the cells of one text out of an activation: one position drops the axis, several stay.
+ *
+ * @throws {CommandError} If none is meant.
+ */
+export function partOf(
+  value: Tensor,
+  name: string,
+  cells: EditCells,
+  { state: { session } }: Pick<Context, "state">,
+): Part {
+  const layout = layoutOf(name, value.shape);
+  const text = [cells.text ?? 0].flat()[0];
+  const tokens = textTokens(session, text);
+  const nPos = layout.length.pos;
+  const byPos = new Map(tokens.map(({ pos, token }) => [pos, token]));
+  const ids: number[] = session.tokens.at(text).toArray();
+  const str = (id: number) => session.model.toSingleStrToken(id);
+  const view = { text, nPos, nPrompt: nPos, id: (pos: number) => ids[pos], str, label: str };
+  const positions = positionsIn(cells.pos ?? "all", view)
+    .filter((pos) => cells.pos !== undefined || byPos.has(pos));
+  if (positions.length === 0) throw new CommandError("No position is meant.");
+  const rows = Array.from({ length: layout.length.text }, (_, t) => (t === text ? positions : []));
+  const [block] = blocksOf({ ...cells, text }, rows, layout, 0);
+  const one: Block = { ...block, text: [text], pos: positions };
+  const index = indexOf(one, layout);
+  const part = value.at(...index);
+  const isDropped = layout.length.text > 1;
+  const whole = isDropped ? part : part.at(0);
+  const isByRow = !layout.isByHead && positions.length > 1 &&
+    whole.size / whole.shape[whole.rank - 1] === positions.length;
+  return {
+    value: whole,
+    rows: isByRow
+      ? positions.map((pos) => `${pos} ${JSON.stringify(byPos.get(pos) ?? "")}`)
+      : undefined,
+  };
+}

@@ -1,0 +1,20 @@
+import type { Command } from "../command.ts";
+import { runJson, runText } from "../render/next_tokens.ts";
+
+export const redo: Command = {
+  name: "redo",
+  group: "session",
+  usage: "redo [COUNT]",
+  summary: "do again what was undone",
+  examples: [["redo", "the step that was undone last"]],
+  run: (reader, { state: { session }, style }) => {
+    const wanted = reader.takeCount() ?? 1;
+    reader.end();
+    const done = session.redo(wanted);
+    const what = done === 0 ? "nothing to redo" : `redid ${done} of ${done + session.nRedo} steps`;
+    return {
+      text: `  ${what}\n${runText(session, {}, style)}`,
+      json: { redone: done, nUndo: session.nUndo, nRedo: session.nRedo, ...runJson(session, {}) },
+    };
+  },
+};

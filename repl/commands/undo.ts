@@ -1,0 +1,20 @@
+import type { Command } from "../command.ts";
+import { runJson, runText } from "../render/next_tokens.ts";
+
+export const undo: Command = {
+  name: "undo",
+  group: "session",
+  usage: "undo [COUNT]",
+  summary: "undo the last edits, or whatever was done to them",
+  examples: [["undo", "the last step"], ["undo 99", "back to the start"]],
+  run: (reader, { state: { session }, style }) => {
+    const wanted = reader.takeCount() ?? 1;
+    reader.end();
+    const done = session.undo(wanted);
+    const what = done === 0 ? "nothing to undo" : `undid ${done} of ${done + session.nUndo} steps`;
+    return {
+      text: `  ${what}\n${runText(session, {}, style)}`,
+      json: { undone: done, nUndo: session.nUndo, nRedo: session.nRedo, ...runJson(session, {}) },
+    };
+  },
+};

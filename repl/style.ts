@@ -1,0 +1,68 @@
+/** Colours and width of the text that the program writes. */
+
+/** How text may look. */
+export interface Style {
+  /** Whether escape sequences for colours may be used. */
+  readonly hasColours: boolean;
+  /** Width in characters. */
+  readonly columns: number;
+  /** Makes text stand out. */
+  bold(text: string): string;
+  /** Makes text step back. */
+  dim(text: string): string;
+  /** Text that says no. */
+  red(text: string): string;
+  /** Text that says yes. */
+  green(text: string): string;
+  /** Text that one can name: commands, points. */
+  cyan(text: string): string;
+  /** Numbers and ids. */
+  yellow(text: string): string;
+}
+
+/** Makes the style of a terminal, or of a pipe. */
+export function styleFor(hasColours: boolean, columns: number): Style {
+  const coloured = (code: number) => (text: string) =>
+    hasColours && text !== "" ? `\x1b[${code}m${text}\x1b[0m` : text;
+  return {
+    hasColours,
+    columns,
+    bold: coloured(1),
+    dim: coloured(2),
+    red: coloured(31),
+    green: coloured(32),
+    cyan: coloured(36),
+    yellow: coloured(33),
+  };
+}
+
+// deno-lint-ignore no-control-regex -- Escape sequences begin with a control character.
+const ESCAPES = /\x1b\[[0-9;]*m/g;
+
+/** How many characters of a text are seen. */
+export function seenLength(text: string): number {
+  return [...text.replace(ESCAPES, "")].length;
+}
+
+/** Fills a text up to a width, colours aside. */
+export function padded(text: string, width: number, side: "left" | "right" = "right"): string {
+  const space = " ".repeat(Math.max(0, width - seenLength(text)));
+  return side === "left" ? space + text : text + space;
+}
+
+/** Lays rows out in columns. Columns whose name begins with ">" stand at their right edge. */
+export function columnsText(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  style: Style,
+): string {
+  const names = heads.map((head) => head.replace(/^>/, ""));
+  const widths = names.map((name, column) =>
+    Math.max(seenLength(name), ...rows.map((row) => seenLength(row[column] ?? "")))
+  );
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, i) => padded(cell, widths[i], heads[i].startsWith(">") ? "left" : "right"))
+      .join("  ").trimEnd();
+  const isNamed = names.some((name) => name !== "");
+  return [...isNamed ? [style.dim(line(names))] : [], ...rows.map(line)].join("\n");
+}

@@ -1,0 +1,51 @@
+/** Runs the interactive program as its users do: with lines on standard input, or with options. */
+
+const MAIN = new URL("../../repl/main.ts", import.meta.url);
+
+/** What a program wrote, and how it left. */
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/**
+ * Runs the program.
+ *
+ * @param args Its options.
+ * @param lines Standard input.
+ */
+export async function runProgram(
+  args: readonly string[],
+  lines: readonly string[] = [],
+  { main = MAIN.href, cwd }: { main?: string; cwd?: string } = {},
+): Promise<Outcome> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "-A", main, ...args],
+    cwd,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")));
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+/** A result as `--json` gives it. */
+// deno-lint-ignore no-explicit-any -- Each command has fields of its own, which the tests look at.
+export type Answer = Record<string, any> & { ok: boolean; command: string };
+
+/** Runs lines with `--json` and gives an answer for each. */
+export async function answersTo(
+  lines: readonly string[],
+  options: { cwd?: string; args?: readonly string[] } = {},
+): Promise<{ answers: Answer[]; code: number; err: string }> {
+  const { code, out, err } = await runProgram(["--json", ...options.args ?? []], lines, options);
+  const answers = out.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+  return { answers, code, err };
+}
