@@ -175,6 +175,7 @@ export {
   type SessionRun,
   type SessionSplices,
 } from "./src/session/session.ts";
+export type { Forecast, IdleEdit } from "./src/session/forecast.ts";
 export type {
   DiffOptions,
   SessionDiff,

@@ -6,6 +6,7 @@ import { attr } from "./attr.ts";
 import { clamp } from "./clamp.ts";
 import { cut } from "./cut.ts";
 import { diff } from "./diff.ts";
+import { explainCommand } from "./explain.ts";
 import { exportScript } from "./export.ts";
 import { features } from "./features.ts";
 import { fork } from "./fork.ts";
@@ -66,6 +67,7 @@ export const COMMANDS: readonly Command[] = [
   grad,
   sweep,
   gen,
+  explainCommand(() => EDIT_COMMANDS),
   plot,
   points,
   ...EDIT_COMMANDS,

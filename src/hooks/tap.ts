@@ -37,6 +37,8 @@ export interface Tap {
     inputs: readonly RowValue[],
     operation: (...handles: Handle[]) => Handle,
   ): RowValue;
+  /** Makes a value of some rows; where a run is only foreseen, nothing is computed. */
+  made(name: string, rows: Rows, compute: () => Handle): RowValue;
   /** A value's rows, the base run's where it doesn't differ: [rows.count, ...]. */
   pick(value: RowValue, rows: Rows): Handle;
   /** All of a value's rows: [batch * pos, ...]. */

@@ -53,6 +53,12 @@ export function attnMix(
   return tap.visit(mix(tap, names, qkv, w.kind, geometries, inView));
 }
 
+/** Does something when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
 function mix(
   tap: Tap,
   names: BlockNames,
@@ -71,31 +77,37 @@ function mix(
     tap.observe({ ...empty, name: names.pattern });
     return empty;
   }
-  const geometry = geometries.at(rows, kind);
-  const queries = tap.pick(q, rows);
-  const [keys, values] = inView(tap.whole(k), tap.whole(v));
-  if (mode === Mode.idle) {
-    return { name: names.z, rows, handle: core().attention(geometry, queries, keys, values) };
-  }
+  const operands = once(() => {
+    const [keys, values] = inView(tap.whole(k), tap.whole(v));
+    return { queries: tap.pick(q, rows), keys, values };
+  });
   if (mode === Mode.emit) {
+    const { queries, keys, values } = operands();
+    const geometry = geometries.at(rows, kind);
     const [z, scores, pattern] = core().attention_parts(geometry, queries, keys, values);
     tap.observe({ name: names.scores, rows, handle: scores });
     tap.observe({ name: names.pattern, rows, handle: pattern });
     return { name: names.z, rows, handle: z };
   }
-  const scored = rows.isEmpty ? 0 : core().attend_scores(geometry, queries, keys);
-  const scores = tap.visit({ name: names.scores, rows, handle: scored });
+  if (mode === Mode.idle) {
+    return tap.made(names.z, rows, () => {
+      const { queries, keys, values } = operands();
+      return core().attention(geometries.at(rows, kind), queries, keys, values);
+    });
+  }
+  const scored = tap.made(names.scores, rows, () => {
+    const { queries, keys } = operands();
+    return core().attend_scores(geometries.at(rows, kind), queries, keys);
+  });
+  const scores = tap.visit(scored);
   const pattern = tap.visit(
     tap.map(names.pattern, [scores], (scores) => core().softmax(scores, 2)),
   );
   const mixed = space.union(pattern.rows, rows);
-  if (mixed.isEmpty) return empty;
-  const at = geometries.at(mixed, kind);
-  return {
-    name: names.z,
-    rows: mixed,
-    handle: core().attend_mix(at, tap.pick(pattern, mixed), values),
-  };
+  return tap.made(names.z, mixed, () => {
+    const { values } = operands();
+    return core().attend_mix(geometries.at(mixed, kind), tap.pick(pattern, mixed), values);
+  });
 }
 
 /**

@@ -65,6 +65,7 @@ export function silentTap(tap: Tap): Tap {
     visit: (value) => value,
     observe: () => {},
     map: (name, inputs, operation) => tap.map(name, inputs, operation),
+    made: (name, rows, compute) => tap.made(name, rows, compute),
     pick: (value, rows) => tap.pick(value, rows),
     whole: (value) => tap.whole(value),
     stage: () => {},

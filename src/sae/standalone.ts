@@ -49,6 +49,7 @@ export function standaloneTap(
       rows: space.all,
       handle: operation(...inputs.map(({ handle }) => handle)),
     }),
+    made: (name, rows, compute) => ({ name, rows, handle: compute() }),
     pick: ({ handle }) => handle,
     whole: ({ handle }) => handle,
     stage: () => {},

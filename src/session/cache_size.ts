@@ -71,6 +71,12 @@ function elementsInSae(
   return name.endsWith(".hook_sae_input") ? read : written;
 }
 
+/** How many numbers each of the model's own points holds, by name. */
+export function pointSizes(run: MeasuredRun, all: readonly PointInfo[]): Map<string, number> {
+  const known = all.filter(({ axes }) => axes.length > 0);
+  return new Map(known.map((info) => [info.name, elementsOf(info, run)]));
+}
+
 /**
  * Measures a cache.
  *
@@ -84,9 +90,7 @@ export function cacheSize(
   cached: readonly PointInfo[],
   gradients: boolean,
 ): CacheSize {
-  const own = new Map(
-    all.filter(({ axes }) => axes.length > 0).map((info) => [info.name, elementsOf(info, run)]),
-  );
+  const own = pointSizes(run, all);
   const unknown: string[] = [];
   let elements = 0;
   for (const { name } of cached) {

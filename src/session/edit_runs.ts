@@ -77,7 +77,7 @@ export interface WholeTexts {
 }
 
 /** The texts of an input, for choosing positions in them. */
-function textsOf(
+export function textsOf(
   { shape, tokens }: ResolvedInput,
   tokenizer: Tokenizer | undefined,
   whole?: WholeTexts,

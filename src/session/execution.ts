@@ -36,7 +36,7 @@ import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
 import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { StateDict } from "../weights/state_dict.ts";
-import { type CacheSize, cacheSize } from "./cache_size.ts";
+import { type CacheSize, cacheSize, pointSizes } from "./cache_size.ts";
 import { Attachments } from "./attachments.ts";
 import type { BaseRun } from "./base_run.ts";
 import {
@@ -44,8 +44,11 @@ import {
   type Observation,
   resolveEdits,
   SourceValues,
+  textsOf,
   type WholeTexts,
 } from "./edit_runs.ts";
+import { type Forecast, ForeseenRun } from "./forecast.ts";
+import { foreseeEdits } from "./foreseen_edits.ts";
 import type { GenerationHost } from "./generation_run.ts";
 import {
   type InputContext,
@@ -226,6 +229,26 @@ export class Execution implements Disposable, GenerationHost {
       cached.map(({ active }) => active.info),
       request.cache.gradients,
     );
+  }
+
+  /** Foresees what a run under the hooks and edits that are in place will cost, without computing anything. */
+  forecast(input: ModelInput, options: InputOptions): Forecast {
+    const { cfg, tokenizer } = this.#host;
+    const { splices, entries } = this.attachments;
+    const resolved = resolveInput(input, options, this.#host);
+    const { shape } = resolved;
+    const space = new RowSpace(shape.batch, shape.nPos);
+    const points = this.points.active(cfg, splices, {});
+    const texts = textsOf(resolved, tokenizer);
+    const { rows, idle, otherRuns } = foreseeEdits(entries, { points, texts, space });
+    const measured = { cfg, shape, splices, nKept: shape.nPos };
+    const sizes = pointSizes(measured, points.map(({ info }) => info));
+    const widthOf = (name: string) => (sizes.get(name) ?? 0) / space.all.count;
+    const run = new ForeseenRun({ space, edits: rows, splices, widthOf });
+    const pass = this.#passOf(resolved, {});
+    finalNorm(run, pass, runBlocks(run, pass, this.#names));
+    const { stages, multiplyAdds, bytes } = run;
+    return { stages, rows: run.rows, multiplyAdds, bytes, otherRuns, idle };
   }
 
   /** Changes when the parameters do. */

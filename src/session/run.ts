@@ -172,6 +172,10 @@ export class Run implements Tap {
     return { name, rows, handle: operation(...inputs.map((input) => this.pick(input, rows))) };
   }
 
+  made(name: string, rows: Rows, compute: () => Handle): RowValue {
+    return { name, rows, handle: rows.isEmpty ? 0 : compute() };
+  }
+
   pick(value: RowValue, rows: Rows): Handle {
     if (value.rows === rows) return value.handle;
     const places = placesIn(rows, value.rows);

@@ -11,6 +11,7 @@ import { describeEdit } from "../hooks/edit_text.ts";
 import { type Edit, isEdit } from "../hooks/edits.ts";
 import type { HookFunction, HookSpec, PointSelector } from "../hooks/hook_registry.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
+import type { Forecast } from "./forecast.ts";
 import { executionOf, type HookedTransformer } from "./hooked_transformer.ts";
 import { type ModelInput, resolveInput, type TextOptions } from "./input.ts";
 import { checkMetric, type Metric, metricFunction } from "./metric.ts";
@@ -338,6 +339,21 @@ export class Session {
    */
   generate(options: SessionGenerationOptions = {}): SessionGeneration {
     return new SessionGeneration(this, options);
+  }
+
+  /**
+   * Foresees what the stack would cost to run, with one more edit where one is given: stages, rows, multiply-adds and bytes at most, and
+   * which edits won't fire. Nothing is computed.
+   *
+   * @param at The hook point of the edit.
+   * @param edit An edit, or any hook: of a function nobody knows which rows it touches, so all count.
+   */
+  explain(at?: PointSelector, edit?: Edit | HookFunction): Forecast {
+    const state = at !== undefined && edit ? withEdit(this.state, at, edit) : this.state;
+    return this.#under(
+      state,
+      () => executionOf(this.model).forecast(this.tokens, this.#options()),
+    );
   }
 
   /**

@@ -234,6 +234,23 @@ Deno.test("repl: top, run, features, show, points, ? and prompt look at a run", 
   assertEquals(tokens.tokens[0].length, 15);
 });
 
+Deno.test("repl: explain foresees what an edit costs, without making it", async () => {
+  const [alone, none, edited, both, list] = await answers([
+    "explain ablate 1.z.sae 969 @10",
+    "explain",
+    "ablate 1.z.sae 969 @10",
+    "explain scale 3.z h1 @gen by 2",
+    "list",
+  ]);
+  assertEquals([alone.stages[0], alone.rows, alone.otherRuns], ["1.attn_out", 44, 0]);
+  assertEquals(none.stages, []);
+  assertEquals(alone.stages, edited.ran.stages);
+  assertEquals(both.idle.map(({ reason }: { reason: string }) => reason), [
+    "it waits for generated text",
+  ]);
+  assertEquals(list.edits.length, 1);
+});
+
 Deno.test("repl: attr and grad walk back from the metric under the edits", async () => {
   const [attr, grad, sum, swept, edited] = await answers([
     "attr 1.z.sae @10 3",
