@@ -135,7 +135,8 @@ impl<T: Kernels> Op<T> for Decode<T> {
             );
         }
         let count = codes.rows();
-        let mut out = Buf::zeroed(count * w.cols)?;
+        // SAFETY: the kernel writes every cell.
+        let mut out = unsafe { Buf::unwritten(count * w.cols)? };
         let bias = self.bias.as_ref().map(Tensor::floats).transpose()?;
         let a = Rows { data: codes.floats()?, stride: w.rows, count };
         T::decode(a, w, bias, RowsMut { data: &mut out, stride: w.cols });
@@ -150,7 +151,8 @@ impl<T: Kernels> Op<T> for Decode<T> {
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let w = &*self.weight;
         let count = grad.rows();
-        let mut dcodes = Buf::zeroed(count * w.rows)?;
+        // SAFETY: the kernel writes every cell.
+        let mut dcodes = unsafe { Buf::unwritten(count * w.rows)? };
         let dy = Rows { data: grad.floats()?, stride: w.cols, count };
         T::gemm_bt(dy, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dcodes, stride: w.rows });
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dcodes))])

@@ -45,7 +45,8 @@ impl<T: Kernels> Op<T> for Linear<T> {
         let (x, w) = (inputs[0], &*self.weight);
         let lead = leading("linear", &x.shape, self.in_axes, w.rows)?;
         let count: usize = lead.iter().product();
-        let mut out = Buf::zeroed(count * w.cols)?;
+        // SAFETY: the kernel writes every cell.
+        let mut out = unsafe { Buf::unwritten(count * w.cols)? };
         let bias = self.bias.as_ref().map(Tensor::floats).transpose()?;
         let a = Rows { data: x.floats()?, stride: w.rows, count };
         T::gemm(a, w, 0..w.cols, bias, self.act, RowsMut { data: &mut out, stride: w.cols });
@@ -56,7 +57,8 @@ impl<T: Kernels> Op<T> for Linear<T> {
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let w = &*self.weight;
         let count = grad.len() / w.cols.max(1);
-        let mut dx = Buf::zeroed(count * w.rows)?;
+        // SAFETY: the kernel writes every cell.
+        let mut dx = unsafe { Buf::unwritten(count * w.rows)? };
         let dy = Rows { data: grad.floats()?, stride: w.cols, count };
         T::gemm_bt(dy, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dx, stride: w.rows });
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dx))])
@@ -145,7 +147,8 @@ impl<T: Kernels> Op<T> for AttnOut<T> {
         let (z, w) = (inputs[0], &*self.weight);
         let lead = leading("attention output", &z.shape, 2, w.rows)?;
         let count: usize = lead.iter().product();
-        let mut out = Buf::zeroed(count * w.cols)?;
+        // SAFETY: the kernel writes every cell.
+        let mut out = unsafe { Buf::unwritten(count * w.cols)? };
         let bias = self.bias.as_ref().map(Tensor::floats).transpose()?;
         let a = Rows { data: z.floats()?, stride: w.rows, count };
         T::gemm_blocks(a, w, w.rows / self.n_heads, bias, RowsMut { data: &mut out, stride: w.cols });
@@ -156,7 +159,8 @@ impl<T: Kernels> Op<T> for AttnOut<T> {
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let w = &*self.weight;
         let count = grad.rows();
-        let mut dz = Buf::zeroed(count * w.rows)?;
+        // SAFETY: the kernel writes every cell.
+        let mut dz = unsafe { Buf::unwritten(count * w.rows)? };
         let dy = Rows { data: grad.floats()?, stride: w.cols, count };
         T::gemm_bt(dy, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dz, stride: w.rows });
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dz))])
