@@ -34,6 +34,7 @@ import { difference, sampled, TOLERANCE } from "./_values.ts";
 import { measureEdge } from "./edge/measure.ts";
 import { measureGemm } from "./gemm.ts";
 import { compareThreads } from "./threads.ts";
+import { measureRepl } from "./repl/measure.ts";
 import { measureRuntimes } from "./runtimes/measure.ts";
 
 const HELP = `Measures this library beside its peers and writes out/bench.md and out/bench.json.
@@ -41,7 +42,7 @@ const HELP = `Measures this library beside its peers and writes out/bench.md and
   deno task bench [options]
 
   --only <name>    cases whose name contains this; "gemm" and "start" are names too, and so are "runtimes",
-                   "edge" and "threads", which have no peer and run only when they are named
+                   "edge", "repl" and "threads", which have no peer and run only when they are named
   --reps <n>       repetitions; 5 unless said, loops get half as many
   --quick          one repetition, loops of 4 features
   --data <folder>  keeps the random weights there (2.5 GB) instead of a temporary folder
@@ -359,6 +360,7 @@ async function runBench(options: Options, data: string | undefined): Promise<Ben
 const ALONE: Readonly<Record<string, (reps: number, isQuick: boolean) => Promise<string>>> = {
   runtimes: measureRuntimes,
   edge: (_reps, quick) => measureEdge({ quick }),
+  repl: measureRepl,
   threads: (_reps, quick) => compareThreads({ quick }),
 };
 

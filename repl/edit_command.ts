@@ -5,7 +5,7 @@ import type { Command, Context, Result } from "./command.ts";
 import { takeCells } from "./cells.ts";
 import { CommandError } from "./errors.ts";
 import { requirePoint, shortPoint } from "./points.ts";
-import { runJson, runText } from "./render/next_tokens.ts";
+import { runResult } from "./render/next_tokens.ts";
 import type { WordReader } from "./words.ts";
 
 /** An edit and where it is made. */
@@ -60,10 +60,10 @@ export function applyEdit({ at, edit }: PlacedEdit, { state, style }: Context): 
   trial.run();
   session.goTo(trial.state);
   const what = `${style.yellow(`[${id}]`)} ${style.cyan(shortPoint(at))} ${describeEdit(edit)}`;
-  return {
-    text: `${what}\n${runText(session, {}, style)}`,
-    json: { id, at, edit: describeEdit(edit), ...runJson(session, {}) },
-  };
+  return runResult(session, style, {
+    head: [what],
+    json: { id, at, edit: describeEdit(edit) },
+  });
 }
 
 /** Reads an edit and where it is made. */

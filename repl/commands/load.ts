@@ -1,6 +1,6 @@
 import { HookedSAE, type HookedSAETransformer, Session } from "../../mod.ts";
 import type { Command } from "../command.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 import { tokensLine } from "../render/tokens.ts";
 import { type KnownSae, MAIN, namedSaes, type ReplState } from "../state.ts";
 
@@ -47,16 +47,17 @@ export const load: Command = {
       : style.red(`other logits than the stored ones (off by ${difference.toExponential(1)})`);
     return {
       state: stateOf(session, state),
-      text: [tokensLine(session, style), `  ${verdict}`, runText(session, {}, style)].join("\n"),
-      json: {
-        path,
-        isSameBits,
-        isSameModule,
-        isClose,
-        difference,
-        logits: { found: found.logits, expected: expected.logits },
-        ...runJson(session, {}),
-      },
+      ...runResult(session, style, {
+        head: [tokensLine(session, style), `  ${verdict}`],
+        json: {
+          path,
+          isSameBits,
+          isSameModule,
+          isClose,
+          difference,
+          logits: { found: found.logits, expected: expected.logits },
+        },
+      }),
     };
   },
 };

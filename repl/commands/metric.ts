@@ -2,7 +2,7 @@ import { type Metric, metrics, type TokenName } from "../../mod.ts";
 import { describeMetric } from "../../src/session/metric.ts";
 import type { Command } from "../command.ts";
 import { CommandError } from "../errors.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 import { replaceSession } from "../state.ts";
 import type { WordReader } from "../words.ts";
 
@@ -71,6 +71,6 @@ export const metric: Command = {
       { ...state, measured: { metric: chosen, isChosen: true } },
       session,
     );
-    return { state: next, text: runText(session, {}, style), json: runJson(session, {}) };
+    return { state: next, ...runResult(session, style) };
   },
 };

@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 
 export const off: Command = {
   name: "off",
@@ -12,9 +12,6 @@ export const off: Command = {
     const id = reader.takeCount();
     reader.end();
     session.off(id);
-    return {
-      text: runText(session, {}, style),
-      json: { off: id ?? "all", ...runJson(session, {}) },
-    };
+    return runResult(session, style, { json: { off: id ?? "all" } });
   },
 };

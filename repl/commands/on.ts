@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 
 export const on: Command = {
   name: "on",
@@ -12,9 +12,6 @@ export const on: Command = {
     const id = reader.takeCount();
     reader.end();
     session.on(id);
-    return {
-      text: runText(session, {}, style),
-      json: { on: id ?? "all", ...runJson(session, {}) },
-    };
+    return runResult(session, style, { json: { on: id ?? "all" } });
   },
 };

@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { shortPoint } from "../points.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 import { tokensLine } from "../render/tokens.ts";
 import { withSession } from "../state.ts";
 
@@ -34,13 +34,14 @@ export const prompt: Command = {
     );
     return {
       state: next,
-      text: [tokensLine(next.session, style), ...lost, runText(next.session, {}, style)].join("\n"),
-      json: {
-        prompts,
-        tokens: next.session.tokens.toArray(),
-        dropped: dropped.map(({ edit, reason }) => ({ id: edit.id, reason })),
-        ...runJson(next.session, {}),
-      },
+      ...runResult(next.session, style, {
+        head: [tokensLine(next.session, style), ...lost],
+        json: {
+          prompts,
+          tokens: next.session.tokens.toArray(),
+          dropped: dropped.map(({ edit, reason }) => ({ id: edit.id, reason })),
+        },
+      }),
     };
   },
 };

@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 
 export const redo: Command = {
   name: "redo",
@@ -12,9 +12,9 @@ export const redo: Command = {
     reader.end();
     const done = session.redo(wanted);
     const what = done === 0 ? "nothing to redo" : `redid ${done} of ${done + session.nRedo} steps`;
-    return {
-      text: `  ${what}\n${runText(session, {}, style)}`,
-      json: { redone: done, nUndo: session.nUndo, nRedo: session.nRedo, ...runJson(session, {}) },
-    };
+    return runResult(session, style, {
+      head: [`  ${what}`],
+      json: { redone: done, nUndo: session.nUndo, nRedo: session.nRedo },
+    });
   },
 };

@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 
 export const rm: Command = {
   name: "rm",
@@ -12,6 +12,6 @@ export const rm: Command = {
     const id = reader.requireNumber("the number of an edit: see `list`");
     reader.end();
     session.remove(id);
-    return { text: runText(session, {}, style), json: { removed: id, ...runJson(session, {}) } };
+    return runResult(session, style, { json: { removed: id } });
   },
 };

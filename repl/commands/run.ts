@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { count } from "../render/numbers.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 
 export const run: Command = {
   name: "run",
@@ -16,9 +16,6 @@ export const run: Command = {
       : `  stages ${ran.stages.join(" ")}\n  ${ran.rows} rows in all, ${
         count(ran.multiplyAdds)
       } multiply-adds`;
-    return {
-      text: `${runText(session, {}, style)}\n${style.dim(stages)}`,
-      json: runJson(session, {}),
-    };
+    return runResult(session, style, { foot: [style.dim(stages)] });
   },
 };

@@ -1,7 +1,7 @@
 import { HookedSAE } from "../../mod.ts";
 import type { Command, Context, Result } from "../command.ts";
 import { CommandError } from "../errors.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 import { type KnownSae, namedSaes, type ReplState, withSession } from "../state.ts";
 import { columnsText, type Style } from "../style.ts";
 import type { WordReader } from "../words.ts";
@@ -69,12 +69,13 @@ function next(saes: readonly KnownSae[], { state, style }: Context): Result {
   const lost = dropped.map(({ edit, reason }) => style.red(`  [${edit.id}] is dropped: ${reason}`));
   return {
     state: changed,
-    text: [table(changed, style), ...lost, runText(changed.session, {}, style)].join("\n"),
-    json: {
-      saes: listJson(changed),
-      dropped: dropped.map(({ edit, reason }) => ({ id: edit.id, reason })),
-      ...runJson(changed.session, {}),
-    },
+    ...runResult(changed.session, style, {
+      head: [table(changed, style), ...lost],
+      json: {
+        saes: listJson(changed),
+        dropped: dropped.map(({ edit, reason }) => ({ id: edit.id, reason })),
+      },
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { CommandError } from "../errors.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 
 export const switchSession: Command = {
   name: "switch",
@@ -20,8 +20,7 @@ export const switchSession: Command = {
     }
     return {
       state: { ...state, session, name },
-      text: `  in session ${name}\n${runText(session, {}, style)}`,
-      json: { session: name, ...runJson(session, {}) },
+      ...runResult(session, style, { head: [`  in session ${name}`], json: { session: name } }),
     };
   },
 };

@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 import { takeOnePosition } from "../positions.ts";
 
 export const top: Command = {
@@ -17,6 +17,6 @@ export const top: Command = {
     const text = reader.takeIf("text") ? reader.requireNumber("the number of a text") : undefined;
     reader.end();
     const view = { k, pos, text };
-    return { text: runText(session, view, style), json: { pos, ...runJson(session, view) } };
+    return runResult(session, style, { view, json: { pos } });
   },
 };

@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { runJson, runText } from "../render/next_tokens.ts";
+import { runResult } from "../render/next_tokens.ts";
 
 export const undo: Command = {
   name: "undo",
@@ -12,9 +12,9 @@ export const undo: Command = {
     reader.end();
     const done = session.undo(wanted);
     const what = done === 0 ? "nothing to undo" : `undid ${done} of ${done + session.nUndo} steps`;
-    return {
-      text: `  ${what}\n${runText(session, {}, style)}`,
-      json: { undone: done, nUndo: session.nUndo, nRedo: session.nRedo, ...runJson(session, {}) },
-    };
+    return runResult(session, style, {
+      head: [`  ${what}`],
+      json: { undone: done, nUndo: session.nUndo, nRedo: session.nRedo },
+    });
   },
 };

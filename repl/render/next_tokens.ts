@@ -1,6 +1,7 @@
 /** The next tokens of a session's run, beside those of the run without edits. */
 import type { RunCost, Session, SessionDiff, TextDiff, TokenChange } from "../../mod.ts";
 import { describeMetric } from "../../src/session/metric.ts";
+import { diffOf } from "../../src/session/session_diff.ts";
 import { columnsText, type Style } from "../style.ts";
 import { count, fixed, percent, signed } from "./numbers.ts";
 
@@ -105,27 +106,41 @@ export interface RunView {
   readonly text?: number;
 }
 
-/** Renders a session's run: the next tokens with what changed, the metric, and what ran. */
-export function runText(session: Session, view: RunView, style: Style): string {
+/** How a session's run becomes a result. */
+export interface RunResultOptions {
+  /** Lines above the table. */
+  readonly head?: readonly string[];
+  /** Lines below. */
+  readonly foot?: readonly string[];
+  /** What else there is for programs. */
+  readonly json?: Readonly<Record<string, unknown>>;
+  /** What is shown. */
+  readonly view?: RunView;
+}
+
+/** Runs a session and gives the next tokens with what changed, the metric, and what ran. */
+export function runResult(
+  session: Session,
+  style: Style,
+  { head = [], foot = [], json = {}, view = {} }: RunResultOptions = {},
+): { text: string; json: Record<string, unknown> } {
   const isEdited = session.edits.some(({ isOn }) => isOn);
-  const diff = session.diff(undefined, view);
-  const { ran } = session.run();
+  const run = session.run();
+  const diff = diffOf(session, run, session.base(), view);
   const isOne = diff.texts.length === 1 || view.text !== undefined;
   const table = isOne
     ? tokensTable(diff.texts[view.text ?? 0], isEdited, style)
     : textsTable(diff, isEdited, style);
   const metric = metricText(session, diff, isEdited, style);
-  const foot = [metric, style.dim(costText(ran))].filter((text) => text !== "").join("   ");
-  return `${table}\n  ${foot}`;
-}
-
-/** The same for programs. */
-export function runJson(session: Session, view: RunView): Record<string, unknown> {
-  const { texts, metric } = session.diff(undefined, view);
-  const shown = view.text === undefined ? texts : [texts[view.text]];
+  const last = [metric, style.dim(costText(run.ran))].filter((text) => text !== "").join("   ");
+  const texts = view.text === undefined ? diff.texts : [diff.texts[view.text]];
   return {
-    texts: shown,
-    ...(metric && { metric: { ...metric, of: describeMetric(session.metric!) } }),
-    ran: session.run().ran,
+    text: [...head, table, `  ${last}`, ...foot].join("\n"),
+    json: {
+      ...json,
+      texts,
+      ...(diff.metric && { metric: { ...diff.metric, of: describeMetric(session.metric!) } }),
+      ran: run.ran,
+    },
   };
 }

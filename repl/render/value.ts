@@ -4,7 +4,7 @@ import { figureText } from "../../src/plot/text.ts";
 import type { Context } from "../command.ts";
 import { shortPoint } from "../points.ts";
 import { columnsText, type Style } from "../style.ts";
-import { runText } from "./next_tokens.ts";
+import { runResult } from "./next_tokens.ts";
 import { shapeText, tensorJson, tensorText } from "./tensor.ts";
 
 /** More entries of a cache than this aren't listed. */
@@ -39,8 +39,8 @@ export function shownValue(value: unknown, { style, state }: Context): string {
     const { columns, hasColours } = style;
     return figureText(value.toJSON(), { columns, hasColours });
   }
-  if (value instanceof Session) return runText(value, {}, style);
-  if (isRun(value) && value === state.session.run()) return runText(state.session, {}, style);
+  if (value instanceof Session) return runResult(value, style).text;
+  if (isRun(value) && value === state.session.run()) return runResult(state.session, style).text;
   return Deno.inspect(value, { colors: style.hasColours });
 }
 
