@@ -39,9 +39,7 @@ function pattern(reader: WordReader, context: Context): Drawing {
       throw new CommandError(`There is no head ${head}: layer ${layer} has ${value.shape[0]}.`);
     }
     const figure = imshow(value.at(Number(head)), { ...options, ...colours });
-    const text = style.hasColours
-      ? undefined
-      : attentionText(value.at(Number(head)), title, tokens);
+    const text = attentionText(value.at(Number(head)), title, tokens, style);
     return { figure, text };
   }
   const facetLabels = Array.from({ length: value.shape[0] }, (_, h) => `head ${h}`);
@@ -51,21 +49,44 @@ function pattern(reader: WordReader, context: Context): Drawing {
 /** How full a cell is, from nothing to everything. */
 const SHADES = [..." ·░▒▓█"];
 
-/** Attention without colours: a row for each query, a column for each key, the fuller the more is attended to. */
-function attentionText(pattern: Tensor, title: string, tokens: readonly string[]): string {
+/** Width of a cell of attention, in characters. */
+const CELL = 3;
+
+/** A cell of attention: coloured, or the fuller the more is attended to. */
+function attentionCell(weight: number, { hasColours }: Style): string {
+  if (!hasColours) {
+    return SHADES[Math.ceil(weight * (SHADES.length - 1) - 0.05)].repeat(CELL);
+  }
+  const rgb = colourAt(colourStops("Blues"), weight);
+  return `\x1b[48;2;${rgb.join(";")}m${" ".repeat(CELL)}\x1b[0m`;
+}
+
+/** Attention with a row for each query and a column for each key; nothing where that is too wide. */
+function attentionText(
+  pattern: Tensor,
+  title: string,
+  tokens: readonly string[],
+  style: Style,
+): string | undefined {
   const rows: number[][] = pattern.toArray();
   const width = Math.max(...tokens.map((token) => [...token].length));
-  const shade = (weight: number) => SHADES[Math.ceil(weight * (SHADES.length - 1) - 0.05)];
+  if (width + 2 + rows.length * (CELL + 1) > style.columns) return undefined;
   const lines = rows.map((row, query) => {
-    const cells = row.slice(0, query + 1).map((weight) => shade(weight).repeat(3));
+    const cells = row.slice(0, query + 1).map((weight) => attentionCell(weight, style));
     return `${tokens[query].padStart(width)} │${cells.join(" ")}`.trimEnd();
   });
-  const numbers = rows.map((_, key) => String(key).padEnd(3)).join(" ");
-  const legend =
-    "░ from 0.2, ▒ 0.4, ▓ 0.6, █ 0.8 of a query's attention; keys across, queries down";
-  return [title, `${" ".repeat(width + 2)}${numbers}`.trimEnd(), ...lines, `  ${legend}`].join(
-    "\n",
-  );
+  const numbers = rows.map((_, key) => String(key).padEnd(CELL)).join(" ").trimEnd();
+  const legend = style.hasColours
+    ? `0 ${
+      [0, 0.2, 0.4, 0.6, 0.8, 1].map((weight) => attentionCell(weight, style)).join("")
+    } 1 of a query's attention`
+    : "░ from 0.2, ▒ 0.4, ▓ 0.6, █ 0.8 of a query's attention";
+  return [
+    style.bold(title),
+    style.dim(`${" ".repeat(width + 2)}${numbers}`),
+    ...lines,
+    `  ${legend}; keys across, queries down`,
+  ].join("\n");
 }
 
 /** A prompt whose tokens are coloured by how active a feature is there. */
