@@ -5,6 +5,7 @@ import { splitLocation } from "../../src/sae/read.ts";
 import { RELEASES } from "../../src/sae/releases/table.ts";
 import type { WeightArray } from "../../src/weights/state_dict.ts";
 import { fixtureFolders, fixtureUrl, openFixture, readJson } from "../_fixtures.ts";
+import { COMMIT, serveHub } from "../hub/_hub_server.ts";
 import { loadFormat } from "../parity/_sae_formats.ts";
 import { bytesOf, safetensors, type Written } from "../weights/_files.ts";
 
@@ -319,24 +320,17 @@ Deno.test("splitLocation() parts a folder or file from where it lies", () => {
 
 // --- releases ---
 
-/** A hub on loopback: repositories by id, each a map of files. */
-function hub(repositories: Readonly<Record<string, ReadonlyMap<string, Uint8Array>>>) {
-  const asked: { path: string; authorization: string | null }[] = [];
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
-    const path = decodeURIComponent(new URL(request.url).pathname);
-    asked.push({ path, authorization: request.headers.get("authorization") });
-    const [, owner, name, , revision, ...file] = path.split("/");
-    const bytes = repositories[`${owner}/${name}@${revision}`]?.get(file.join("/"));
-    if (bytes === undefined) return new Response("no", { status: 404 });
-    const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.get("range") ?? "") ?? [];
-    const part = bytes.slice(Number(first), Number(last) + 1);
-    const range = `bytes ${first}-${Number(first) + part.length - 1}/${bytes.length}`;
-    return new Response(part, { status: 206, headers: { "content-range": range } });
-  });
+/** A hub with one repository, and a cache of its own. */
+async function hub(repo: string, files: ReadonlyMap<string, Uint8Array>) {
+  const cacheDir = await Deno.makeTempDir({ prefix: "splicer_hub_" });
+  const server = serveHub(repo, files);
   return {
-    endpoint: `http://127.0.0.1:${server.addr.port}`,
-    asked,
-    [Symbol.asyncDispose]: () => server.shutdown(),
+    options: { endpoint: server.endpoint, cacheDir, token: "secret" },
+    asked: server.asked,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await Deno.remove(cacheDir, { recursive: true });
+    },
   };
 }
 
@@ -353,21 +347,19 @@ const KK =
 Deno.test("SAE.fromPretrained() loads a release from the hub by SAELens' names", async () => {
   const folder = "sae_formats/connor_rob_hook_z";
   const { folder_name: file } = await readJson<FormatInfo>(folder, "fixture.json");
-  await using server = hub({
-    "ckkissane/attn-saes-gpt2-small-all-layers@main": await filesOf(`${folder}/repo`, {
+  await using server = await hub(
+    "ckkissane/attn-saes-gpt2-small-all-layers",
+    await filesOf(`${folder}/repo`, {
       [file]: `${KK}.pt`,
       [file.replace(".pt", "_cfg.json")]: `${KK}_cfg.json`,
     }),
-  });
-  using sae = await SAE.fromPretrained("gpt2-small-hook-z-kk", "blocks.1.hook_z", {
-    endpoint: server.endpoint,
-    token: "secret",
-  });
+  );
+  using sae = await SAE.fromPretrained("gpt2-small-hook-z-kk", "blocks.1.hook_z", server.options);
   using want = await loadFormat(folder);
   assertSameSae(sae, want);
   assertEquals(sae.cfg.hookName, "blocks.1.attn.hook_z");
   assertEquals(
-    new Set(server.asked.map(({ authorization }) => authorization)),
+    new Set(server.asked.filter((request) => !request.isContent).map((r) => r.authorization)),
     new Set(["Bearer secret"]),
   );
 });
@@ -376,10 +368,8 @@ Deno.test("SAE.fromPretrained() folds the scale of a release's activations", asy
   const folder = "sae_formats/llama_scope/repo/Llama3_1-8B-Base-L1R-8x";
   const names = ["hyperparams.json", "checkpoints/final.safetensors"];
   const under = Object.fromEntries(names.map((name) => [name, `Llama3_1-8B-Base-L1R-8x/${name}`]));
-  await using server = hub({
-    "fnlp/Llama3_1-8B-Base-LXR-8x@main": await filesOf(folder, under),
-  });
-  using sae = await SAE.fromPretrained("llama_scope_lxr_8x", "l1r_8x", server);
+  await using server = await hub("fnlp/Llama3_1-8B-Base-LXR-8x", await filesOf(folder, under));
+  using sae = await SAE.fromPretrained("llama_scope_lxr_8x", "l1r_8x", server.options);
   using want = await loadFormat("sae_formats/llama_scope");
   want.foldActivationNormScalingFactor(Math.sqrt(24) / 7.3);
   assertEquals(sae.cfg, want.cfg);
@@ -390,20 +380,21 @@ Deno.test("SAE.fromPretrained() folds the scale of a release's activations", asy
 
 Deno.test("SAE.fromPretrained() loads a repository of the hub by its id, at a revision", async () => {
   const names = ["cfg.json", "sae_weights.safetensors"];
-  await using server = hub({
-    "me/my-saes@v2": await filesOf(
+  await using server = await hub(
+    "me/my-saes",
+    await filesOf(
       "sae/standard",
       Object.fromEntries(names.map((name) => [name, `layer 1/${name}`])),
     ),
-  });
-  const options = { endpoint: server.endpoint, revision: "v2" };
+  );
+  const options = { ...server.options, revision: COMMIT };
   using sae = await SAE.fromPretrained("me/my-saes", "layer 1", options);
   using want = await SAE.fromDisk(fixtureUrl("sae/standard"));
   assertSameSae(sae, want);
   await assertFails(
     () => SAE.fromPretrained("me/my-saes", "layer 2", options),
     WeightFileError,
-    `Cannot tell the format of the SAE "layer 2" in ${server.endpoint}/me/my-saes/resolve/v2/: pass { format }, one of ` +
+    `Cannot tell the format of the SAE "layer 2" in me/my-saes: pass { format }, one of ` +
       '"sae_lens", "connor_rob_hook_z", "gemma_2", "gemma_2_transcoder", "gemma_3", "llama_scope", ' +
       '"llama_scope_r1_distill", "dictionary_learning", "dictionary_learning_1", "qwen_scope", "sparsify", ' +
       '"mwhanna_transcoder", "mntss_clt_layer_transcoder", "goodfire", "deepseek_r1" or "temporal"',
@@ -420,8 +411,12 @@ Deno.test("SAE.fromPretrainedWithCfgAndSparsity() gives what the files say of th
     "a/sparsity.safetensors",
     safetensors({ sparsity: written({ shape: [40], data: Float32Array.from(logs) }) }),
   );
-  await using server = hub({ "me/mine@main": files });
-  const [sae, cfg, sparsity] = await SAE.fromPretrainedWithCfgAndSparsity("me/mine", "a", server);
+  await using server = await hub("me/mine", files);
+  const [sae, cfg, sparsity] = await SAE.fromPretrainedWithCfgAndSparsity(
+    "me/mine",
+    "a",
+    server.options,
+  );
   using _sae = sae;
   assertEquals(cfg, sae.cfg);
   assertEquals(sparsity?.toArray(), logs);
@@ -439,8 +434,12 @@ Deno.test("SAE.fromPretrained() lays what a release knows over its files", async
     "sae_legacy/v3_standard_resid",
     Object.fromEntries(names.map((name) => [name, `blocks.1.hook_resid_pre/${name}`])),
   );
-  await using server = hub({ "jbloom/GPT2-Small-SAEs-Reformatted@main": files });
-  using sae = await SAE.fromPretrained("gpt2-small-res-jb", "blocks.1.hook_resid_pre", server);
+  await using server = await hub("jbloom/GPT2-Small-SAEs-Reformatted", files);
+  using sae = await SAE.fromPretrained(
+    "gpt2-small-res-jb",
+    "blocks.1.hook_resid_pre",
+    server.options,
+  );
   assertEquals(sae.cfg.metadata.modelFromPretrainedKwargs, { center_writing_weights: true });
 });
 
