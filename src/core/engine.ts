@@ -156,7 +156,7 @@ export function isVacant(): boolean {
 }
 
 /**
- * Tells what computes: the variant of the core and its threads. Both are chosen when the first model is loaded.
+ * Tells what computes: the variant of the core, chosen when the first model or SAE is loaded, and its threads.
  *
  * @example
  * ```ts

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { openSharedCore } from "../core/shared_core.ts";
 import { openSource, type SourceLocation } from "../weights/open_source.ts";
 import { openRepository, type RepositoryOptions } from "../weights/repository.ts";
 import type { SourceOptions } from "../weights/source.ts";
@@ -39,6 +40,12 @@ export interface SaeReleaseOptions extends RepositoryOptions {
   cfg?: SaeOverrides;
 }
 
+/** Reads an SAE, and meanwhile readies a core that a model which is loaded later may share with threads. */
+async function readForCore(...args: Parameters<typeof readSae>): Promise<ReadSae> {
+  const [sae] = await Promise.all([readSae(...args), openSharedCore()]);
+  return sae;
+}
+
 /** Reads an SAE from files of one's own; see `SAE.fromDisk`. */
 export async function loadSae(
   location: SourceLocation,
@@ -57,7 +64,7 @@ export async function loadSae(
   const place = split
     ? placeIn(openSource(split.root, options), split.path, named(String(split.root)))
     : placeIn(source, path ?? "", named(source.base));
-  return await readSae(place, isNative ? "sae_lens" : format, cfg);
+  return await readForCore(place, isNative ? "sae_lens" : format, cfg);
 }
 
 /** Reads an SAE of a release; see `SAE.fromPretrained`. */
@@ -73,7 +80,7 @@ export async function loadRelease(
   const metadata = { ...found.cfg?.metadata, ...cfg.metadata };
   const overrides = { ...found.cfg, ...cfg, metadata };
   const place = placeIn(source, found.path, "repo" in found.at ? found.at.repo : source.base);
-  const sae = await readSae(place, format ?? found.format, overrides);
+  const sae = await readForCore(place, format ?? found.format, overrides);
   const factor = found.normScalingFactor ?? sae.normScalingFactor;
   return sae.cfg.normalizeActivations === "expected_average_only_in" && factor !== undefined
     ? foldedScale(sae, factor)

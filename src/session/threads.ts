@@ -7,6 +7,7 @@
 
 import { coreInfo } from "../core/engine.ts";
 import { ConfigError, described } from "../core/errors.ts";
+import { openSharedCore } from "../core/shared_core.ts";
 import type { ThreadPool } from "../workers/pool.ts";
 
 /**
@@ -74,16 +75,6 @@ function requireThreads(threads: Threads): void {
   );
 }
 
-/** The pool, or why there is none. */
-async function open(): Promise<ThreadPool | string> {
-  try {
-    const { openPool } = await import("../workers/pool.ts");
-    return await openPool();
-  } catch (error) {
-    return `the module for them can't be loaded (${error})`;
-  }
-}
-
 /** The threads of a model that is being loaded. */
 export interface ThreadPlan {
   /**
@@ -136,7 +127,7 @@ function exactly(threads: number, pool: ThreadPool): ThreadPlan {
 export async function planThreads(threads: Threads = "auto"): Promise<ThreadPlan> {
   requireThreads(threads);
   if (threads === 1 && coreInfo().variant !== "threads") return ALONE;
-  const pool = await open();
+  const pool = await openSharedCore();
   if (threads === "auto") return typeof pool === "string" ? ALONE : automatic(pool);
   if (typeof pool !== "string") return exactly(threads, pool);
   throw new ConfigError(`Cannot work on ${threads} threads: ${pool}.`);

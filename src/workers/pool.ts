@@ -16,7 +16,7 @@ const STACK_BYTES = 1 << 19;
 const REPLACEMENTS = 3;
 
 const NOT_VACANT = "the core already runs on one thread, with values in its memory; threads are " +
-  "chosen when the first model is loaded, so load it before tensors, SAEs or other models are kept";
+  "chosen when the first model or SAE is loaded, so load one before others are made";
 
 /** Says why shared memory can't be had here; nothing where it can. */
 function whyUnshared(): string | undefined {

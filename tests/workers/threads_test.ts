@@ -137,7 +137,7 @@ Deno.test("threads that can't be had are an error if they were asked for, and on
   const range = 'expected "auto" or a whole number from 1 to 64.';
   assertEquals(JSON.parse(out), [
     "ConfigError: Cannot work on 2 threads: the core already runs on one thread, with values in its memory; threads are chosen " +
-    "when the first model is loaded, so load it before tensors, SAEs or other models are kept.",
+    "when the first model or SAE is loaded, so load one before others are made.",
     "relaxed",
     "relaxed",
     `ConfigError: Cannot load with threads 0: ${range}`,
@@ -156,6 +156,17 @@ Deno.test("a budget that was set before holds in the module that a model is load
     console.log(error.name, coreInfo().variant);
   `);
   assertEquals(out, "MemoryBudgetError threads");
+});
+
+Deno.test("a model has threads though an SAE was loaded before", async () => {
+  const out = await script(`
+    import { coreInfo, HookedTransformer, SAE } from "~/mod.ts";
+    const sae = await SAE.fromPretrained("ioi-tiny-hook-z", "blocks.1.hook_z");
+    const alone = coreInfo().threads;
+    const model = await HookedTransformer.fromPretrained("ioi-tiny", { threads: 2 });
+    console.log(alone, coreInfo().threads);
+  `);
+  assertEquals(out, "1 2");
 });
 
 Deno.test("a model too small to gain has no workers unless they are asked for", async () => {

@@ -24,7 +24,12 @@ export const ROOMS: Record<string, Room> = {
   "module": { paths: ["wasm/pkg/"], imports: [], shipped: true },
   "threads module": { paths: ["wasm/pkg_threads/"], imports: [], shipped: true },
   "errors": { paths: ["src/core/errors.ts"], imports: [], shipped: true },
-  "core": { paths: ["src/core/"], imports: ["module", "errors"], shipped: true },
+  "core": {
+    paths: ["src/core/"],
+    imports: ["module", "errors"],
+    loads: ["workers"],
+    shipped: true,
+  },
   "hooks": { paths: ["src/hooks/"], imports: CORE, shipped: true },
   "weights": { paths: ["src/weights/"], imports: [...CORE, "sources"], shipped: true },
   "sources": {
