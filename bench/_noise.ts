@@ -26,6 +26,11 @@ function ticksOf(pid: number): number {
   return fields.slice(11, 15).reduce((sum, n) => sum + n, 0);
 }
 
+/** Milliseconds that a process, its threads and its ended children computed so far. */
+export function processCpuMs(pid: number): number {
+  return 1000 * ticksOf(pid) / TICKS_PER_SECOND;
+}
+
 /** Watches the machine from now on. */
 export class Noise {
   readonly #pids: readonly number[];

@@ -26,8 +26,20 @@ async function send(response: Response, to: ServerResponse): Promise<void> {
   await pipeline(Readable.fromWeb(response.body as never), to);
 }
 
+let turns = Promise.resolve();
+
+/**
+ * Waits for a turn of the event loop of its own. Node accepts one connection in a turn: while each turn answered every request that is
+ * there, a new client would wait for as many turns as there are others.
+ */
+function ownTurn(): Promise<void> {
+  turns = turns.then(() => new Promise((resolve) => setImmediate(resolve)));
+  return turns;
+}
+
 const server = createServer(async (message, reply) => {
   try {
+    await ownTurn();
     await send(await worker.fetch(toRequest(message)), reply);
   } catch {
     reply.destroy();

@@ -1,9 +1,9 @@
 // The packages as they would be published.
 
 import { assert, assertEquals } from "@std/assert";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { filesBelow } from "../../tools/dist/files.ts";
+import { copyFiles, filesBelow } from "../../tools/dist/files.ts";
 import { nodeMajor } from "../../tools/npm/programs.ts";
 import { type InstalledPackage, installPackage, runDeno, runProgram } from "./_package.ts";
 
@@ -83,8 +83,35 @@ const wrong: string = logits.shape[layers];
   await runDeno(["check", "--quiet", "types.ts"], { cwd: installed.folder });
 });
 
-Deno.test("JSR's package is ready to publish", async () => {
-  await runDeno(["publish", "--dry-run", "--allow-dirty", "--quiet"]);
+/** The files that JSR would get, by their paths in the project. */
+async function publishedFiles(): Promise<string[]> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["publish", "--dry-run", "--allow-dirty"],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const said = new TextDecoder().decode(stderr);
+  assert(success, said);
+  const listed = said.matchAll(/^ +(file:\/\/\S+) \([\d.]+\w*B\)$/gm);
+  return [...listed].map(([, url]) => relative(ROOT, fileURLToPath(url)));
+}
+
+Deno.test("JSR's package is ready to publish, and runs from the files that it has", async () => {
+  const files = await publishedFiles();
+  assert(files.includes("mod.ts") && files.length > 100, `${files.length} files`);
+  const folder = join(installed.folder, "jsr");
+  await copyFiles(ROOT, folder, files);
+  await copyFiles(join(ROOT, "tests/runtimes"), folder, ["_smoke.js", "_smoke.d.ts"]);
+  await Deno.writeTextFile(
+    join(folder, "program.ts"),
+    `import * as splicer from "./mod.ts";
+import { smoke } from "./_smoke.js";
+console.log((await smoke(splicer)).next);
+`,
+  );
+  const flags = ["--quiet", "--no-prompt", "--no-lock", "--allow-read=models"];
+  const said = await runDeno(["run", ...flags, "program.ts"], { cwd: folder });
+  assertEquals(said.trim(), "Mary");
 });
 
 Deno.test("the library uses nothing that Node 20 or a browser of its age lacks", async () => {
