@@ -47,6 +47,24 @@ Deno.test("generate() gives text for text, a list for a list, tokens for tokens"
   );
 });
 
+Deno.test("generate() says what TransformerLens 3.9 says on the embedded model", () => {
+  const options = { maxNewTokens: 12, doSample: false };
+  assertEquals(embedded.generate([PROMPT, "The dog", "She was very happy because"], options), [
+    `${PROMPT} Mary.`,
+    "The dog that the boy likes walks in the forest.",
+    "She was very happy becauseShe was very happy 57She was very happy 57",
+  ]);
+  for (const usePastKvCache of [true, false]) {
+    const on = { ...options, usePastKvCache, stopAtEos: false };
+    assertEquals(embedded.generate([PROMPT, "The dog"], on), [
+      `${PROMPT} Mary.The opposite of young is old.The`,
+      "The dog that the boy likes walks in the forest.The opposite",
+    ]);
+  }
+  // There TransformerLens hides the BOS, which it takes for padding, and says nothing.
+  assertEquals(embedded.generate("", options), "The opposite of young is old.");
+});
+
 Deno.test("generate() gives what the returnType says", () => {
   const options = { maxNewTokens: 2, doSample: false } as const;
   const tokens = embedded.generate(PROMPT, { ...options, returnType: "tokens" });
