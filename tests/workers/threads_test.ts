@@ -2,38 +2,19 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { runDeno } from "../runtimes/_package.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const ROOT = new URL("../../", import.meta.url);
 const PRELOAD = ["--preload", "tests/workers/_two_threads.ts"];
 
-async function deno(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), err: text(stderr) };
-}
-
-/** Runs a script that is given as text, from the project's root, with permission to read it alone. */
-async function script(source: string, flags: readonly string[] = []): Promise<string> {
+/** Runs a script that is given as text and imports from `~/`, with permission to read the embedded model alone. */
+async function script(source: string): Promise<string> {
   const path = await Deno.makeTempFile({ suffix: ".ts" });
   try {
-    const root = new URL("../../", import.meta.url).href;
-    await Deno.writeTextFile(path, source.replaceAll('from "~/', `from "${root}`));
-    const models = new URL("models", new URL("../../", import.meta.url));
-    const allowed = `--allow-read=${fileURLToPath(models)}`;
-    const { code, out, err } = await deno([
-      "run",
-      "--quiet",
-      "--no-prompt",
-      allowed,
-      ...flags,
-      path,
-    ]);
-    assertEquals([code, err], [0, ""]);
-    return out.trim();
+    await Deno.writeTextFile(path, source.replaceAll('from "~/', `from "${ROOT.href}`));
+    const models = fileURLToPath(new URL("models", ROOT));
+    return (await runDeno(["run", "--quiet", "--no-prompt", `--allow-read=${models}`, path]))
+      .trim();
   } finally {
     await Deno.remove(path);
   }
@@ -42,9 +23,7 @@ async function script(source: string, flags: readonly string[] = []): Promise<st
 Deno.test("two threads give the bits of one, in products of many shapes and in whole runs", async () => {
   const run = async (flags: readonly string[]) => {
     const program = "tests/workers/_results.ts";
-    const { code, out, err } = await deno(["run", "--quiet", "--allow-read", ...flags, program]);
-    assertEquals([code, err], [0, ""]);
-    return JSON.parse(out);
+    return JSON.parse(await runDeno(["run", "--quiet", "--allow-read", ...flags, program]));
   };
   const [alone, together] = [await run([]), await run(PRELOAD)];
   assertEquals([alone.variant, alone.threads], ["relaxed", 1]);
@@ -58,14 +37,7 @@ Deno.test("rows, resumed runs and caches keep their invariants on two threads", 
     "tests/invariants/resumed_test.ts",
     "tests/invariants/cached_test.ts",
   ];
-  const { code, out, err } = await deno([
-    "test",
-    "--no-check",
-    "--allow-read",
-    ...PRELOAD,
-    ...tests,
-  ]);
-  assertEquals(code, 0, out + err);
+  const out = await runDeno(["test", "--no-check", "--allow-read", ...PRELOAD, ...tests]);
   assertMatch(out, /ok \| [1-9]\d* passed \| 0 failed/);
 });
 
