@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { argv } from "node:process";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setImmediate } from "node:timers";
 import worker from "./worker.ts";
 
 function toRequest(message: IncomingMessage): Request {
