@@ -29,27 +29,6 @@ export function isRowMajor(shape: readonly number[], strides: readonly number[])
     shape.every((n, axis) => n === 1 || strides[axis] === wanted[axis]);
 }
 
-/** Rows and columns that are turned at once: two cache lines of each. */
-const TILE = 16;
-
-/** [row, col] to [col, row]. */
-export function transposed(
-  data: Float32Array,
-  [rows, cols]: readonly number[],
-): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(data.length);
-  // By tiles: a matrix of an SAE is wider than the cache, and each way alone misses it at every step.
-  for (let top = 0; top < rows; top += TILE) {
-    for (let left = 0; left < cols; left += TILE) {
-      const [bottom, right] = [Math.min(top + TILE, rows), Math.min(left + TILE, cols)];
-      for (let row = top; row < bottom; row++) {
-        for (let col = left; col < right; col++) out[col * rows + row] = data[row * cols + col];
-      }
-    }
-  }
-  return out;
-}
-
 /**
  * Lays a tensor row by row.
  *
