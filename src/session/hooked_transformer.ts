@@ -23,6 +23,7 @@ import {
   SHARED_ATTN_IN,
   sharesKeys,
 } from "../model/config.ts";
+import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import * as tokens from "../tokenizer/tokens.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
@@ -40,13 +41,7 @@ import type {
 } from "./generation_options.ts";
 import { initialWeights } from "./initial_weights.ts";
 import { type InputOptions, type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
-import {
-  type LoadedModel,
-  loadModel,
-  type LoadOptions,
-  loadOrigin,
-  type ModelFiles,
-} from "./load.ts";
+import { loadModel, type LoadOptions, loadOrigin, type ModelFiles } from "./load.ts";
 import type {
   CacheOptions,
   ForwardOptions,
@@ -72,6 +67,9 @@ export interface ModelParts {
   defaultPaddingSide?: tokens.PaddingSide;
 }
 
+/** The parts of a model whose weights are in the core already. */
+type LoadedParts = ModelParts & { readonly weights?: ModelWeights };
+
 /** A class of models, for static methods that make one. */
 type ModelClass<M> = new (cfg: ConfigInput, parts?: ModelParts) => M;
 
@@ -81,15 +79,13 @@ async function load<M extends HookedTransformer>(
   source: string | URL | ModelFiles,
   options: LoadOptions,
 ): Promise<M> {
-  const [loaded, threads] = await Promise.all([
-    loadModel(source, options),
-    planThreads(options.threads),
-  ]);
-  const { cfg, stateDict, tokenizer }: LoadedModel = loaded;
+  const planned = planThreads(options.threads);
+  const [loaded, threads] = await Promise.all([loadModel(source, options, planned), planned]);
+  const { cfg, parts, tokenizer } = loaded;
   const { defaultPaddingSide } = options;
   const hold = await threads.start(cfg.nParams);
   try {
-    const model = new Model(cfg, { stateDict, tokenizer, defaultPaddingSide });
+    const model = new Model(cfg, { ...parts, tokenizer, defaultPaddingSide });
     const origin = loadOrigin(source, options);
     if (origin) noteOrigin(executionOf(model).store, origin);
     hold.keepFor(model);
@@ -133,15 +129,16 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    */
   constructor(
     cfg: ConfigInput,
-    { stateDict, tokenizer, defaultPaddingSide = "right" }: ModelParts = {},
+    parts: ModelParts = {},
   ) {
     super();
+    const { weights, stateDict, tokenizer, defaultPaddingSide = "right" }: LoadedParts = parts;
     this.cfg = resolveConfig(cfg);
     this.tokenizer = tokenizer;
     this.#defaultPaddingSide = defaultPaddingSide;
     this.#execution = new Execution(
       this,
-      stateDict ?? initialWeights(this.cfg),
+      weights ?? modelWeights(this.cfg, stateDict ?? initialWeights(this.cfg)),
       this.registry,
       this.hasMlpHookIn,
     );
@@ -518,7 +515,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    */
   loadAndProcessStateDict(stateDict: StateDict, options: ProcessingOptions = {}): void {
     const processed = processWeights(this.cfg, stateDict, options);
-    this.#execution.replaceWeights(processed.cfg, processed.stateDict);
+    this.#execution.replaceWeights(modelWeights(processed.cfg, processed.stateDict));
     this.cfg = processed.cfg;
   }
 

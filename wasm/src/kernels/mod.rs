@@ -13,16 +13,19 @@
 
 pub mod activation;
 pub mod elementary;
+pub mod half;
 pub mod packed;
 pub mod parallel;
 pub mod portable;
+pub mod screen;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod simd;
 
-pub use packed::{PANEL, Packed};
+pub use packed::{Axis, Elements, HeldCells, Layout, PANEL, Packed, Storage};
 
 use crate::real::Real;
 use elementary::Lane;
+use screen::{Screen, ScreenedRows};
 use std::ops::Range;
 
 /// Element-wise functions with a derivative of their own.
@@ -207,6 +210,20 @@ pub trait Kernels: Real + Lane {
     /// the bits of [`Kernels::gemm`] at the cost of the active codes, for finite `w`.
     fn decode(codes: Rows<Self>, w: &Packed<Self>, bias: Option<&[Self]>, out: RowsMut<Self>) {
         portable::decode(codes, w, bias, out);
+    }
+
+    /// Codes of an autoencoder, `out[i, j] = code(bias[j] + Σ_k x[i, k] w[k, j])` with the bits of [`Kernels::gemm`] and the activation
+    /// of [`screen::code`], for those features that the screen can't rule out; `out` must hold zeros. `rows` are those of `x`.
+    fn encode(
+        x: Rows<Self>,
+        rows: &ScreenedRows,
+        w: &Packed<Self>,
+        screen: &Screen,
+        bias: Option<&[Self]>,
+        thresholds: Option<&[Self]>,
+        out: RowsMut<Self>,
+    ) {
+        portable::encode(x, rows, w, screen, bias, thresholds, out);
     }
 }
 

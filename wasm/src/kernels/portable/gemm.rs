@@ -1,11 +1,7 @@
 use crate::kernels::activation::value;
-use crate::kernels::{Activation, Kernels, PANEL, Packed, Rows, RowsMut};
+use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut};
 use crate::real::Real;
 use std::ops::Range;
-
-fn cell<T: Kernels>(b: &Packed<T>, k: usize, j: usize) -> T {
-    b.data[(j / PANEL * b.rows + k) * PANEL + j % PANEL]
-}
 
 /// `out[i, j] = act(bias[j] + Σ_k a[i, k] b[k, j])`. As in every product here, adding zero at the end makes a sum of -0 into
 /// +0, so that passing over a term and adding its zero are the same: [`super::decode`] skips codes of zero.
@@ -21,7 +17,7 @@ pub fn gemm<T: Kernels>(
         for (at, j) in cols.clone().enumerate() {
             let mut sum = bias.map_or(T::ZERO, |bias| bias[j]);
             for k in 0..b.rows {
-                sum = Real::mul_add(a.data[i * a.stride + k], cell(b, k, j), sum);
+                sum = Real::mul_add(a.data[i * a.stride + k], b.cell(k, j), sum);
             }
             out.data[i * out.stride + at] = value(act, sum + T::ZERO);
         }
@@ -36,7 +32,7 @@ pub fn gemm_blocks<T: Kernels>(a: Rows<T>, b: &Packed<T>, block: usize, bias: Op
             for start in (0..b.rows).step_by(block.max(1)) {
                 let mut sum = T::ZERO;
                 for k in start..(start + block).min(b.rows) {
-                    sum = Real::mul_add(a.data[i * a.stride + k], cell(b, k, j), sum);
+                    sum = Real::mul_add(a.data[i * a.stride + k], b.cell(k, j), sum);
                 }
                 let sum = sum + T::ZERO;
                 total = if start == 0 { sum } else { total + sum };
@@ -52,7 +48,7 @@ pub fn gemm_bt<T: Kernels>(dy: Rows<T>, b: &Packed<T>, cols: Range<usize>, ks: R
         for (at, k) in ks.clone().enumerate() {
             let mut sum = T::ZERO;
             for (from, j) in cols.clone().enumerate() {
-                sum = Real::mul_add(dy.data[i * dy.stride + from], cell(b, k, j), sum);
+                sum = Real::mul_add(dy.data[i * dy.stride + from], b.cell(k, j), sum);
             }
             out.data[i * out.stride + at] = sum + T::ZERO;
         }

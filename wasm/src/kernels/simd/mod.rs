@@ -6,13 +6,16 @@ mod activation;
 mod attention;
 mod decode;
 mod gemm;
+mod held;
 mod lanes;
 mod norm;
+mod screen;
 mod shares;
 mod softmax;
 mod tile;
 mod transpose;
 
+use super::screen::{Screen, ScreenedRows};
 use super::{Activation, Attend, Kernels, Packed, Rows, RowsMut};
 use std::ops::Range;
 
@@ -114,5 +117,18 @@ impl Kernels for f32 {
     fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
         count_call();
         shares::decode(codes, w, bias, out);
+    }
+
+    fn encode(
+        x: Rows<f32>,
+        rows: &ScreenedRows,
+        w: &Packed<f32>,
+        screen: &Screen,
+        bias: Option<&[f32]>,
+        thresholds: Option<&[f32]>,
+        out: RowsMut<f32>,
+    ) {
+        count_call();
+        shares::encode(x, rows, w, screen, bias, thresholds, out);
     }
 }
