@@ -4,6 +4,7 @@
  * @module
  */
 
+import { disownWeight, ownWeight } from "../core/decoded_gradient.ts";
 import { core, type Handle, type WeightHandle } from "../core/engine.ts";
 import { MemoryBudgetError, WeightFileError } from "../core/errors.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
@@ -92,6 +93,11 @@ function placements(fill: (placing: Placing) => unknown): Map<string, (to: Placi
   return found;
 }
 
+function freeWeight(weight: WeightHandle): void {
+  disownWeight(weight);
+  core().free_weight(weight);
+}
+
 /** Gives memory back when nobody holds its store any more. */
 const collected = new FinalizationRegistry<() => void>((release) => release());
 
@@ -177,10 +183,10 @@ export class ParameterStore implements Disposable, Placing {
     this.#release = () => {
       for (const value of held.values()) {
         if (value.kind === "plain") freeOwned(value.handle);
-        else if (value.isOwner) core().free_weight(value.weight);
+        else if (value.isOwner) freeWeight(value.weight);
       }
       for (const handle of derived.values()) freeOwned(handle);
-      for (const weight of derivedWeights.splice(0)) core().free_weight(weight);
+      for (const weight of derivedWeights.splice(0)) freeWeight(weight);
       for (const free of screens.splice(0)) free();
       held.clear();
       derived.clear();
@@ -266,6 +272,7 @@ export class ParameterStore implements Disposable, Placing {
     const { stored } = view;
     const layouts = { rows: rowsByLastAxis, heads: headsByColumns, transposed: transposedMatrix };
     const packing = new Packing(view, layouts[order](view.shape), this.#dtype ?? stored.dtype);
+    ownWeight(packing.weight, this);
     if (stored.elements === undefined) {
       this.#unfilled.push(packing);
       return packing.weight;
@@ -274,7 +281,7 @@ export class ParameterStore implements Disposable, Placing {
       packing.fill(stored, 0);
       packing.seal();
     } catch (error) {
-      core().free_weight(packing.weight);
+      freeWeight(packing.weight);
       throw error;
     }
     return packing.weight;

@@ -63,8 +63,9 @@ pub fn allocate(shape: &[u32], dtype: u32) -> Outcome<Handle> {
 #[wasm_bindgen]
 pub fn data_pointer(handle: Handle) -> Outcome<u32> {
     with(|engine| {
-        Ok(match &engine.tensor(handle)?.data {
-            Data::Float(b) => b.as_ptr() as u32,
+        let tensor = engine.tensor(handle)?;
+        Ok(match &tensor.data {
+            Data::Float(_) | Data::Deferred(_) => tensor.floats()?.as_ptr() as u32,
             Data::Int(b) => b.as_ptr() as u32,
             Data::Bool(b) => b.as_ptr() as u32,
         })

@@ -110,6 +110,26 @@ pub struct RowsMut<'a, T> {
     pub stride: usize,
 }
 
+/// Rows of which few elements are there: row `i` has `values[e]` in column `columns[e]` for `e` from `starts[i]` up to
+/// `starts[i + 1]`, columns ascending.
+#[derive(Clone, Copy)]
+pub struct SparseRows<'a, T> {
+    pub starts: &'a [u32],
+    pub columns: &'a [u32],
+    pub values: &'a [T],
+}
+
+impl<T> SparseRows<'_, T> {
+    pub fn count(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Where row `i`'s elements lie.
+    pub fn row(&self, i: usize) -> Range<usize> {
+        self.starts[i] as usize..self.starts[i + 1] as usize
+    }
+}
+
 pub trait Kernels: Real + Lane {
     /// `out[i, j] = act(bias[j] + Σ_k a[i, k] b[k, cols.start + j])` for `j < cols.len()`.
     ///
@@ -135,6 +155,18 @@ pub trait Kernels: Real + Lane {
     /// the same packed matrix, for the rows `ks` of `b` (out has `ks.len()` columns).
     fn gemm_bt(dy: Rows<Self>, b: &Packed<Self>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<Self>) {
         portable::gemm_bt(dy, b, cols, ks, out);
+    }
+
+    /// Some cells of [`Kernels::gemm_bt`] over all columns, with its bits: `out[e] = Σ_j dy[i, j] b[ks[e], j]` for `e` from
+    /// `starts[i]` up to `starts[i + 1]`.
+    fn gemm_bt_at(dy: Rows<Self>, b: &Packed<Self>, starts: &[u32], ks: &[u32], out: &mut [Self]) {
+        portable::gemm_bt_at(dy, b, starts, ks, out);
+    }
+
+    /// [`Kernels::gemm_bt`] over all columns and rows of `b` for a `dy` of which few elements aren't zero: `out[i, k] =
+    /// Σ_e values[e] b[k, columns[e]]`, in order, its bits for finite `b`.
+    fn gemm_bt_sparse(dy: SparseRows<Self>, b: &Packed<Self>, out: RowsMut<Self>) {
+        portable::gemm_bt_sparse(dy, b, out);
     }
 
     /// Layer norm's first half: `centered = x - mean(x)` (or `x` unless `center`), `scale = sqrt(mean(centered²) + eps)`.

@@ -1,5 +1,5 @@
 use crate::kernels::activation::value;
-use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut};
+use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut, SparseRows};
 use crate::real::Real;
 use std::ops::Range;
 
@@ -51,6 +51,30 @@ pub fn gemm_bt<T: Kernels>(dy: Rows<T>, b: &Packed<T>, cols: Range<usize>, ks: R
                 sum = Real::mul_add(dy.data[i * dy.stride + from], b.cell(k, j), sum);
             }
             out.data[i * out.stride + at] = sum + T::ZERO;
+        }
+    }
+}
+
+/// Cells of [`gemm_bt`]: of row `i` those of `b`'s rows `ks[starts[i]..starts[i + 1]]`.
+pub fn gemm_bt_at<T: Kernels>(dy: Rows<T>, b: &Packed<T>, starts: &[u32], ks: &[u32], out: &mut [T]) {
+    for i in 0..dy.count {
+        for e in starts[i] as usize..starts[i + 1] as usize {
+            let k = ks[e] as usize;
+            let mut sum = T::ZERO;
+            for j in 0..b.cols {
+                sum = Real::mul_add(dy.data[i * dy.stride + j], b.cell(k, j), sum);
+            }
+            out[e] = sum + T::ZERO;
+        }
+    }
+}
+
+/// [`gemm_bt`] without the terms of zero: for finite `b` one would have left a sum as it was, up to the sign of a zero.
+pub fn gemm_bt_sparse<T: Kernels>(dy: SparseRows<T>, b: &Packed<T>, out: RowsMut<T>) {
+    for i in 0..dy.count() {
+        for (k, out) in out.data[i * out.stride..][..b.rows].iter_mut().enumerate() {
+            let elements = dy.row(i).map(|e| (dy.values[e], dy.columns[e] as usize));
+            *out = elements.fold(T::ZERO, |sum, (dy, j)| Real::mul_add(dy, b.cell(k, j), sum)) + T::ZERO;
         }
     }
 }

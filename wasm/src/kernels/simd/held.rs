@@ -3,6 +3,8 @@
 
 use super::lanes::madd;
 use crate::kernels::PANEL;
+use crate::kernels::half::widen_bf16;
+use crate::kernels::packed::paired;
 use core::arch::wasm32::*;
 
 /// A format of cells.
@@ -17,6 +19,12 @@ pub trait Held: Copy {
     /// # Safety
     /// `at` must be valid for 16 cells.
     unsafe fn row(self, at: *const Self::Cell) -> [v128; 4];
+
+    /// Cell `c` of a panel's row.
+    ///
+    /// # Safety
+    /// `at` must be valid for 16 cells, and `c` be less.
+    unsafe fn cell(self, at: *const Self::Cell, c: usize) -> f32;
 
     /// `panels` panels, `step` cells apart, of `depth` rows each as float32, and how far apart they are then; `room` may be used.
     ///
@@ -58,6 +66,12 @@ impl Held for Singles {
         unsafe { [0, 4, 8, 12].map(|v| v128_load(at.add(v).cast())) }
     }
 
+    #[inline(always)]
+    unsafe fn cell(self, at: *const f32, c: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *at.add(c) }
+    }
+
     unsafe fn widened(
         self,
         at: *const f32,
@@ -84,6 +98,12 @@ impl Held for Bfloats {
         let [x, y] = unsafe { [v128_load(at.cast()), v128_load(at.add(8).cast())] };
         let upper = i32x4_splat(0xffff_0000u32 as i32);
         [i32x4_shl(x, 16), v128_and(x, upper), i32x4_shl(y, 16), v128_and(y, upper)]
+    }
+
+    #[inline(always)]
+    unsafe fn cell(self, at: *const u16, c: usize) -> f32 {
+        // SAFETY: the caller's.
+        widen_bf16(unsafe { *at.add(paired(c)) })
     }
 }
 
@@ -117,6 +137,13 @@ impl Held for Halves {
         // SAFETY: the caller's.
         let [x, y] = unsafe { [v128_load(at.cast()), v128_load(at.add(8).cast())] };
         [self.upper(i32x4_shl(x, 16)), self.upper(x), self.upper(i32x4_shl(y, 16)), self.upper(y)]
+    }
+
+    #[inline(always)]
+    unsafe fn cell(self, at: *const u16, c: usize) -> f32 {
+        // SAFETY: the caller's.
+        let bits = unsafe { *at.add(paired(c)) };
+        f32x4_extract_lane::<0>(self.upper(i32x4_splat(i32::from(bits) << 16)))
     }
 }
 

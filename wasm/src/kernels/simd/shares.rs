@@ -1,9 +1,9 @@
 //! The kernels in shares: each is cut into ranges of rows, columns or heads that threads take on.
 
-use super::{activation, attention, decode, gemm, norm, screen, softmax};
+use super::{activation, attention, decode, gemm, norm, screen, softmax, sparse};
 use crate::kernels::parallel::{Cells, ELEMENT, EXPONENTIAL, ranges, rows};
 use crate::kernels::screen::{Screen, ScreenedRows};
-use crate::kernels::{Activation, Attend, PANEL, Packed, Rows, RowsMut};
+use crate::kernels::{Activation, Attend, PANEL, Packed, Rows, RowsMut, SparseRows};
 use std::ops::Range;
 
 /// Rows of a share of a product: whole tiles of three and of two.
@@ -130,6 +130,28 @@ pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usi
         // SAFETY: shares differ in their columns.
         let out = unsafe { Out::new(&cells, part.start - ks.start, stride) };
         gemm::gemm_bt(Rows { ..dy }, b, cols.clone(), part, out);
+    });
+}
+
+/// Cut by rows, whose cost is taken to be that of an even share of the cells.
+pub fn gemm_bt_at(dy: Rows<f32>, b: &Packed<f32>, starts: &[u32], ks: &[u32], out: &mut [f32]) {
+    assert!(starts.len() == dy.count + 1 && out.len() == ks.len());
+    let cells = Cells::new(out);
+    ranges(dy.count, b.cols * (1 + ks.len() / dy.count.max(1)), |rows| {
+        let elements = starts[rows.start] as usize..starts[rows.end] as usize;
+        // SAFETY: shares differ in their rows.
+        let out = unsafe { cells.slice(elements) };
+        sparse::gemm_bt_at(Rows { ..dy }, b, starts, ks, rows, out);
+    });
+}
+
+/// Cut by rows, as [`gemm_bt_at`].
+pub fn gemm_bt_sparse(dy: SparseRows<f32>, b: &Packed<f32>, out: RowsMut<f32>) {
+    let (cells, stride) = (Cells::new(out.data), out.stride);
+    ranges(dy.count(), b.rows * (1 + dy.columns.len() / dy.count().max(1)), |rows| {
+        // SAFETY: shares differ in their rows.
+        let out = unsafe { cells.slice(rows.start * stride..(rows.end - 1) * stride + b.rows) };
+        sparse::gemm_bt_sparse(dy, b, rows, out, stride);
     });
 }
 

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::kernels::screen::{Screen, ScreenedRows, code};
 use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut};
 use crate::memory::Buf;
+use crate::ops::model::sparse::where_alive;
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::shape_error;
 use crate::tensor::Tensor;
@@ -86,17 +87,7 @@ impl<T: Kernels> Op<T> for Encode<T> {
 
     // f = relu(x W + b) where alive, so dx = (df where f > 0) Wᵀ. No gradient reaches the thresholds at inference.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let w = &*self.weight;
-        let count = grad.rows();
-        let mut alive = Buf::zeroed(grad.len())?;
-        for ((alive, &g), &f) in alive.iter_mut().zip(grad.floats()?).zip(saved.output().floats()?) {
-            if f > T::ZERO {
-                *alive = g;
-            }
-        }
-        let mut dx = Buf::zeroed(count * w.rows)?;
-        let dy = Rows { data: &alive, stride: w.cols, count };
-        T::gemm_bt(dy, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dx, stride: w.rows });
+        let dx = where_alive(grad, saved.output())?.times_transpose(&self.weight)?;
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dx))])
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut};
 use crate::memory::Buf;
+use crate::ops::model::sparse::times_transpose;
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::shape_error;
 use crate::tensor::{Shape, Tensor};
@@ -54,11 +55,7 @@ impl<T: Kernels> Op<T> for Linear<T> {
 
     // y = x W + b, so dx = dy Wᵀ.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let w = &*self.weight;
-        let count = grad.len() / w.cols.max(1);
-        let mut dx = Buf::zeroed(count * w.rows)?;
-        let dy = Rows { data: grad.floats()?, stride: w.cols, count };
-        T::gemm_bt(dy, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dx, stride: w.rows });
+        let dx = times_transpose(grad, &self.weight)?;
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dx))])
     }
 }

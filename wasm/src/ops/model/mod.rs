@@ -7,3 +7,4 @@ pub mod linear;
 pub mod lookup;
 pub mod norm;
 pub mod rotary;
+pub mod sparse;
