@@ -4,6 +4,7 @@ import type { Result } from "./command.ts";
 import { nearestNames } from "../src/core/errors.ts";
 import { COMMANDS } from "./commands/registry.ts";
 import { CommandError, StoppedError } from "./errors.ts";
+import { expandPoint } from "./points.ts";
 import { lineOf } from "./program.ts";
 import type { Style } from "./style.ts";
 
@@ -31,18 +32,19 @@ export function errorText(error: unknown, line: string, style: Style): string {
   const usage = reason instanceof CommandError && isCommand
     ? style.dim(`\n  usage: ${read.command.usage}`)
     : "";
-  const meant = read.kind === "code" ? nearCommand(line) : undefined;
-  const hint = meant ? style.dim(`\n  did you mean the command ${meant}?`) : "";
+  const meant = read.kind === "code" ? meantBy(line) : undefined;
+  const hint = meant ? style.dim(`\n  did you mean ${meant}?`) : "";
   return style.red(message) + usage + hint;
 }
 
-/** The command that a line of words which isn't JavaScript may have meant. */
-function nearCommand(line: string): string | undefined {
-  const word = /^\s*([a-z]{2,})(?:\s|$)/.exec(line)?.[1];
-  if (word === undefined) return undefined;
+/** What a line that isn't JavaScript may have meant: a command with a similar name, or a hook point. */
+function meantBy(line: string): string | undefined {
+  const [word] = line.trim().split(/\s/);
+  if (expandPoint(word) !== word) return `?${word}, or show ${word}`;
+  if (!/^[a-z]{2,}$/.test(word)) return undefined;
   const [nearest] = nearestNames(word, COMMANDS.map(({ name }) => name), 1);
   const isNear = nearest[0] === word[0] && Math.abs(nearest.length - word.length) <= 2;
-  return isNear && word !== nearest ? nearest : undefined;
+  return isNear && word !== nearest ? `the command ${nearest}` : undefined;
 }
 
 /** A line's command, for programs. */

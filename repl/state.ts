@@ -84,39 +84,70 @@ function defaultMetric(session: Session): Metric {
   return metrics.logProb(texts.map(({ tokens: [{ id, token }] }) => token ?? id));
 }
 
+/** What couldn't be taken over into a session. */
+export interface Dropped {
+  /** Edits that don't fit, with why. */
+  readonly edits: readonly { readonly edit: SessionEdit; readonly reason: string }[];
+  /** Why the chosen metric doesn't fit. */
+  readonly metric: string | undefined;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A session with the chosen metric where that fits, else with the default. */
+function measuring(source: SessionSource): {
+  session: Session;
+  measured: ChosenMetric;
+  lost: string | undefined;
+} {
+  const session = begin(source);
+  const { measured } = source;
+  if (measured.metric !== undefined || measured.isChosen) {
+    try {
+      session.base();
+      return { session, measured, lost: undefined };
+    } catch (error) {
+      const plain = measuring({ ...source, measured: { metric: undefined, isChosen: false } });
+      return { ...plain, lost: reasonOf(error) };
+    }
+  }
+  const metric = defaultMetric(session);
+  const isChosen = false;
+  return { session: session.withMetric(metric), measured: { metric, isChosen }, lost: undefined };
+}
+
 /**
- * Starts a session; edits are taken over where they fit.
+ * Starts a session; edits and a chosen metric are taken over where they fit.
  *
- * @returns The state, and the edits that don't fit, with why.
+ * @returns The state, and what doesn't fit.
  */
 export function withSession(
   source: SessionSource,
   edits: readonly SessionEdit[] = [],
-): { state: ReplState; dropped: { edit: SessionEdit; reason: string }[] } {
+): { state: ReplState; dropped: Dropped } {
+  const { session, measured, lost } = measuring(source);
   const dropped: { edit: SessionEdit; reason: string }[] = [];
-  let session = begin(source);
-  const { measured } = source;
-  const metric = measured.isChosen ? measured.metric : measured.metric ?? defaultMetric(session);
-  if (metric !== measured.metric) session = session.withMetric(metric);
   for (const edit of edits) {
     try {
       const id = session.edit(edit.at, edit.edit);
       if (!edit.isOn) session.off(id);
     } catch (error) {
-      dropped.push({ edit, reason: error instanceof Error ? error.message : String(error) });
+      dropped.push({ edit, reason: reasonOf(error) });
     }
   }
   const { model, saes, prompts } = source;
-  const state = {
+  const state: ReplState = {
     model,
     saes,
     prompts,
-    measured: { ...measured, metric },
+    measured,
     session,
     name: MAIN,
     sessions: new Map([[MAIN, session]]),
   };
-  return { state, dropped };
+  return { state, dropped: { edits: dropped, metric: lost } };
 }
 
 /** Puts another session in the current one's place. */

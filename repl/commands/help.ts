@@ -21,11 +21,18 @@ const CELLS_HELP = `Cells are said by any of
 Points are said shortly: 1.z.sae, 2.resid_pre, 3.mlp_out, 0.pattern; see \`points\`.
 Anything else is JavaScript or TypeScript: session, model, saes, edits and every export are in scope.`;
 
+/** Widest usage in the list, in characters. */
+const USAGE_WIDTH = 34;
+
+function shortened(usage: string): string {
+  return usage.length > USAGE_WIDTH ? `${usage.slice(0, USAGE_WIDTH - 1).trimEnd()}…` : usage;
+}
+
 function all(commands: readonly Command[], style: Style): string {
   const groups = GROUPS.map((group) => {
     const rows = commands.filter((command) => command.group === group)
       .map(({ name, usage, summary }) => [
-        `  ${style.cyan(name)}${style.dim(usage.slice(name.length, 36 + name.length))}`,
+        `  ${style.cyan(name)}${style.dim(shortened(usage.slice(name.length)))}`,
         summary,
       ]);
     return `${style.bold(HEADINGS[group])}\n${columnsText(["", ""], rows, style)}`;

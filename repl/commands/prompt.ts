@@ -1,5 +1,5 @@
 import type { Command } from "../command.ts";
-import { shortPoint } from "../points.ts";
+import { droppedJson, droppedLines } from "../render/dropped.ts";
 import { runResult } from "../render/next_tokens.ts";
 import { tokensLine } from "../render/tokens.ts";
 import { withSession } from "../state.ts";
@@ -29,17 +29,14 @@ export const prompt: Command = {
       { ...state, prompts, measured: isChosen ? state.measured : { metric: undefined, isChosen } },
       state.session.edits,
     );
-    const lost = dropped.map(({ edit: { id, at }, reason }) =>
-      style.red(`  [${id}] ${typeof at === "string" ? shortPoint(at) : ""} is dropped: ${reason}`)
-    );
     return {
       state: next,
       ...runResult(next.session, style, {
-        head: [tokensLine(next.session, style), ...lost],
+        head: [tokensLine(next.session, style), ...droppedLines(dropped, style)],
         json: {
           prompts,
           tokens: next.session.tokens.toArray(),
-          dropped: dropped.map(({ edit, reason }) => ({ id: edit.id, reason })),
+          ...droppedJson(dropped),
         },
       }),
     };

@@ -1,6 +1,7 @@
 import { HookedSAE } from "../../mod.ts";
 import type { Command, Context, Result } from "../command.ts";
 import { CommandError } from "../errors.ts";
+import { droppedJson, droppedLines } from "../render/dropped.ts";
 import { runResult } from "../render/next_tokens.ts";
 import { type KnownSae, namedSaes, type ReplState, withSession } from "../state.ts";
 import { columnsText, type Style } from "../style.ts";
@@ -66,14 +67,13 @@ async function loaded(reader: WordReader): Promise<HookedSAE> {
 /** Goes on with other SAEs; edits that need those that are gone are dropped. */
 function next(saes: readonly KnownSae[], { state, style }: Context): Result {
   const { state: changed, dropped } = withSession({ ...state, saes }, state.session.edits);
-  const lost = dropped.map(({ edit, reason }) => style.red(`  [${edit.id}] is dropped: ${reason}`));
   return {
     state: changed,
     ...runResult(changed.session, style, {
-      head: [table(changed, style), ...lost],
+      head: [table(changed, style), ...droppedLines(dropped, style)],
       json: {
         saes: listJson(changed),
-        dropped: dropped.map(({ edit, reason }) => ({ id: edit.id, reason })),
+        ...droppedJson(dropped),
       },
     }),
   };

@@ -1,5 +1,13 @@
 /** Values of expressions. */
-import { ActivationCache, Figure, Session, type SessionRun, Tensor } from "../../mod.ts";
+import {
+  ActivationCache,
+  Figure,
+  HookedSAE,
+  HookedTransformer,
+  Session,
+  type SessionRun,
+  Tensor,
+} from "../../mod.ts";
 import { figureText } from "../../src/plot/text.ts";
 import type { Context } from "../command.ts";
 import { shortPoint } from "../points.ts";
@@ -39,6 +47,7 @@ export function shownValue(value: unknown, { style, state }: Context): string {
     const { columns, hasColours } = style;
     return figureText(value.toJSON(), { columns, hasColours });
   }
+  if (value instanceof HookedSAE || value instanceof HookedTransformer) return value.toString();
   if (value instanceof Session) return runResult(value, style).text;
   if (isRun(value) && value === state.session.run()) return runResult(state.session, style).text;
   return Deno.inspect(value, { colors: style.hasColours });

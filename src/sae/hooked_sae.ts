@@ -183,7 +183,9 @@ export class HookedSAE extends HookedModule implements Disposable {
     options: SaeReleaseOptions = {},
   ): Promise<[HookedSAE, SaeConfig, Tensor | null]> {
     const { cfg, weights, sparsity } = await loadRelease(release, id, options);
-    return [new HookedSAE(cfg, weights), cfg, sparsity ? Tensor.from(sparsity) : null];
+    const sae = new HookedSAE(cfg, weights);
+    noteOrigin(sae.#weights, { release, id });
+    return [sae, cfg, sparsity ? Tensor.from(sparsity) : null];
   }
 
   /**

@@ -183,6 +183,8 @@ const OF_WEIGHTS: readonly (keyof LoadOptions)[] = [
   "centerWritingWeights",
   "centerUnembed",
   "foldValueBiases",
+  "refactorFactoredAttnMatrices",
+  "revision",
   "firstNLayers",
   "nCtx",
   "defaultPrependBos",

@@ -167,6 +167,8 @@ Deno.test("repl: prompt, metric and saes begin anew and take the edits over", as
     "saes all",
     "saes off 1.z",
     "saes",
+    'metric " Tom" - " Rose" " Mary" - " John"',
+    "prompt The capital of France is",
   ]);
   const dropped = found[2].dropped.map((
     { id, reason }: { id: number; reason: string },
@@ -191,6 +193,11 @@ Deno.test("repl: prompt, metric and saes begin anew and take the edits over", as
   assertEquals(on(found[11]), []);
   assertEquals(on(found[12]), ["0.z", "1.z", "2.z", "3.z", "2.resid_pre.jumprelu"]);
   assertEquals(on(found[14]), ["0.z", "2.z", "3.z", "2.resid_pre.jumprelu"]);
+  assertEquals(
+    found[16].droppedMetric,
+    "Cannot measure 1 text with 2 answers: expected one, or one for each.",
+  );
+  assertMatch(found[16].metric.of, /^log p/);
 });
 
 Deno.test("repl: top, run, features, show, points, ? and prompt look at a run", async () => {
