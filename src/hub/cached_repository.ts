@@ -69,7 +69,7 @@ export class CachedRepository {
   readonly #options: CachedRepositoryOptions;
   readonly #folder: string;
   readonly #metadata = new Map<string, Promise<FileMetadata | undefined>>();
-  readonly #downloads = new Map<string, Promise<CachedFile>>();
+  readonly #downloads = new Map<string, Promise<void>>();
   #isUnreachable = false;
 
   constructor(options: CachedRepositoryOptions) {
@@ -85,7 +85,7 @@ export class CachedRepository {
   async size(name: string): Promise<number | undefined> {
     const cached = await this.#cached(name);
     if (cached) return cached.size;
-    return (await this.#ask(name))?.size;
+    return (await this.#ask(name) ?? await this.#cached(name))?.size;
   }
 
   /**
@@ -94,10 +94,14 @@ export class CachedRepository {
    * @throws {WeightFileError} If it can't be had; what has arrived stays for the next attempt.
    */
   async file(name: string): Promise<CachedFile> {
-    const cached = await this.#cached(name);
-    if (cached) return cached;
+    const known = await this.#cached(name);
+    if (known) return known;
     const metadata = await this.#ask(name);
-    if (!metadata) throw hubError(this.#options, name, "the repository has no such file");
+    if (!metadata) {
+      const cached = await this.#cached(name);
+      if (cached) return cached;
+      throw hubError(this.#options, name, "the repository has no such file");
+    }
     let running = this.#downloads.get(metadata.etag);
     if (!running) {
       running = this.#fetched(name, metadata);
@@ -136,42 +140,34 @@ export class CachedRepository {
     return asked;
   }
 
+  /** `undefined` for what the repository doesn't have, and where only the cache can tell. */
   async #asked(name: string): Promise<FileMetadata | undefined> {
     const { isOffline, repo, cache } = this.#options;
-    const absent = (why: string, cause?: unknown) =>
-      new WeightFileError(
-        `Cannot load "${name}" of ${repo}: ${why}, and ${cache} doesn't have it.`,
-        {
-          cause,
-        },
-      );
+    // Of a snapshot that is there, a file that isn't may just not exist.
+    const isDownloaded = async () => await this.#knownCommit() !== undefined;
     if (isOffline || this.#isUnreachable) {
-      // Of a snapshot that is there, a file that isn't may just not exist.
-      if (await this.#knownCommit() !== undefined) return undefined;
-      throw absent(isOffline ? "HF_HUB_OFFLINE is set" : "the hub can't be reached");
+      if (await isDownloaded()) return undefined;
+      const why = isOffline ? "HF_HUB_OFFLINE is set" : "the hub can't be reached";
+      throw new WeightFileError(
+        `Cannot load "${name}" of ${repo}: ${why}, and ${cache} doesn't have it.`,
+      );
     }
     try {
       return await fileMetadata(this.#options, name);
     } catch (error) {
       const isNetwork = error instanceof WeightFileError && error.cause instanceof TypeError;
-      if (!isNetwork) throw error;
-      this.#isUnreachable = true;
-      const cached = await this.#cached(name);
-      if (!cached && await this.#knownCommit() === undefined) throw error;
-      const commit = await this.#knownCommit() ?? "";
-      return cached && { commit, etag: "", size: cached.size };
+      if (isNetwork) this.#isUnreachable = true;
+      if (isNetwork && await isDownloaded()) return undefined;
+      throw error;
     }
   }
 
   /** Downloads the content of a file, or finds it in the cache under its tag. */
-  async #fetched(name: string, metadata: FileMetadata): Promise<CachedFile> {
-    const { etag, size } = metadata;
-    const blob = join(this.#folder, "blobs", etag);
-    if (etag !== "" && await sizeOf(blob) !== size) {
-      await mkdir(dirname(blob), { recursive: true });
-      await this.#download(name, metadata, blob);
-    }
-    return { path: blob, size };
+  async #fetched(name: string, metadata: FileMetadata): Promise<void> {
+    const blob = join(this.#folder, "blobs", metadata.etag);
+    if (await sizeOf(blob) === metadata.size) return;
+    await mkdir(dirname(blob), { recursive: true });
+    await this.#download(name, metadata, blob);
   }
 
   async #download(name: string, metadata: FileMetadata, blob: string): Promise<void> {

@@ -70,9 +70,12 @@ function isLocation(name: string): boolean {
 }
 
 /** Opens the files of a model that goes by a name, a path or an address. */
-async function open(name: string, options: LoadOptions): Promise<Source> {
+async function open(
+  name: string,
+  named: NamedModel | undefined,
+  options: LoadOptions,
+): Promise<Source> {
   if (Object.hasOwn(EMBEDDED, name)) return openSource(EMBEDDED[name], options);
-  const named = findNamedModel(name);
   if (named) {
     requireLoadable(name, named);
     // Of a part of the layers, only the part of the files is read that holds them.
@@ -156,13 +159,13 @@ export async function loadModel(
   model: string | URL | ModelFiles,
   options: LoadOptions = {},
 ): Promise<LoadedModel> {
+  const named = typeof model === "string" ? findNamedModel(model) : undefined;
   const inMemory = typeof model === "object" && "config" in model ? model : undefined;
   const source = inMemory
     ? openFiles(inMemory, options)
     : typeof model === "string"
-    ? await open(model, options)
+    ? await open(model, named, options)
     : openSource(model as URL, options);
-  const named = typeof model === "string" ? findNamedModel(model) : undefined;
   const { firstNLayers, nCtx = named?.nCtx, defaultPrependBos, tokenizer } = options;
   const modelName = typeof model === "string"
     ? model.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1)

@@ -5,7 +5,7 @@
  */
 
 import { WeightFileError } from "../core/errors.ts";
-import { missingTensor, openSafetensors, type TensorFile, type TensorInfo } from "./safetensors.ts";
+import { openSafetensors, requireTensor, type TensorFile, type TensorInfo } from "./safetensors.ts";
 import type { Source } from "./source.ts";
 import type { TensorData } from "./tensor_data.ts";
 import { openTorchFile } from "./torch_file.ts";
@@ -98,9 +98,7 @@ class ShardedCheckpoint implements TensorFile {
   }
 
   #file(name: string): TensorFile {
-    const file = this.#files.get(name);
-    if (file === undefined) throw new WeightFileError(missingTensor(this.label, name, this.names));
-    return file;
+    return requireTensor(this.#files, this.label, name);
   }
 }
 

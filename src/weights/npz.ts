@@ -7,7 +7,7 @@
 import { WeightFileError } from "../core/errors.ts";
 import { reading } from "./format_error.ts";
 import { NPY_HEADER_BYTES, type NpyHeader, readNpyHeader } from "./npy.ts";
-import { missingTensor, type TensorFile, type TensorInfo } from "./safetensors.ts";
+import { requireTensor, type TensorFile, type TensorInfo } from "./safetensors.ts";
 import { messageOf, type Source } from "./source.ts";
 import { columnMajorStrides, gathered } from "./strided.ts";
 import { convertTensor, type TensorData } from "./tensor_data.ts";
@@ -62,11 +62,7 @@ class NpzFile implements TensorFile {
   }
 
   #header(name: string): NpyHeader {
-    const header = this.#headers.get(name);
-    if (header === undefined) {
-      throw new WeightFileError(missingTensor(this.label, name, this.names));
-    }
-    return header;
+    return requireTensor(this.#headers, this.label, name);
   }
 }
 

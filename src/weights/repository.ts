@@ -117,8 +117,8 @@ class RepositorySource extends Source {
     length: number,
   ): Promise<Uint8Array<ArrayBuffer>> {
     const { path } = await this.#repository.file(name);
-    const cut = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
-    const folder = new DirectorySource(path.slice(0, cut), { signal: this.signal });
-    return await folder.read(path.slice(cut + 1), offset, length);
+    // A snapshot has its files under their names, whatever separates folders in paths here.
+    const snapshot = new DirectorySource(path.slice(0, -name.length), { signal: this.signal });
+    return await snapshot.read(name, offset, length);
   }
 }

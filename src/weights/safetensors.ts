@@ -111,9 +111,7 @@ export class SafetensorsFile implements TensorFile {
   }
 
   #entry(name: string): Entry {
-    const entry = this.#entries.get(name);
-    if (entry === undefined) throw new WeightFileError(missingTensor(this.label, name, this.names));
-    return entry;
+    return requireTensor(this.#entries, this.label, name);
   }
 }
 
@@ -135,11 +133,21 @@ export async function readFloats(file: TensorFile, name: string): Promise<Weight
   );
 }
 
-/** The text of the error for a tensor that isn't there. */
-export function missingTensor(label: string, name: string, names: readonly string[]): string {
-  const near = nearestNames(name, names).map((candidate) => `"${candidate}"`).join(", ");
+/**
+ * Gives what a file knows of a tensor.
+ *
+ * @param tensors The file's tensors by name.
+ * @param label The file, as messages name it.
+ * @throws {WeightFileError} If it has no such tensor, with the nearest names.
+ */
+export function requireTensor<T>(tensors: ReadonlyMap<string, T>, label: string, name: string): T {
+  const found = tensors.get(name);
+  if (found !== undefined) return found;
+  const near = nearestNames(name, tensors.keys()).map((candidate) => `"${candidate}"`).join(", ");
   const hint = near === "" ? "it has no tensors" : `the nearest names are ${near}`;
-  return `Cannot read "${name}" in "${label}": there is no such tensor; ${hint}`;
+  throw new WeightFileError(
+    `Cannot read "${name}" in "${label}": there is no such tensor; ${hint}`,
+  );
 }
 
 /**

@@ -10,7 +10,7 @@ import { WeightFileError } from "../core/errors.ts";
 import { excerpt } from "./excerpt.ts";
 import { fail, reading } from "./format_error.ts";
 import { type PickleDict, PickleGlobal, type PickleTable, unpickle } from "./pickle.ts";
-import { missingTensor, type TensorFile, type TensorInfo } from "./safetensors.ts";
+import { requireTensor, type TensorFile, type TensorInfo } from "./safetensors.ts";
 import { messageOf, type Source } from "./source.ts";
 import { gathered, isRowMajor } from "./strided.ts";
 import { convertTensor, type StoredDtype, storedSize, type TensorData } from "./tensor_data.ts";
@@ -227,11 +227,7 @@ class OpenTorchFile implements TorchFile {
   }
 
   #tensor(name: string): StoredTensor {
-    const tensor = this.#tensors.get(name);
-    if (tensor === undefined) {
-      throw new WeightFileError(missingTensor(this.label, name, this.names));
-    }
-    return tensor;
+    return requireTensor(this.#tensors, this.label, name);
   }
 }
 

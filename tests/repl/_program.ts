@@ -1,13 +1,8 @@
 /** Runs the interactive program as its users do: with lines on standard input, or with options. */
 
-const MAIN = new URL("../../repl/main.ts", import.meta.url);
+import { type Outcome, runToEnd } from "../_run.ts";
 
-/** What a program wrote, and how it left. */
-export interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
+const MAIN = new URL("../../repl/main.ts", import.meta.url);
 
 /**
  * Runs the program.
@@ -20,20 +15,11 @@ export async function runProgram(
   lines: readonly string[] = [],
   { main = MAIN.href, cwd }: { main?: string; cwd?: string } = {},
 ): Promise<Outcome> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "-A", main, ...args],
-    cwd,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")));
-  await writer.close();
-  const { code, stdout, stderr } = await child.output();
-  const decoder = new TextDecoder();
-  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+  return await runToEnd(
+    Deno.execPath(),
+    ["run", "--quiet", "--no-prompt", "-A", main, ...args],
+    { cwd, input: lines.map((line) => `${line}\n`).join("") },
+  );
 }
 
 /** A result as `--json` gives it. */

@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packageFolder } from "../../tools/npm/package_folder.ts";
+import { runToEnd } from "../_run.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -47,25 +48,9 @@ export async function runProgram(
   args: readonly string[],
   options: { cwd?: string; input?: string } = {},
 ): Promise<string> {
-  const child = new Deno.Command(program, {
-    args: [...args],
-    cwd: options.cwd,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(options.input ?? ""));
-  await writer.close();
-  const { success, stdout, stderr } = await child.output();
-  const decoder = new TextDecoder();
-  if (!success) {
-    throw new Error(
-      `"${program} ${args.join(" ")}" failed:\n${decoder.decode(stdout)}${decoder.decode(stderr)}`,
-    );
-  }
-  return decoder.decode(stdout);
+  const { code, out, err } = await runToEnd(program, args, options);
+  if (code !== 0) throw new Error(`"${program} ${args.join(" ")}" failed:\n${out}${err}`);
+  return out;
 }
 
 /** Runs Deno to its end, in the project's folder unless said. */

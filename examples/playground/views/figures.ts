@@ -10,6 +10,12 @@ function categories(tokens: readonly string[]): string[] {
   return tokens.map((token, n) => shown(token) + "\u200b".repeat(n));
 }
 
+/** Puts a hint and what it is about into a panel that is opened for the first time. */
+function fillOnce(panel: HTMLElement, hint: string, parts: () => readonly HTMLElement[]): void {
+  if (panel.hasChildNodes()) return;
+  panel.append(make("p", { className: "hint", text: hint }), ...parts());
+}
+
 /** A tab and what it draws. */
 interface Tab {
   readonly tab: HTMLElement;
@@ -76,17 +82,12 @@ export class Figures implements Part {
     const sums = make("div", { className: "plot sums" });
     let view: AttributionView | undefined;
     return async (panel) => {
-      if (!panel.hasChildNodes()) {
-        panel.append(
-          make("p", {
-            className: "hint",
-            text:
-              "A feature's part in the logit difference, to first order: its strength times the " +
-              "gradient, under the edits. Click a bar to choose the feature.",
-          }),
-          make("div", { className: "pair" }, [bars, sums]),
-        );
-      }
+      fillOnce(
+        panel,
+        "A feature's part in the logit difference, to first order: its strength times the " +
+          "gradient, under the edits. Click a bar to choose the feature.",
+        () => [make("div", { className: "pair" }, [bars, sums])],
+      );
       view = await this.#engine.ask("attribution", this.#app.state);
       const drawn = await drawBars(bars, view, this.#app);
       drawn.removeAllListeners?.("plotly_click");
@@ -104,17 +105,11 @@ export class Figures implements Part {
   #attention(): (panel: HTMLElement) => Promise<void> {
     const place = make("div", { className: "plot heads" });
     return async (panel) => {
-      if (!panel.hasChildNodes()) {
-        panel.append(
-          make("p", {
-            className: "hint",
-            text:
-              "What each head of a layer looks at: from the token on the left to the ones below.",
-          }),
-          this.#layerChoice(),
-          make("div", { className: "wide" }, [place]),
-        );
-      }
+      fillOnce(
+        panel,
+        "What each head of a layer looks at: from the token on the left to the ones below.",
+        () => [this.#layerChoice(), make("div", { className: "wide" }, [place])],
+      );
       const view = await this.#engine.ask("attention", this.#app.state, this.#layer);
       await drawHeads(place, view, this.#showsChange);
     };
