@@ -98,8 +98,11 @@ export function splicerPlugin(root: string, target: Target, packages: Packages):
     namespace: "made",
     pluginData: contents,
   });
-  const missing = (path: string) =>
-    made(path, `throw new Error(${JSON.stringify(`${path} is not there in this runtime`)});`);
+  /** What imports names from it is never run there; as CommonJS, its names needn't be known. */
+  const missing = (path: string) => {
+    const error = JSON.stringify(`${path} is not there in this runtime`);
+    return made(path, `module.exports = {}; throw new Error(${error});`);
+  };
 
   async function resolvePackage({ path, with: attributes }: OnResolveArgs) {
     const [, name, version, inner = ""] = NPM.exec(path) ?? [];
