@@ -54,13 +54,18 @@ export function fixtureFolders(folder: string): string[] {
   return entries.filter((entry) => entry.isDirectory).map((entry) => entry.name).sort();
 }
 
+/** The files of fixtures that have been read with what follows, as `folder/file`. */
+export const filesRead: Set<string> = new Set();
+
 /** Reads a JSON file of a fixture. */
 export async function readJson<T>(folder: string, file: string): Promise<T> {
+  filesRead.add(`${folder}/${file}`);
   return await openFixture(folder).readJson(file) as T;
 }
 
 /** Reads every tensor of a file of a fixture, by name; integers become int32. */
 export async function readTensors(folder: string, file: string): Promise<Map<string, Tensor>> {
+  filesRead.add(`${folder}/${file}`);
   const tensors = await openSafetensors(openFixture(folder), file);
   const read = async (name: string): Promise<[string, Tensor]> => {
     const { data, shape, dtype } = await tensors.read(name);

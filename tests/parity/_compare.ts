@@ -141,6 +141,35 @@ export function compareAll(
   return { name, points: want.size, worst, worstAt };
 }
 
+/**
+ * Sums comparisons up by the fixture that their names begin with, in the fixtures' order.
+ *
+ * @param fixtures Folders; one that nothing was compared with has no points.
+ * @throws {AssertionError} If a comparison is of none of them.
+ */
+export function byFixture(
+  fixtures: readonly string[],
+  comparisons: readonly Comparison[],
+): Comparison[] {
+  const rows = new Map(
+    fixtures.map((
+      name,
+    ): [string, Comparison] => [name, { name, points: 0, worst: 0, worstAt: "" }]),
+  );
+  for (const { name, points, worst, worstAt } of comparisons) {
+    const row = fixtures.map((fixture) => rows.get(fixture)!).find((row) =>
+      name === row.name || name.startsWith(`${row.name}/`) || name.startsWith(`${row.name} `)
+    );
+    if (!row) throw new AssertionError(`${name} is of no fixture`);
+    rows.set(row.name, {
+      name: row.name,
+      points: row.points + points,
+      ...worst > row.worst ? { worst, worstAt } : { worst: row.worst, worstAt: row.worstAt },
+    });
+  }
+  return [...rows.values()];
+}
+
 /** Lays comparisons out as a table of text. */
 export function summary(comparisons: readonly Comparison[]): string {
   const rows = comparisons.map((

@@ -1,6 +1,6 @@
 import { assertEquals, AssertionError, assertThrows } from "@std/assert";
 import { Tensor } from "../../mod.ts";
-import { compareAll, EXACT, referenceTolerance, summary } from "./_compare.ts";
+import { byFixture, compareAll, EXACT, referenceTolerance, summary } from "./_compare.ts";
 
 const LOOSE = { atol: 0.01, rtol: 0.1 };
 
@@ -90,4 +90,15 @@ Deno.test("summary() lays comparisons out in columns", () => {
     summary(rows),
     "fixture   points   worst  at\ngpt2/raw      14  1.3e-5  logits",
   );
+});
+
+Deno.test("byFixture() sums up by fixture, and keeps those that nothing was compared with", () => {
+  const of = (name: string, worst: number) => ({ name, points: 2, worst, worstAt: "logits" });
+  const compared = [of("gpt2/raw", 1), of("gpt2 by another config", 3), of("gpt2_scaled/raw", 2)];
+  assertEquals(byFixture(["opt", "gpt2", "gpt2_scaled"], compared), [
+    { name: "opt", points: 0, worst: 0, worstAt: "" },
+    { name: "gpt2", points: 4, worst: 3, worstAt: "logits" },
+    { name: "gpt2_scaled", points: 2, worst: 2, worstAt: "logits" },
+  ]);
+  assertThrows(() => byFixture(["opt"], compared), AssertionError, "gpt2/raw is of no fixture");
 });
