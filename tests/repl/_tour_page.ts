@@ -41,19 +41,4 @@ export async function tourPage(): Promise<string> {
   return `${HEAD}\n${steps.join("\n")}\n${wrapped(TOUR_END)}\n`;
 }
 
-const NUMBER = /\d+(?:\.\d+)?(?:e-?\d+)?/g;
-
-/** A page's words, with every number left out but those of its commands: times differ, and last digits from machine to machine. */
-export function wordsOf(page: string): string {
-  return page.split("\n")
-    .map((line) => (line.startsWith("splicer> ") ? line : line.replace(NUMBER, "#")))
-    .join("\n");
-}
-
-/** A page's numbers in order, milliseconds left out. */
-export function numbersOf(page: string): number[] {
-  const timeless = page.replace(/\d+(?:\.\d+)? ms/g, "");
-  return Array.from(timeless.matchAll(NUMBER), ([text]) => Number(text));
-}
-
 if (import.meta.main) await Deno.writeTextFile(PAGE, await tourPage());

@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const MODEL = `${ROOT}models/ioi-tiny`;
 
-Deno.test("the README names every npm package of the lockfile, with its version, and no other", async () => {
+Deno.test("docs/contributing.md names every npm package of the lockfile, with its version, and no other", async () => {
   const { specifiers } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.lock`));
   const locked = Object.keys(specifiers).map((specifier) => specifier.replace(/^npm:/, "")).sort();
-  const readme = await Deno.readTextFile(`${ROOT}README.md`);
+  const readme = await Deno.readTextFile(`${ROOT}docs/contributing.md`);
   const [, section = ""] = readme.split("## Dependencies\n");
   const rows = section.split("\n## ")[0].matchAll(/^\| `([^`]+)` +\| ([\d.]+) +\|/gm);
   assertEquals([...rows].map(([, name, version]) => `${name}@${version}`).sort(), locked);
