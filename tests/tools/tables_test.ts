@@ -5,7 +5,10 @@ const README = new URL("../../README.md", import.meta.url);
 
 Deno.test("README.md has the tables that the registries give", async () => {
   const readme = await Deno.readTextFile(README);
-  const withoutTables = readme.replace(/(<!-- compatibility -->)[^]*(<!-- .compatibility -->)/, "$1$2");
+  const withoutTables = readme.replace(
+    /(<!-- compatibility -->)[^]*(<!-- .compatibility -->)/,
+    "$1$2",
+  );
   assertEquals(readme === withoutTables, false);
   assertEquals(await withTables(withoutTables), readme);
 });

@@ -87,6 +87,7 @@ export const ROOMS: Record<string, Room> = {
       "examples",
       "bench",
       "tools",
+      "tables",
       "module",
       "threads module",
     ],
@@ -94,6 +95,8 @@ export const ROOMS: Record<string, Room> = {
   },
   "twins": { paths: ["tests/kernels/pkg/"], imports: [], shipped: false },
   "tools": { paths: ["tools/"], imports: [], shipped: false },
+  // Describes the library by its own registries.
+  "tables": { paths: ["tools/tables.ts"], imports: PUBLIC, shipped: false },
 };
 
 /** Rooms that may use what only one runtime has; all others run in browsers and workerd too. */
