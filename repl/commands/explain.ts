@@ -4,6 +4,7 @@ import type { Command, Context } from "../command.ts";
 import type { EditCommand } from "../edit_command.ts";
 import { CommandError } from "../errors.ts";
 import { shortPoint } from "../points.ts";
+import { idleLines } from "../render/idle.ts";
 import { bytes, count } from "../render/numbers.ts";
 import type { Style } from "../style.ts";
 import { WordReader } from "../words.ts";
@@ -24,10 +25,7 @@ function costs(forecast: Forecast): string {
 }
 
 function text(forecast: Forecast, style: Style): string {
-  const idle = forecast.idle.map(({ at, edit, reason }) =>
-    style.yellow(`  won't fire: ${shortPoint(at)} ${edit}: ${reason}`)
-  );
-  return [`  at most ${costs(forecast)}`, ...idle].join("\n");
+  return [`  at most ${costs(forecast)}`, ...idleLines(forecast.idle, style)].join("\n");
 }
 
 /** Makes the command that foresees what other commands cost. */

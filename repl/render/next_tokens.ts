@@ -2,6 +2,7 @@
 import type { RunCost, Session, SessionDiff, TextDiff, TokenChange } from "../../mod.ts";
 import { describeMetric } from "../../src/session/metric.ts";
 import { diffOf } from "../../src/session/session_diff.ts";
+import { idleLines } from "./idle.ts";
 import { columnsText, type Style } from "../style.ts";
 import { count, fixed, percent, signed } from "./numbers.ts";
 
@@ -125,6 +126,7 @@ export function runResult(
   { head = [], foot = [], json = {}, view = {} }: RunResultOptions = {},
 ): { text: string; json: Record<string, unknown> } {
   const isEdited = session.edits.some(({ isOn }) => isOn);
+  const { idle } = isEdited ? session.explain() : { idle: [] };
   const run = session.run();
   const diff = diffOf(session, run, session.base(), view);
   const isOne = diff.texts.length === 1 || view.text !== undefined;
@@ -135,12 +137,13 @@ export function runResult(
   const last = [metric, style.dim(costText(run.ran))].filter((text) => text !== "").join("   ");
   const texts = view.text === undefined ? diff.texts : [diff.texts[view.text]];
   return {
-    text: [...head, table, `  ${last}`, ...foot].join("\n"),
+    text: [...head, table, `  ${last}`, ...idleLines(idle, style), ...foot].join("\n"),
     json: {
       ...json,
       texts,
       ...(diff.metric && { metric: { ...diff.metric, of: describeMetric(session.metric!) } }),
       ran: run.ran,
+      ...idle.length > 0 && { idle },
     },
   };
 }

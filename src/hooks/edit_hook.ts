@@ -9,7 +9,7 @@ import { Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "./activation_cache.ts";
 import { type Block, blocksOf, cellAxes, indexOf, type Layout, layoutOf } from "./edit_cells.ts";
 import { type PositionedText, type Positions, positionsIn } from "./edit_positions.ts";
-import { editedRows, requireSome } from "./edit_rows.ts";
+import { editedRows, requireSome, requireTargets, targetRows } from "./edit_rows.ts";
 import type {
   Activity,
   CutEdgeEdit,
@@ -291,8 +291,8 @@ export function editHook(
 ): HookFunction | undefined {
   if (edit.kind === "cutEdge") return cuttingHook(edit, name, context);
   const { texts, from } = context;
-  requireSome(edit.pos ?? "all", texts);
-  const rows = editedRows(edit, texts);
+  requireTargets(edit, texts);
+  const rows = targetRows(edit, texts);
   if (!rows.some((row) => row.some((pos) => pos >= from))) return undefined;
   const make = CHANGES[edit.kind] as (
     edit: PointEdit,
@@ -301,6 +301,8 @@ export function editHook(
     rows: Rows,
   ) => Change;
   const change = make(edit, name, context, rows);
+  const isThere = rows.some((row, i) => row.some((pos) => pos >= from && pos < texts[i].nPos));
+  if (!isThere) return undefined;
   // What is patched may be elsewhere in each text of the source.
   const isApart = edit.kind === "patch" && edit.fromPos !== undefined;
   return (act) => {

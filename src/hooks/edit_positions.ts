@@ -26,7 +26,7 @@ export interface TokenPositions {
 export type PositionPredicate = (token: string, pos: number, text: number) => boolean;
 
 /**
- * Positions of a prompt: a number (negative counts from the end of the prompt), all of them, those of generated text, a range, those of a
+ * Positions of a text: a number (negative counts from the end of the prompt; one behind the prompt waits for generated text), all of them, those of generated text, a range, those of a
  * token, those that a predicate chooses, or a list of any of these.
  */
 export type Positions =
@@ -46,6 +46,8 @@ export interface PositionedText {
   readonly nPos: number;
   /** How many of them are the prompt's. */
   readonly nPrompt: number;
+  /** How many there may come to be, where the text is gone on with; as many as there are unless said. */
+  readonly nMost?: number;
   /** The id of the token at a position. Throws where a run has no tokens. */
   id(pos: number): number;
   /** The text of a token. Throws where the model has no tokenizer. */
@@ -98,15 +100,31 @@ export function isSameInEveryText(positions: Positions): boolean {
     !(typeof positions === "object" && "token" in positions);
 }
 
-/** Whether a selector may choose positions that aren't there yet. */
-export function mayComeLater(positions: Positions): boolean {
-  if (Array.isArray(positions)) return positions.some(mayComeLater);
-  if (typeof positions !== "object") return positions === "generated";
-  return !("token" in positions) && (positions as PositionRange).to === undefined;
-}
-
 function fromEnd(pos: number, nPrompt: number): number {
   return pos < 0 ? pos + nPrompt : pos;
+}
+
+/** Whether a selector may choose positions of a text that aren't there yet. */
+export function mayComeLater(positions: Positions, text: PositionedText): boolean {
+  if (Array.isArray(positions)) {
+    return positions.some((part: Positions) => mayComeLater(part, text));
+  }
+  const { nPos, nPrompt, nMost = nPos } = text;
+  if (typeof positions === "number") return positions >= nPos && positions < nMost;
+  if (typeof positions !== "object") return positions === "generated";
+  if ("token" in positions) return false;
+  const { from = 0, to } = positions as PositionRange;
+  if (to === undefined) return true;
+  const [start, end] = [fromEnd(from, nPrompt), Math.min(fromEnd(to, nPrompt), nMost)];
+  return start < end && end > nPos;
+}
+
+/** The positions behind a prompt that a selector names by number, whether they are there yet or not. */
+export function numberedBehind(positions: Positions, nPrompt: number): number[] {
+  if (Array.isArray(positions)) {
+    return positions.flatMap((part: Positions) => numberedBehind(part, nPrompt));
+  }
+  return typeof positions === "number" && positions >= nPrompt ? [positions] : [];
 }
 
 function span(from: number, to: number): number[] {
@@ -124,17 +142,15 @@ function occurrences({ token, nth }: TokenPositions, text: PositionedText): numb
 }
 
 function chosen(positions: Positions, text: PositionedText): number[] {
-  const { nPos, nPrompt } = text;
+  const { nPos, nPrompt, nMost = nPos } = text;
   if (positions === "all") return span(0, nPos);
   if (positions === "generated") return span(nPrompt, nPos);
   if (typeof positions === "number") {
     const pos = fromEnd(positions, nPrompt);
-    if (pos >= 0 && pos < nPos) return [pos];
-    throw new RangeError(
-      `Cannot edit position ${positions}: the prompt has ${nPrompt} ${
-        nPrompt === 1 ? "position" : "positions"
-      }.`,
-    );
+    if (pos >= 0 && pos < nMost) return pos < nPos ? [pos] : [];
+    const there = `the prompt has ${nPrompt} ${nPrompt === 1 ? "position" : "positions"}`;
+    const most = nMost > nPrompt ? `, and the context holds ${nMost}` : "";
+    throw new RangeError(`Cannot edit position ${positions}: ${there}${most}.`);
   }
   if (typeof positions === "function") {
     return span(0, nPos).filter((pos) => positions(text.str(text.id(pos)), pos, text.text));
@@ -149,8 +165,8 @@ function chosen(positions: Positions, text: PositionedText): number[] {
 /**
  * Resolves a selector in one text.
  *
- * @returns Positions, ascending, each once.
- * @throws {RangeError} If a number lies outside the text.
+ * @returns Those that are there, ascending, each once.
+ * @throws {RangeError} If a number lies outside what the text may come to.
  */
 export function positionsIn(positions: Positions, text: PositionedText): number[] {
   return [...new Set(chosen(positions, text))].sort((a, b) => a - b);

@@ -7,39 +7,84 @@
 import {
   mayComeLater,
   nothingChosen,
+  numberedBehind,
   type PositionedText,
   type Positions,
   positionsIn,
 } from "./edit_positions.ts";
-import type { Edit, Places } from "./edits.ts";
-
-/** Kinds whose values come from a run on the prompt: they reach no further. */
-const OF_PROMPT: ReadonlySet<Edit["kind"]> = new Set(["patch", "freeze"]);
+import type { CutEdgeEdit, Edit, PathPatchEdit, Places } from "./edits.ts";
 
 /** Checks that positions choose something in a text, or may do so once it grows. */
 export function requireSome(positions: Positions, texts: readonly PositionedText[]): void {
-  if (mayComeLater(positions)) return;
+  if (texts.some((text) => mayComeLater(positions, text))) return;
   if (texts.some((text) => positionsIn(positions, text).length > 0)) return;
   throw nothingChosen(positions, texts[0]);
+}
+
+/** Checks that an edit of cells touches something in a text, or may do so once it grows. */
+export function requireTargets(
+  edit: Exclude<Edit, PathPatchEdit | CutEdgeEdit>,
+  texts: readonly PositionedText[],
+): void {
+  const positions = edit.pos ?? "all";
+  // Behind the prompt there is nothing unedited to go back to, and of a source only what is named by number.
+  const isOfPrompt = edit.kind === "freeze" || edit.kind === "patch" &&
+      texts.every(({ nPrompt }) => numberedBehind(positions, nPrompt).length === 0);
+  const seen = isOfPrompt ? texts.map((text) => ({ ...text, nMost: text.nPrompt })) : texts;
+  requireSome(positions, seen);
 }
 
 function within(chosen: Places | undefined, text: number): boolean {
   return chosen === undefined || [chosen].flat().includes(text);
 }
 
+function positionsOf(edit: Exclude<Edit, PathPatchEdit>): Positions {
+  return edit.kind === "cutEdge" ? edit.to : edit.pos ?? "all";
+}
+
+/** Whether an edit touches positions that aren't there yet. */
+export function mayFireLater(edit: Edit, texts: readonly PositionedText[]): boolean {
+  if (edit.kind === "pathPatch") return mayFireLater(edit.edit, texts);
+  if (edit.kind === "freeze") return false;
+  const positions = positionsOf(edit);
+  return texts.some((text) =>
+    edit.kind === "patch"
+      ? numberedBehind(positions, text.nPos).length > 0
+      : mayComeLater(positions, text) ||
+        (edit.kind === "cutEdge" && mayComeLater(edit.from, text))
+  );
+}
+
 /**
- * The positions that an edit touches in each text, ascending; those of a path are those of its beginning.
+ * The positions that an edit speaks of in each text, ascending. What comes from a run on prompts reaches the prompt: a patch goes further
+ * where it names positions by number, also before they are there.
  *
- * @throws {RangeError} If a position lies outside a text.
+ * @throws {RangeError} If a position lies outside what a text may come to.
  */
-export function editedRows(edit: Edit, texts: readonly PositionedText[]): number[][] {
-  if (edit.kind === "pathPatch") return editedRows(edit.edit, texts);
-  const positions = edit.kind === "cutEdge" ? edit.to : edit.pos ?? "all";
+export function targetRows(
+  edit: Exclude<Edit, PathPatchEdit>,
+  texts: readonly PositionedText[],
+): number[][] {
+  const positions = positionsOf(edit);
   return texts.map((text) => {
     if (!within(edit.text, text.text)) return [];
     const chosen = positionsIn(positions, text);
-    return OF_PROMPT.has(edit.kind) ? chosen.filter((pos) => pos < text.nPrompt) : chosen;
+    if (edit.kind !== "freeze" && edit.kind !== "patch") return chosen;
+    const ofPrompt = chosen.filter((pos) => pos < text.nPrompt);
+    if (edit.kind === "freeze") return ofPrompt;
+    const behind = new Set(numberedBehind(positions, text.nPrompt));
+    return [...ofPrompt, ...[...behind].sort((a, b) => a - b)];
   });
+}
+
+/**
+ * The positions that an edit touches in each text, ascending; those of a path are those of its beginning.
+ *
+ * @throws {RangeError} If a position lies outside what a text may come to.
+ */
+export function editedRows(edit: Edit, texts: readonly PositionedText[]): number[][] {
+  if (edit.kind === "pathPatch") return editedRows(edit.edit, texts);
+  return targetRows(edit, texts).map((row, i) => row.filter((pos) => pos < texts[i].nPos));
 }
 
 /** The first position that an edit touches in any text; `Infinity` when it touches none. */

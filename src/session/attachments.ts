@@ -23,6 +23,7 @@ export class Attachments {
   readonly #registry: HookRegistry;
   #attached: readonly Splice[] = [];
   #inEffect: readonly Splice[] = [];
+  #nGrowing = 0;
 
   /** Starts with none. @param registry The model's hooks. */
   constructor(registry: HookRegistry) {
@@ -42,6 +43,17 @@ export class Attachments {
   /** The model's hooks, in the order in which they run. */
   get entries(): readonly HookEntry[] {
     return this.#registry.entries;
+  }
+
+  /** Whether the texts of runs are gone on with, so that edits may speak of positions that aren't there yet. */
+  get mayGrow(): boolean {
+    return this.#nGrowing > 0;
+  }
+
+  /** Lets edits speak of positions that aren't there yet, until the result is disposed. */
+  growing(): Disposable {
+    this.#nGrowing++;
+    return { [Symbol.dispose]: () => void this.#nGrowing-- };
   }
 
   /** Adds splices on top. */

@@ -7,10 +7,10 @@
 import { ConfigError } from "../core/errors.ts";
 import { Tensor } from "../core/tensor.ts";
 import { type EditContext, editHook, type Observed } from "../hooks/edit_hook.ts";
-import { type Edit, edits, type PathPatchEdit } from "../hooks/edits.ts";
-import type { PositionedText } from "../hooks/edit_positions.ts";
-import { editedRows } from "../hooks/edit_rows.ts";
-import type { HookEntry } from "../hooks/hook_registry.ts";
+import { type Edit, edits, type PathEnd, type PathPatchEdit } from "../hooks/edits.ts";
+import { type PositionedText, positionsIn } from "../hooks/edit_positions.ts";
+import { editedRows, requireSome } from "../hooks/edit_rows.ts";
+import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
 import { unknownPoint } from "../hooks/hooked_root.ts";
 import {
   type InputOptions,
@@ -35,6 +35,8 @@ export interface EditHost {
   readonly resolved: ResolvedInput;
   /** The whole texts, when the run goes on from a cache and they are known. */
   readonly whole: WholeTexts | undefined;
+  /** How many positions the texts may come to have; as many as they have unless they are gone on with. */
+  readonly nMost: number | undefined;
   /**
    * Runs this run's input under other hooks, and gives the values that points have.
    *
@@ -70,8 +72,8 @@ export class SourceValues {
 
 /** The whole texts of a run that goes on from a cache. */
 export interface WholeTexts {
-  /** Token ids, those included that the cache holds [batch, pos]. */
-  readonly tokens: ArrayLike<number>;
+  /** Token ids, those included that the cache holds [batch, pos]; `undefined` where the texts began with embeddings. */
+  readonly tokens: ArrayLike<number> | undefined;
   /** How many positions of each text are the prompt's; the others were generated. */
   readonly nPrompt: number;
 }
@@ -80,11 +82,11 @@ export interface WholeTexts {
 export function textsOf(
   { shape, tokens }: ResolvedInput,
   tokenizer: Tokenizer | undefined,
-  whole?: WholeTexts,
+  { whole, nMost }: Partial<Pick<EditHost, "whole" | "nMost">> = {},
 ): PositionedText[] {
   const { batch, nPos, nKeys, offset } = shape;
   const id = (text: number, pos: number) => {
-    if (whole) return whole.tokens[text * nKeys + pos];
+    if (whole?.tokens) return whole.tokens[text * nKeys + pos];
     if (tokens && pos >= offset) return tokens[text * nPos + pos - offset];
     throw new ConfigError(
       tokens
@@ -98,6 +100,7 @@ export function textsOf(
     text,
     nPos: nKeys,
     nPrompt: whole?.nPrompt ?? nKeys,
+    nMost: Math.max(nMost ?? 0, nKeys),
     id: (pos: number) => id(text, pos),
     str,
     label: (id: number) => (tokenizer ? JSON.stringify(str(id)) : String(id)),
@@ -116,7 +119,7 @@ function prefix(rows: ArrayLike<number>, batch: number, length: number, end: num
 function contextOf(host: EditHost): EditContext {
   const { resolved, tokenizer, whole } = host;
   const { shape: { batch, nKeys, offset, keyMask }, mask } = resolved;
-  const texts = textsOf(resolved, tokenizer, whole);
+  const texts = textsOf(resolved, tokenizer, host);
   const elsewhere = (source: ModelInput, name: string, options?: { attentionMask?: Tensor }) => {
     const { value, resolved: there } = host.elsewhere(source, name, options);
     return { value, texts: textsOf(there, tokenizer), mask: there.mask };
@@ -126,7 +129,7 @@ function contextOf(host: EditHost): EditContext {
     from: offset,
     unedited: (name): Observed => {
       // While a text grows, its prompt is what it is without edits.
-      if (whole && (offset > 0 || whole.nPrompt < nKeys)) {
+      if (whole?.tokens && (offset > 0 || whole.nPrompt < nKeys)) {
         const { tokens, nPrompt } = whole;
         const prompt = prefix(tokens, batch, nKeys, nPrompt);
         const attentionMask = keyMask && prefix(keyMask, batch, nKeys, nPrompt);
@@ -161,6 +164,43 @@ function placeOf(name: string): { layer: number; part: "attn" | "mlp" | "stream"
     return { layer, part: "attn" };
   }
   return { layer, part: /\.(mlp|ln2)\.|\.hook_mlp_(in|out)/.test(name) ? "mlp" : "stream" };
+}
+
+/** Whether an edit that begins a path changes positions behind its own: attention carries it on. */
+export function spreads(at: string, through: PathPatchEdit["through"]): boolean {
+  const isMixed = placeOf(at).part === "attn" && !/\.hook_(z|result|attn_out)$/.test(at);
+  return isMixed || through.includes("attn");
+}
+
+/**
+ * Whether a path changes anything from a position on.
+ *
+ * @param at Where it begins.
+ * @param from The first position that a run computes.
+ */
+export function pathReaches(
+  edit: PathPatchEdit,
+  at: PointSelector,
+  texts: readonly PositionedText[],
+  from: number,
+): boolean {
+  const first = typeof at === "string" && spreads(at, edit.through) ? 0 : from;
+  return editedRows(edit, texts).some((row) => row.some((pos) => pos >= first));
+}
+
+/** Patches a path's end at the positions that it speaks of, those of generated text included. */
+function endEntries(
+  { at, pos = "all", text, ...cells }: PathEnd,
+  from: Tensor,
+  texts: readonly PositionedText[],
+): HookEntry[] {
+  requireSome(pos, texts);
+  return texts.flatMap((one) => {
+    const places = positionsIn(pos, one);
+    const isMeant = text === undefined || [text].flat().includes(one.text);
+    if (!isMeant || places.length === 0) return [];
+    return [entryOf(at, edits.patch({ ...cells, text: one.text, pos: places, from }))];
+  });
 }
 
 /** What components write into the stream behind a point, those aside that may react: they keep their values. */
@@ -199,18 +239,17 @@ function pathEntries(
     if (!names.includes(name)) throw unknownPoint(name, names);
   }
   const { texts, from } = contextOf(host);
-  // The path's beginning and ends are at the same positions: a run behind them has nothing to do with it.
-  if (!editedRows(edit, texts).some((row) => row.some((pos) => pos >= from))) return [];
+  if (!pathReaches(edit, at, texts, from)) return [];
   const held = heldParts(at, edit, names);
   const kept = host.observe({ names: held, entries: before });
   const holding = [...kept].map(([name, value]) => entryOf(name, edits.patch({ from: value })));
   const first = entryOf(at, edit.edit as Exclude<Edit, PathPatchEdit>);
   const ends = [...new Set(edit.to.map((end) => end.at))];
   const reached = host.observe({ names: ends, entries: [...before, first, ...holding] });
-  return edit.to.map(({ at, ...cells }) => {
-    const from = reached.get(at);
-    if (!from) throw new Error(`The run never passes "${at}".`);
-    return entryOf(at, edits.patch({ ...cells, from }));
+  return edit.to.flatMap((end) => {
+    const from = reached.get(end.at);
+    if (!from) throw new Error(`The run never passes "${end.at}".`);
+    return endEntries(end, from, texts);
   });
 }
 

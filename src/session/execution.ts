@@ -42,6 +42,7 @@ import type { BaseRun } from "./base_run.ts";
 import {
   type EditHost,
   type Observation,
+  pathReaches,
   resolveEdits,
   SourceValues,
   textsOf,
@@ -239,7 +240,7 @@ export class Execution implements Disposable, GenerationHost {
     const { shape } = resolved;
     const space = new RowSpace(shape.batch, shape.nPos);
     const points = this.points.active(cfg, splices, {});
-    const texts = textsOf(resolved, tokenizer);
+    const texts = textsOf(resolved, tokenizer, { nMost: this.#nMost(undefined) });
     const { rows, idle, otherRuns } = foreseeEdits(entries, { points, texts, space });
     const measured = { cfg, shape, splices, nKept: shape.nPos };
     const sizes = pointSizes(measured, points.map(({ info }) => info));
@@ -295,9 +296,17 @@ export class Execution implements Disposable, GenerationHost {
     return this.#host.cfg;
   }
 
-  /** Whether something is spliced in that has to see whole texts. */
-  get needsWholeTexts(): boolean {
-    return this.attachments.splices.some(({ mixesPositions }) => mixesPositions);
+  /** Whether something is spliced in that has to see whole texts, or a path is patched, which runs from the beginning find. */
+  needsWholeTexts(piece: ResolvedInput, whole: WholeTexts): boolean {
+    const { splices, entries } = this.attachments;
+    if (splices.some(({ mixesPositions }) => mixesPositions)) return true;
+    const paths = entries.filter(({ edit }) => edit?.kind === "pathPatch");
+    if (paths.length === 0) return false;
+    const { tokenizer, cfg: { nCtx } } = this.#host;
+    const texts = textsOf(piece, tokenizer, { whole, nMost: nCtx });
+    return paths.some(({ edit, selector }) =>
+      edit?.kind === "pathPatch" && pathReaches(edit, selector, texts, piece.shape.offset)
+    );
   }
 
   /** Embeds tokens: [..., dModel]. */
@@ -322,7 +331,11 @@ export class Execution implements Disposable, GenerationHost {
       const { tokens, mask } = input;
       if (!tokens) throw tokensNeeded("edit with values of an unedited run in", input);
       const attentionMask = mask && Tensor.from(Int32Array.from(mask), [batch, nPos]);
-      return this.#observe(Tensor.from(tokens, [batch, nPos]), { attentionMask }, wanted, true);
+      const { whole } = request;
+      return this.#observe(Tensor.from(tokens, [batch, nPos]), { attentionMask }, wanted, {
+        isAside: true,
+        whole,
+      });
     };
     const prepared = this.#planned(input, { pastKvCache }, request, observe);
     using past = pastKvCache && openCache(pastKvCache, input.shape);
@@ -507,7 +520,7 @@ export class Execution implements Disposable, GenerationHost {
     const { pastKvCache: cache } = options;
     const past = cache && { length: cache.length, mask: maskOf(cache) };
     const { logitsAt: _, watch: __, pastKvCache: ___, ...again } = options;
-    const observe = (wanted: Observation) => this.#observe(input, again, wanted, false);
+    const observe = (wanted: Observation) => this.#observe(input, again, wanted, {});
     const resolved = resolveInput(input, options, this.#host, past);
     return this.#planned(resolved, options, request, observe);
   }
@@ -552,6 +565,11 @@ export class Execution implements Disposable, GenerationHost {
     return { resolved, plans, span, options, logitsAt, request, compile };
   }
 
+  /** How many positions a run's texts may come to have, where they are gone on with. */
+  #nMost(whole: WholeTexts | undefined): number | undefined {
+    return whole || this.attachments.mayGrow ? this.cfg.nCtx : undefined;
+  }
+
   /** What edits of a run ask of other runs. */
   #editHost(
     resolved: ResolvedInput,
@@ -563,6 +581,7 @@ export class Execution implements Disposable, GenerationHost {
       tokenizer: this.#host.tokenizer,
       resolved,
       whole,
+      nMost: this.#nMost(whole),
       pointNames: () => points.map(({ info }) => info.name),
       observe: (observation) => {
         if (resolved.shape.offset === 0) return observe(observation);
@@ -583,7 +602,7 @@ export class Execution implements Disposable, GenerationHost {
     const resolved = resolveInput(source, options, this.#host);
     const observe = () => {
       const wanted = { names: [name], entries: [] };
-      const value = this.#observe(source, options, wanted, true).get(name);
+      const value = this.#observe(source, options, wanted, { isAside: true }).get(name);
       if (!value) throw new Error(`The run never passes "${name}".`);
       return value;
     };
@@ -612,13 +631,14 @@ export class Execution implements Disposable, GenerationHost {
     input: ModelInput,
     options: ForwardOptions,
     { names, entries }: Observation,
-    isAside: boolean,
+    { isAside, whole }: Pick<RunRequest, "isAside" | "whole">,
   ): Map<string, Tensor> {
     const seen = new Map<string, Tensor>();
     const wanted = new Set(names);
     const request: RunRequest = {
       entries,
       isAside,
+      whole,
       selectors: names,
       cache: { wants: (name) => wanted.has(name), gradients: false },
       keep: (name, value) => seen.set(name, value),

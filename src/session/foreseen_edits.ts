@@ -8,10 +8,11 @@ import type { Rows, RowSpace } from "../core/rows.ts";
 import { Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "../hooks/activation_cache.ts";
 import { type PositionedText, type Positions, positionsIn } from "../hooks/edit_positions.ts";
-import { editedRows } from "../hooks/edit_rows.ts";
+import { editedRows, mayFireLater } from "../hooks/edit_rows.ts";
 import { describeEdit } from "../hooks/edit_text.ts";
-import type { Edit, PathEnd } from "../hooks/edits.ts";
+import type { Edit, PathEnd, PathPatchEdit } from "../hooks/edits.ts";
 import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
+import { spreads } from "./edit_runs.ts";
 import type { IdleEdit } from "./forecast.ts";
 import { type ActivePoint, selects } from "./plan.ts";
 
@@ -41,9 +42,18 @@ function rowsFrom(positions: readonly (readonly number[])[], space: RowSpace): R
   return space.of(positions.flatMap((row, text) => row.map((pos) => text * space.nPos + pos)));
 }
 
-/** Where a path ends: at those of its beginning's positions that the end speaks of. */
-function endRows(edit: Edit, { pos, text }: PathEnd, { texts, space }: ForeseenContext): Rows {
-  const begin = editedRows(edit, texts);
+/** Where a path ends: at those positions that the end speaks of and the beginning reaches. */
+function endRows(
+  { edit, through }: PathPatchEdit,
+  at: PointSelector,
+  { pos, text }: PathEnd,
+  { texts, space }: ForeseenContext,
+): Rows {
+  const isSpread = typeof at === "string" && spreads(at, through);
+  const begin = editedRows(edit, texts).map((row, i) => {
+    const first = row[0] ?? texts[i].nPos;
+    return isSpread ? positionsIn({ from: first }, texts[i]) : row;
+  });
   const isMeant = (one: number) => text === undefined || [text].flat().includes(one);
   const kept = begin.map((row, i) => {
     if (!isMeant(i)) return [];
@@ -60,7 +70,7 @@ function touchedBy({ edit, selector }: HookEntry, context: ForeseenContext): Tou
   if (edit.kind !== "pathPatch") {
     return [{ at: selector, rows: rowsFrom(editedRows(edit, texts), space) }];
   }
-  return edit.to.map((end) => ({ at: end.at, rows: endRows(edit.edit, end, context) }));
+  return edit.to.map((end) => ({ at: end.at, rows: endRows(edit, selector, end, context) }));
 }
 
 /** How many whole runs an edit needs first. */
@@ -82,15 +92,16 @@ function whyIdle(
   at: PointSelector,
   rows: Rows,
   edit: Edit | undefined,
-  points: readonly ActivePoint[],
+  { points, texts }: ForeseenContext,
 ) {
   const meant = points.filter(({ info, isGated }) => selects(at, info.name, isGated));
   if (meant.length === 0) return "there is no such hook point";
   const reached = meant.find(({ unreachable }) => unreachable === undefined);
   if (!reached) return meant[0].unreachable;
   if (!rows.isEmpty) return undefined;
-  const isLater = edit && "pos" in edit && edit.pos === "generated";
-  return isLater ? "it waits for generated text" : "no position of the prompts is meant";
+  return edit && mayFireLater(edit, texts)
+    ? "it waits for generated text"
+    : "no position of the prompts is meant";
 }
 
 /**
@@ -109,7 +120,7 @@ export function foreseeEdits(
   for (const entry of entries) {
     otherRuns += runsFor(entry.edit);
     for (const { at, rows } of touchedBy(entry, context)) {
-      const reason = whyIdle(at, rows, entry.edit, points);
+      const reason = whyIdle(at, rows, entry.edit, context);
       if (reason !== undefined) {
         const where = typeof at === "string" ? at : "where a predicate says";
         idle.push({

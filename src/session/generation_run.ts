@@ -20,6 +20,7 @@ import type { HookedTransformerConfig } from "../model/config.ts";
 import { HookedTransformerKeyValueCache, maskOf } from "../model/kv_cache.ts";
 import { GrowingCache } from "./growing_cache.ts";
 import { positioned, type ResolvedInput, rowsOf } from "./input.ts";
+import type { WholeTexts } from "./edit_runs.ts";
 import type { CacheRequest, KeepValue, RunRequest } from "./plan.ts";
 
 /** What runs a text's pieces. */
@@ -38,8 +39,12 @@ export interface GenerationHost {
       readonly request: RunRequest;
     },
   ): Float32Array<ArrayBuffer>;
-  /** Whether something is spliced in that has to see whole texts. */
-  readonly needsWholeTexts: boolean;
+  /**
+   * Whether something is spliced in that has to see whole texts, or a path is patched, which runs from the beginning find.
+   *
+   * @param piece The positions that are to be run.
+   */
+  needsWholeTexts(piece: ResolvedInput, whole: WholeTexts): boolean;
   /** Embeds tokens: [..., dModel]. */
   embed(tokens: Tensor): Tensor;
 }
@@ -162,12 +167,11 @@ export class GenerationRun implements Disposable {
   logits(): Float32Array<ArrayBuffer> {
     if (this.#logits) return this.#logits;
     const last = this.#tokens.map((_, text) => this.#lastReal(text));
-    const isWhole = !this.#keysAndValues || this.#host.needsWholeTexts;
-    const from = isWhole ? 0 : Math.min(this.#computed, ...last);
-    const width = this.#length - from;
-    this.#keysAndValues?.truncate(from);
-    const whole = this.#embeds ? undefined : { tokens: this.tokens, nPrompt: this.#nPrompt };
+    const whole = { tokens: this.#embeds ? undefined : this.tokens, nPrompt: this.#nPrompt };
+    let from = this.#keysAndValues ? Math.min(this.#computed, ...last) : 0;
     try {
+      if (from > 0 && this.#host.needsWholeTexts(this.#piece(from), whole)) from = 0;
+      const width = this.#length - from;
       this.#logits = this.#host.advance(
         this.#piece(from),
         last.map((pos, text) => text * width + pos - from),
@@ -201,10 +205,11 @@ export class GenerationRun implements Disposable {
     return last < 0 ? this.#length - 1 : last;
   }
 
-  /** The positions from one on, as an input. */
+  /** The positions from one on, as an input behind the keys and values before it, which alone are kept. */
   #piece(from: number): ResolvedInput {
     const flat = (rows: readonly (readonly number[])[]) => rows.flatMap((row) => row.slice(from));
     const cache = this.#keysAndValues;
+    cache?.truncate(from);
     return positioned({
       batch: this.batch,
       nPos: this.#length - from,

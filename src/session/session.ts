@@ -243,7 +243,8 @@ export class Session {
    * @param edit An edit, or any hook.
    * @returns The edit's number.
    * @throws {UnknownPointError} If there is no such point.
-   * @throws {TokenError} If no position of the prompts is meant. The stack stays as it was, whatever is wrong.
+   * @throws {TokenError} If no position of the prompts is meant, nor one that generated text may come to. The stack stays as it was,
+   *   whatever is wrong.
    */
   edit(at: PointSelector, edit: Edit | HookFunction): number {
     if (typeof edit !== "function" && !isEdit(edit)) {
@@ -425,6 +426,7 @@ export class Session {
   /** Does something while a state's edits and the SAEs are in place. */
   #under<R>({ edits }: SessionState, body: () => R): R {
     using _saes = this.splices.attach();
+    using _growing = executionOf(this.model).attachments.growing();
     const active = edits.filter(({ isOn }) => isOn);
     const fwdHooks = active.map(({ at, edit }): HookSpec => [at, edit]);
     using _hooks = this.model.hooks({ fwdHooks });

@@ -6,7 +6,7 @@
 
 import { TokenError } from "../core/errors.ts";
 import { elementsOf, Tensor } from "../core/tensor.ts";
-import { editedRows, firstPosition } from "../hooks/edit_rows.ts";
+import { firstPosition } from "../hooks/edit_rows.ts";
 import type { PositionedText } from "../hooks/edit_positions.ts";
 import { type EndTokens, endTokens } from "./generation_options.ts";
 import { GenerationRun } from "./generation_run.ts";
@@ -68,7 +68,8 @@ function changedEdits(before: SessionState, now: SessionState): readonly Session
  * and values are computed again from the first position concerned, so that every token is chosen from the logits of one run over the
  * whole text under the edits of that moment, bit for bit. What was written stays written, unless it is taken back.
  *
- * Positions in edits are those of the text; the ones from the end count from the end of the prompt, and `"generated"` means what was added.
+ * Positions in edits are those of the text, also of what isn't written yet; the ones from the end count from the end of the prompt, and
+ * `"generated"` means what was added.
  */
 export class SessionGeneration implements Disposable {
   readonly #session: Session;
@@ -139,7 +140,6 @@ export class SessionGeneration implements Disposable {
       );
     }
     const rewoundTo = this.#rewindForEdits();
-    this.#rewindForPaths();
     const logits = this.#session.within(() => this.#run.logits());
     const newTokens = this.#choose(logits);
     this.#run.append(newTokens);
@@ -196,16 +196,6 @@ export class SessionGeneration implements Disposable {
     return this.#run.computed < computed ? this.#run.computed : undefined;
   }
 
-  /** Paths are found by runs from the beginning: where they touch what is to be computed, all of it is. */
-  #rewindForPaths(): void {
-    const texts = this.#texts();
-    const { computed } = this.#run;
-    const isTouched = ({ edit, isOn }: SessionEdit) =>
-      isOn && typeof edit !== "function" && edit.kind === "pathPatch" &&
-      editedRows(edit, texts).some((row) => row.some((pos) => pos >= computed));
-    if (this.#session.edits.some(isTouched)) this.#run.rewind(0);
-  }
-
   #choose(logits: Float32Array<ArrayBuffer>): number[] {
     const { doSample = false } = this.#options;
     const { batch } = this.#run;
@@ -228,6 +218,7 @@ export class SessionGeneration implements Disposable {
       text,
       nPos: length,
       nPrompt: this.#nPrompt,
+      nMost: model.cfg.nCtx,
       id: (pos: number) => this.#run.tokensOf(text)[pos],
       str: (id: number) => model.toSingleStrToken(id),
       label: (id: number) => String(id),

@@ -104,7 +104,7 @@ Deno.test("Session.explain says which edits won't fire, and what runs first", ()
     {
       at: "blocks.0.hook_mlp_out",
       edit: "ablate @9 on",
-      reason: "no position of the prompts is meant",
+      reason: "it waits for generated text",
     },
   ]);
   assertEquals(session.explain().stages, []);
@@ -123,6 +123,12 @@ Deno.test("Session.explain says which edits won't fire, and what runs first", ()
     }),
   );
   assertEquals([path.otherRuns, path.stages[0], path.rows], [2, "1.attn_out", 4 * 2]);
+  const spread = session.explain(
+    "blocks.0.attn.hook_v",
+    edits.pathPatch({ edit: edits.ablate({ pos: 2 }), to: { at: "blocks.1.hook_mlp_in" } }),
+  );
+  // Keys and values carry it on: four of six positions, in two stages.
+  assertEquals([spread.stages[0], spread.rows], ["1.mlp_out", 2 * 2 * 4]);
   const code = session.explain("blocks.1.hook_mlp_out", () => {});
   assertEquals([code.stages, code.rows], [["unembed"], 12]);
 });
