@@ -382,6 +382,7 @@ export class Execution implements Disposable, GenerationHost {
    *   variant.
    */
   sweep(input: ModelInput, inputOptions: InputOptions, options: SweepOptions): Tensor {
+    this.#requireWeights("sweep");
     const started = performance.now();
     const { cfg } = this.#host;
     requireNoCache(inputOptions);

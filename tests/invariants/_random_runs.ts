@@ -1,6 +1,12 @@
 /** Random models, SAEs and inputs for properties that hold of all runs. */
 
-import { HookedSAE, HookedSAETransformer, Tensor } from "../../mod.ts";
+import {
+  HookedSAE,
+  HookedSAETransformer,
+  type HookFunction,
+  type HookSpec,
+  Tensor,
+} from "../../mod.ts";
 import type { uniform } from "../../src/core/random.ts";
 
 /** Uniform numbers in [0, 1). */
@@ -46,24 +52,36 @@ const KINDS = [
   { architecture: "temporal", nHeads: 2, bottleneckFactor: 5, kvalTopk: 4 },
 ] as const;
 
-/** SAEs at some of a model's points. */
-export function randomSaes(
-  random: Random,
-  { cfg }: HookedSAETransformer,
-  seed: number,
-): HookedSAE[] {
-  const sites = [
+/** Where the models' SAEs sit. */
+export function saeSites({ cfg }: HookedSAETransformer) {
+  return [
     { hookName: "blocks.0.attn.hook_z", dIn: cfg.nHeads * cfg.dHead, reshapeActivations: "hook_z" },
     { hookName: "blocks.1.hook_resid_pre", dIn: cfg.dModel, normalizeActivations: "layer_norm" },
     { hookName: "blocks.1.attn.hook_z", dIn: cfg.nHeads * cfg.dHead, reshapeActivations: "hook_z" },
     { hookName: "blocks.2.hook_mlp_out", dIn: cfg.dModel },
     { hookName: "blocks.2.hook_resid_post", dIn: cfg.dModel },
   ] as const;
-  return sites.filter(() => random() < 0.35).map((site, i) => {
-    const kind = pick(random, KINDS);
-    const useErrorTerm = random() < 0.5;
-    return new HookedSAE({ ...site, ...kind, dSae: 20, useErrorTerm, seed: seed + i });
-  });
+}
+
+/** An SAE of some kind at a site. */
+export function randomSae(
+  random: Random,
+  site: ReturnType<typeof saeSites>[number],
+  seed: number,
+): HookedSAE {
+  const kind = pick(random, KINDS);
+  const useErrorTerm = random() < 0.5;
+  return new HookedSAE({ ...site, ...kind, dSae: 20, useErrorTerm, seed });
+}
+
+/** SAEs at some of a model's points. */
+export function randomSaes(
+  random: Random,
+  model: HookedSAETransformer,
+  seed: number,
+): HookedSAE[] {
+  return saeSites(model).filter(() => random() < 0.35)
+    .map((site, i) => randomSae(random, site, seed + i));
 }
 
 /**
@@ -86,6 +104,47 @@ export function editablePoints(
   return [...model.hookDict.keys()].filter((name) =>
     !name.endsWith("hook_attn_scores") && !isSilent.has(name) && !never?.test(name) &&
     (!name.endsWith("hook_sae_error") || withError.has(name.replace(".hook_sae_error", "")))
+  );
+}
+
+/** An edit somewhere in a value of this shape: a cell, a position, everything, nothing, or a replacement. */
+function randomEdit(random: Random): HookFunction {
+  const [kind, a, b, c] = [below(random, 6), random(), random(), random() * 2 - 1];
+  return (act) => {
+    const [batch, axis] = [Math.floor(a * act.shape[0]), Math.floor(b * act.shape[1])];
+    switch (kind) {
+      case 0:
+        act.set([batch, axis], c);
+        return;
+      case 1:
+        act.set([":", axis], 0);
+        return;
+      case 2: {
+        const cell = [batch, axis, 0].slice(0, act.rank);
+        act.set(cell, act.at(...cell).mul(1 + c));
+        return act;
+      }
+      case 3:
+        return;
+      case 4:
+        return act.clone();
+      default:
+        return act.at("...", ":").mul(1 + 0.1 * c);
+    }
+  };
+}
+
+/** Hooks at some of the points that a run with these SAEs passes. */
+export function randomHooks(
+  random: Random,
+  model: HookedSAETransformer,
+  saes: readonly HookedSAE[],
+  never?: RegExp,
+): HookSpec[] {
+  const names = editablePoints(model, saes, never);
+  return Array.from(
+    { length: below(random, 4) },
+    (): HookSpec => [pick(random, names), randomEdit(random)],
   );
 }
 

@@ -1,66 +1,19 @@
 // Invariant 2: a run that stands on a base run has the bits of a full run, whatever hooks, splices, masks and watches it has.
 
 import { assert, assertEquals } from "@std/assert";
-import {
-  type HookedSAE,
-  type HookedSAETransformer,
-  type HookFunction,
-  type HookSpec,
-  Tensor,
-} from "../../mod.ts";
+import { Tensor } from "../../mod.ts";
 import { uniform } from "../../src/core/random.ts";
 import { tinyModel } from "../session/_models.ts";
 import { VARIANTS } from "../session/_variants.ts";
 import {
   below,
   bits,
-  editablePoints,
   pick,
-  type Random,
+  randomHooks,
   randomModel,
   randomSaes,
   randomTokens,
 } from "./_random_runs.ts";
-
-/** An edit somewhere in a value of this shape: a cell, a position, everything, nothing, or a replacement. */
-function randomEdit(random: Random): HookFunction {
-  const [kind, a, b, c] = [below(random, 6), random(), random(), random() * 2 - 1];
-  return (act) => {
-    const [batch, axis] = [Math.floor(a * act.shape[0]), Math.floor(b * act.shape[1])];
-    switch (kind) {
-      case 0:
-        act.set([batch, axis], c);
-        return;
-      case 1:
-        act.set([":", axis], 0);
-        return;
-      case 2: {
-        const cell = [batch, axis, 0].slice(0, act.rank);
-        act.set(cell, act.at(...cell).mul(1 + c));
-        return act;
-      }
-      case 3:
-        return;
-      case 4:
-        return act.clone();
-      default:
-        return act.at("...", ":").mul(1 + 0.1 * c);
-    }
-  };
-}
-
-function randomHooks(
-  random: Random,
-  model: HookedSAETransformer,
-  saes: readonly HookedSAE[],
-  never?: RegExp,
-): HookSpec[] {
-  const names = editablePoints(model, saes, never);
-  return Array.from(
-    { length: below(random, 4) },
-    (): HookSpec => [pick(random, names), randomEdit(random)],
-  );
-}
 
 Deno.test("a resumed run has the bits of a full run, over random models, hooks, splices and masks", () => {
   const random = uniform(7);

@@ -189,6 +189,11 @@ Deno.test("A disposed model says so, and so do its weights and the logits that n
   assertError(() => model.forward(TOKENS), ConfigError, disposed);
   assertError(() => model.runWithCache(TOKENS), ConfigError, disposed);
   assertError(
+    () => model.sweep(TOKENS, { at: "hook_embed", over: { pos: [0] }, metric: (x) => x.sum() }),
+    ConfigError,
+    "Cannot sweep tiny: the model was disposed.",
+  );
+  assertError(
     () => unread.data(),
     ConfigError,
     "Cannot unembed logits: the model was disposed before they were read.",

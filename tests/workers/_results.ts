@@ -1,16 +1,8 @@
 /** Prints a digest of each of many results, as JSON: products of many shapes and whole runs, forward and backward. */
 
 import { coreInfo, HookedSAE, HookedSAETransformer, Tensor } from "../../mod.ts";
-import { bits, tinyModel, tinySae, TOKENS } from "../session/_models.ts";
-
-/** 32-bit FNV-1a over the bits of tensors. */
-function digest(tensors: Iterable<Tensor>): string {
-  let hash = 0x811c9dc5;
-  for (const tensor of tensors) {
-    for (const word of bits(tensor)) hash = Math.imul(hash ^ word, 0x01000193);
-  }
-  return (hash >>> 0).toString(16);
-}
+import { digest } from "../_digest.ts";
+import { tinyModel, tinySae, TOKENS } from "../session/_models.ts";
 
 /** Rows, inner length and columns: few and many of each, and widths around panels and groups of panels. */
 const SHAPES: readonly [number, number, number][] = [
