@@ -171,6 +171,11 @@ export function coreInfo(): CoreInfo {
   return { variant: running.variant, threads: running.countThreads() };
 }
 
+/** The budget of the core's memory in bytes; `Infinity` when there is none. */
+export function memoryBudget(): number {
+  return memoryLimit ?? Infinity;
+}
+
 /** Sets the budget of the core's memory in bytes, now and for a module that is started later. */
 export function limitMemory(bytes: number): void {
   memoryLimit = bytes;

@@ -58,6 +58,7 @@ import type {
 import { cacheRequest, type RunGrid } from "./plan.ts";
 import type { RunCost } from "./run.ts";
 import { beginSession, type Session, type SessionOptions } from "./session.ts";
+import { withMemoryLimit } from "./memory_limit.ts";
 import type { SweepOptions } from "./sweep.ts";
 import { planThreads, releaseThreads } from "./threads.ts";
 import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
@@ -86,10 +87,11 @@ async function load<M extends HookedTransformer>(
     planThreads(options.threads),
   ]);
   const { cfg, stateDict, tokenizer }: LoadedModel = loaded;
-  const { defaultPaddingSide } = options;
+  const { defaultPaddingSide, memoryLimit } = options;
   const hold = await threads.start(cfg.nParams);
   try {
-    const model = new Model(cfg, { stateDict, tokenizer, defaultPaddingSide });
+    const make = () => new Model(cfg, { stateDict, tokenizer, defaultPaddingSide });
+    const model = withMemoryLimit(memoryLimit, make);
     const origin = loadOrigin(source, options);
     if (origin) noteOrigin(executionOf(model).store, origin);
     hold.keepFor(model);
@@ -157,6 +159,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    * @throws {UnknownPointError} If it is a name that isn't known.
    * @throws {ConfigError} If the configuration is malformed, of an unknown family, or holds a key that matters and isn't known.
    * @throws {WeightFileError} If files or tensors are missing or malformed.
+   * @throws {MemoryBudgetError} If the weights don't fit the budget; then none has been read, as far as the configuration tells.
    */
   static async fromPretrained<M extends HookedTransformer>(
     this: ModelClass<M>,

@@ -24,12 +24,18 @@ import { openRepository, type RepositoryOptions } from "../weights/repository.ts
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { Source, SourceOptions } from "../weights/source.ts";
 import type { StateDict } from "../weights/state_dict.ts";
+import { requireMemoryLimit, requireRoom } from "./memory_limit.ts";
 import type { Threads } from "./threads.ts";
 
 /** Options of `fromPretrained`. */
 export interface LoadOptions extends ProcessingOptions, RepositoryOptions {
   /** On how many threads the core works; `"auto"` unless said. */
   threads?: Threads;
+  /**
+   * The budget of the core's memory in bytes, for all that it holds, from when the model is loaded on: as `setMemoryLimit` sets it. What
+   * doesn't fit is refused before anything is allocated; a model that can't fit, before its weights are read.
+   */
+  memoryLimit?: number;
   /** Keeps only the first layers. */
   firstNLayers?: number;
   /** Shortens the context, in positions. */
@@ -154,11 +160,13 @@ function openFiles({ config, weights }: ModelFiles, options: SourceOptions): Sou
  * @throws {UnknownPointError} If it is a name that isn't known.
  * @throws {ConfigError} If the configuration is malformed, unknown or contradictory, or the model's family isn't supported.
  * @throws {WeightFileError} If files or tensors are missing or malformed.
+ * @throws {MemoryBudgetError} If its weights can't fit the budget.
  */
 export async function loadModel(
   model: string | URL | ModelFiles,
   options: LoadOptions = {},
 ): Promise<LoadedModel> {
+  requireMemoryLimit(options.memoryLimit);
   const named = typeof model === "string" ? findNamedModel(model) : undefined;
   const inMemory = typeof model === "object" && "config" in model ? model : undefined;
   const source = inMemory
@@ -175,6 +183,7 @@ export async function loadModel(
     tokenizer ?? (inMemory?.tokenizer ? asTokenizer(inMemory.tokenizer) : readTokenizer(source)),
   ]);
   const read = configFromHuggingFace(json, { modelName, firstNLayers, nCtx, defaultPrependBos });
+  requireRoom(read, options.memoryLimit);
   const raw = await stateDictFromHuggingFace(json, read, await openCheckpoint(source));
   const { cfg, stateDict } = processWeights(read, raw, options);
   return { cfg, stateDict, tokenizer: given };

@@ -1,0 +1,64 @@
+/**
+ * The budget that a model is loaded with.
+ *
+ * @module
+ */
+
+import { memoryBudget } from "../core/engine.ts";
+import { ConfigError, described, MemoryBudgetError } from "../core/errors.ts";
+import { memoryUsage, setMemoryLimit } from "../core/memory.ts";
+import { sizeOf } from "../core/scope.ts";
+import type { HookedTransformerConfig } from "../model/config.ts";
+import { isBias, isNormWeight, parameterShapes } from "../model/parameters.ts";
+
+/** What a weight takes at least, whatever it is stored as. */
+const LEAST_BYTES = 2;
+
+/**
+ * Checks the option `memoryLimit`.
+ *
+ * @throws {ConfigError} If it is no number of bytes.
+ */
+export function requireMemoryLimit(bytes: number | undefined): void {
+  if (bytes === undefined || typeof bytes === "number" && bytes >= 0) return;
+  throw new ConfigError(
+    `Cannot load with memoryLimit ${described(bytes)}: expected a number of bytes, 0 or more.`,
+  );
+}
+
+/**
+ * Checks that the matrices of a model can fit the budget. Norms and biases may be folded into them, so they don't count.
+ *
+ * @param cfg The model's configuration.
+ * @param limit The budget that it will have, the one that holds unless said.
+ * @throws {MemoryBudgetError} If they can't.
+ */
+export function requireRoom(cfg: HookedTransformerConfig, limit: number = memoryBudget()): void {
+  const matrices = [...parameterShapes(cfg)].filter(([name]) =>
+    !isBias(name) && !isNormWeight(name)
+  );
+  const bytes = LEAST_BYTES * matrices.reduce((sum, [, shape]) => sum + sizeOf(shape), 0);
+  const { liveBytes } = memoryUsage();
+  if (liveBytes + bytes <= limit) return;
+  throw new MemoryBudgetError(
+    `Out of memory budget: the weights of ${cfg.modelName} take at least ${bytes} bytes, ${liveBytes} are in use and the budget is ${limit}`,
+  );
+}
+
+/**
+ * Makes something under a budget, which holds from then on.
+ *
+ * @param limit The budget in bytes; the one that holds stays unless said.
+ * @param make Makes it. If it throws, the budget is what it was.
+ */
+export function withMemoryLimit<R>(limit: number | undefined, make: () => R): R {
+  if (limit === undefined) return make();
+  const before = memoryBudget();
+  setMemoryLimit(limit);
+  try {
+    return make();
+  } catch (error) {
+    setMemoryLimit(before);
+    throw error;
+  }
+}
