@@ -119,6 +119,19 @@ export interface HookedTransformerConfig {
   readonly yarnBetaSlow: number;
   /** The context that the unstretched periods were trained with. */
   readonly yarnOriginalMaxPositionEmbeddings: number;
+  /** Whether the bounds of short and long periods are rounded to whole pairs. */
+  readonly yarnTruncate: boolean;
+  /**
+   * Factors by which each pair's period is stretched, as LongRoPE does it; `null` for none. These are the ones of contexts of up to
+   * {@linkcode longRopeOriginalMaxPositionEmbeddings}. TransformerLens has no such models.
+   */
+  readonly longRopeShortFactors: readonly number[] | null;
+  /** The factors of longer contexts. */
+  readonly longRopeLongFactors: readonly number[] | null;
+  /** Lengthens turned queries and keys. */
+  readonly longRopeAttentionFactor: number;
+  /** The longest context of the short factors. */
+  readonly longRopeOriginalMaxPositionEmbeddings: number;
   /** Prompts get a beginning-of-sequence token unless said otherwise. */
   readonly defaultPrependBos: boolean;
   /** Whether the tokenizer adds a beginning-of-sequence token by itself; `null` while there is no tokenizer. */
@@ -174,6 +187,10 @@ const POSITIVE_OR_OFF: Domain = {
   holds: (value) => value === -1 || POSITIVE.holds(value),
 };
 const FLAG: Domain = { wanted: "true or false", holds: (value) => typeof value === "boolean" };
+const FACTORS: Domain = {
+  wanted: "a list of numbers above 0",
+  holds: (value) => Array.isArray(value) && value.every(POSITIVE.holds),
+};
 const TEXT: Domain = { wanted: "a string", holds: (value) => typeof value === "string" };
 
 function oneOf(...values: readonly unknown[]): Domain {
@@ -256,6 +273,11 @@ const DOMAINS: Readonly<Record<Key, Domain>> = {
   yarnBetaFast: POSITIVE,
   yarnBetaSlow: POSITIVE,
   yarnOriginalMaxPositionEmbeddings: COUNT,
+  yarnTruncate: FLAG,
+  longRopeShortFactors: orNull(FACTORS),
+  longRopeLongFactors: orNull(FACTORS),
+  longRopeAttentionFactor: POSITIVE,
+  longRopeOriginalMaxPositionEmbeddings: COUNT,
   defaultPrependBos: FLAG,
   tokenizerPrependsBos: orNull(FLAG),
   initMode: oneOf("gpt2"),
@@ -318,6 +340,11 @@ const DEFAULTS = {
   yarnBetaFast: 32,
   yarnBetaSlow: 1,
   yarnOriginalMaxPositionEmbeddings: 4096,
+  yarnTruncate: true,
+  longRopeShortFactors: null,
+  longRopeLongFactors: null,
+  longRopeAttentionFactor: 1,
+  longRopeOriginalMaxPositionEmbeddings: 4096,
   defaultPrependBos: true,
   tokenizerPrependsBos: null,
   initMode: "gpt2",
@@ -455,6 +482,15 @@ function contradictions(config: HookedTransformerConfig): string[] {
     !useNtkByPartsRope || !useYarnRope,
     "useNtkByPartsRope and useYarnRope are true, wanted one of them",
   );
+  const pairs = (rotaryDim ?? dHead) / 2;
+  for (const key of ["longRopeShortFactors", "longRopeLongFactors"] as const) {
+    const { [key]: factors, longRopeShortFactors, longRopeLongFactors } = config;
+    if (longRopeShortFactors === null && longRopeLongFactors === null) continue;
+    const isAlone = !useNtkByPartsRope && !useYarnRope;
+    check(isAlone, `useNtkByPartsRope or useYarnRope is true, wanted none beside ${key}`);
+    const given = factors === null ? "null" : `${factors.length} numbers`;
+    check(factors?.length === pairs, `${key} is ${given}, wanted ${pairs}, one for each pair`);
+  }
   const { ntkByPartsLowFreqFactor: low, ntkByPartsHighFreqFactor: high } = config;
   check(
     low < high,

@@ -49,14 +49,25 @@ function yarn(
   const pairs = frequencies.length;
   const pairOf = (turns: number) =>
     pairOfTurns(turns, base, pairs, cfg.yarnOriginalMaxPositionEmbeddings);
-  const low = Math.max(Math.floor(pairOf(cfg.yarnBetaFast)), 0);
-  const high = Math.min(Math.ceil(pairOf(cfg.yarnBetaSlow)), 2 * pairs - 1);
+  const [first, last] = [pairOf(cfg.yarnBetaFast), pairOf(cfg.yarnBetaSlow)];
+  const low = Math.max(cfg.yarnTruncate ? Math.floor(first) : first, 0);
+  const high = Math.min(cfg.yarnTruncate ? Math.ceil(last) : last, 2 * pairs - 1);
   // As transformers avoids the division by zero.
   const width = low === high ? 0.001 : high - low;
   return frequencies.map((frequency, i) => {
     const slowed = Math.min(Math.max((i - low) / width, 0), 1);
     return slowed * frequency / cfg.yarnFactor + (1 - slowed) * frequency;
   });
+}
+
+/**
+ * Each pair slowed by a factor of its own (LongRoPE; Ding et al., 2024). transformers takes the long factors where a text is longer
+ * than the original context, so that a token turns otherwise once others follow. Here the model's context decides, so that a text has
+ * the numbers of any longer one's beginning; up to the original context both agree.
+ */
+function longRopeFactors(cfg: HookedTransformerConfig): readonly number[] | null {
+  const isLong = cfg.nCtx > cfg.longRopeOriginalMaxPositionEmbeddings;
+  return isLong ? cfg.longRopeLongFactors : cfg.longRopeShortFactors;
 }
 
 /**
@@ -70,14 +81,21 @@ export function rotaryKind(cfg: HookedTransformerConfig, isLocal: boolean): Rota
   const plain = plainFrequencies(base, (rotaryDim ?? cfg.dHead) / 2);
   // Periods of their own go with stretching of their own: where those of local layers differ, only the others are stretched.
   const factor = isLocal ? 1 : cfg.rotaryScalingFactor;
-  const scaled = useNtkByPartsRope
+  const factors = longRopeFactors(cfg);
+  const scaled = factors !== null
+    ? plain.map((frequency, pair) => frequency / factors[pair])
+    : useNtkByPartsRope
     ? plain.map((frequency) => byParts(frequency, cfg))
     : useYarnRope
     ? yarn(plain, base, cfg)
     : plain.map((frequency) => frequency / factor);
   return {
     frequencies: Float32Array.from(scaled),
-    factor: useYarnRope ? cfg.yarnAttentionFactor : 1,
+    factor: factors !== null
+      ? cfg.longRopeAttentionFactor
+      : useYarnRope
+      ? cfg.yarnAttentionFactor
+      : 1,
     adjacentPairs: rotaryAdjacentPairs,
   };
 }

@@ -487,8 +487,8 @@ Deno.test("rotary parameters are read in the spelling of any version", () => {
     },
   );
   assertRefused(
-    { ...LLAMA, rope_scaling: { type: "longrope", factor: 2 } },
-    'rope_type of the rotary parameters is "longrope", wanted one of "default", "dynamic", "linear", "llama3", "yarn"',
+    { ...LLAMA, rope_scaling: { type: "wider", factor: 2 } },
+    'rope_type of the rotary parameters is "wider", wanted one of "default", "dynamic", "linear", "llama3", "yarn", "longrope"',
   );
   assertRefused(
     { ...LLAMA, rope_scaling: { type: "linear", factor: 0, mscale: 1 } },

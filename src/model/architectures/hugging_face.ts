@@ -35,7 +35,7 @@ export interface LoadedConfigOptions {
   modelName?: string;
   /** Keeps only the first layers. */
   firstNLayers?: number;
-  /** Shortens the context, in positions. */
+  /** The context, in positions, of at most those that the model has. */
   nCtx?: number;
   /** How weights are stored. */
   dtype?: HookedTransformerConfig["dtype"];
@@ -61,8 +61,16 @@ export function configFromHuggingFace(
     ...full,
     ...Object.fromEntries(given),
     nLayers: atMost("firstNLayers", firstNLayers, full.nLayers, "layers"),
-    nCtx: atMost("nCtx", nCtx, full.nCtx, "positions"),
+    nCtx: atMost("nCtx", nCtx ?? usualContext(full), full.nCtx, "positions"),
   });
+}
+
+/** The context where none is asked for: with LongRoPE the original one, whose factors are those of shorter texts. */
+function usualContext(full: ConfigInput): number {
+  const { nCtx, longRopeShortFactors = null, longRopeOriginalMaxPositionEmbeddings } = full;
+  return longRopeShortFactors === null
+    ? nCtx
+    : Math.min(nCtx, longRopeOriginalMaxPositionEmbeddings ?? nCtx);
 }
 
 /**

@@ -124,14 +124,15 @@ export const PHI3: Architecture = {
   },
   readers: [
     keyHeadReader(undefined, false),
-    ropeReader(),
+    // The first checkpoints' names for it.
+    ropeReader({ kinds: { su: "longrope", yarn: "longrope" } }),
     // TransformerLens leaves the window out, so that it differs from transformers on long prompts.
     windowReader({ isLocal: () => true }),
   ],
   always: { ...LLAMA_ALWAYS, finalRms: false },
   fixedKeys: { attention_bias: false },
   twinKeys: {},
-  harmlessKeys: [...LLAMA_HARMLESS, "original_max_position_embeddings"],
+  harmlessKeys: LLAMA_HARMLESS,
   isTiedByDefault: false,
   prefixes: ["model."],
   tensorRules: llamaRules({ matrices: packedMatrices }),

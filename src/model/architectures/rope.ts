@@ -18,10 +18,14 @@ export interface RopeKeys {
   /** The key of the base in layers of local attention. */
   readonly localBase?: string;
   readonly usualLocalBase?: number;
+  /** Kinds of stretching by other names that the family's checkpoints have for them. */
+  readonly kinds?: Readonly<Record<string, string>>;
 }
 
 const SCALING_KEYS = ["rope_scaling", "rope_parameters"];
 const TYPE_KEYS = ["rope_type", "type"];
+/** Stands beside the dictionary in some checkpoints, and then counts. */
+const ORIGINAL_CONTEXT = "original_max_position_embeddings";
 
 /** Dictionaries as `rope_parameters` are: of their own keys, or one for each kind of layer. */
 interface RopeParameters {
@@ -60,13 +64,13 @@ const SCALINGS: Readonly<Record<string, Scaling>> = {
     read: ({ positive }) => ({ rotaryScalingFactor: positive("factor", 1) }),
   },
   llama3: {
-    keys: ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
+    keys: ["factor", "low_freq_factor", "high_freq_factor", ORIGINAL_CONTEXT],
     read: ({ positive, count }) => ({
       useNtkByPartsRope: true,
       ntkByPartsFactor: positive("factor", 8),
       ntkByPartsLowFreqFactor: positive("low_freq_factor", 1),
       ntkByPartsHighFreqFactor: positive("high_freq_factor", 4),
-      ntkOriginalCtxLen: count("original_max_position_embeddings", 8192),
+      ntkOriginalCtxLen: count(ORIGINAL_CONTEXT, 8192),
     }),
   },
   yarn: {
@@ -75,21 +79,49 @@ const SCALINGS: Readonly<Record<string, Scaling>> = {
       "attention_factor",
       "beta_fast",
       "beta_slow",
-      "original_max_position_embeddings",
+      "mscale",
+      "mscale_all_dim",
+      "truncate",
+      ORIGINAL_CONTEXT,
     ],
-    read: ({ positive, count }, { nCtx }) => {
-      const factor = positive("factor", 1);
+    read: ({ json, positive, count, flag }, { nCtx }) => {
+      const original = count(ORIGINAL_CONTEXT, nCtx);
+      const factor = positive("factor", nCtx / original);
+      // What Peng et al. (2023) recommend, and transformers takes where nothing is said.
+      const length = (scale: number) => factor > 1 ? 0.1 * scale * Math.log(factor) + 1 : 1;
+      const isGiven = Boolean(json.mscale && json.mscale_all_dim);
+      const recommended = isGiven
+        ? length(positive("mscale", 1)) / length(positive("mscale_all_dim", 1))
+        : length(1);
       return {
         useYarnRope: true,
         yarnFactor: factor,
-        // What Peng et al. (2023) recommend, and transformers takes where nothing is said.
-        yarnAttentionFactor: positive(
-          "attention_factor",
-          factor > 1 ? 0.1 * Math.log(factor) + 1 : 1,
-        ),
+        yarnAttentionFactor: positive("attention_factor", recommended),
         yarnBetaFast: positive("beta_fast", 32),
         yarnBetaSlow: positive("beta_slow", 1),
-        yarnOriginalMaxPositionEmbeddings: count("original_max_position_embeddings", nCtx),
+        yarnOriginalMaxPositionEmbeddings: original,
+        yarnTruncate: flag("truncate", true),
+      };
+    },
+  },
+  longrope: {
+    keys: ["factor", "attention_factor", "short_factor", "long_factor", ORIGINAL_CONTEXT],
+    read: ({ json, refuse, positive, count }, { nCtx }) => {
+      const factors = (key: string): number[] | null => {
+        const value = json[key];
+        if (Array.isArray(value)) return value;
+        refuse(`${key} of the rotary parameters is ${JSON.stringify(value)}, wanted a list`);
+        return null;
+      };
+      const original = count(ORIGINAL_CONTEXT, nCtx);
+      const factor = positive("factor", nCtx / original);
+      // Ding et al. (2024), as transformers takes it where nothing is said.
+      const recommended = factor > 1 ? Math.sqrt(1 + Math.log(factor) / Math.log(original)) : 1;
+      return {
+        longRopeShortFactors: factors("short_factor"),
+        longRopeLongFactors: factors("long_factor"),
+        longRopeAttentionFactor: positive("attention_factor", recommended),
+        longRopeOriginalMaxPositionEmbeddings: original,
       };
     },
   },
@@ -108,17 +140,25 @@ function within(json: HuggingFaceConfig, { refuse }: ConfigSource): ConfigSource
     refuse,
     positive: (key, usual) => number(key, usual, (value) => Number.isFinite(value) && value > 0),
     count: (key, usual) => number(key, usual, (value) => Number.isSafeInteger(value) && value > 0),
-    flag: (_, usual) => usual,
+    flag: (key, usual) => {
+      const value = json[key] ?? usual;
+      if (typeof value === "boolean") return value;
+      refuse(
+        `${key} of the rotary parameters is ${JSON.stringify(value)}, wanted true or false`,
+      );
+      return usual;
+    },
   };
 }
 
 function scalingOf(
   source: ConfigSource,
   parameters: HuggingFaceConfig,
-  known: readonly string[],
+  { known, kinds }: { known: readonly string[]; kinds: Readonly<Record<string, string>> },
   fields: ConfigInput,
 ): Partial<ConfigInput> {
-  const type = String(TYPE_KEYS.map((key) => parameters[key]).find(Boolean) ?? "default");
+  const given = String(TYPE_KEYS.map((key) => parameters[key]).find(Boolean) ?? "default");
+  const type = Object.hasOwn(kinds, given) ? kinds[given] : given;
   if (!Object.hasOwn(SCALINGS, type)) {
     const names = Object.keys(SCALINGS).map((name) => `"${name}"`).join(", ");
     source.refuse(`rope_type of the rotary parameters is "${type}", wanted one of ${names}`);
@@ -130,7 +170,9 @@ function scalingOf(
     if (value === null || all.includes(key)) continue;
     source.refuse(`${key} of the rotary parameters is an unknown key that may matter`);
   }
-  return read(within(parameters, source), fields);
+  const outer = source.json[ORIGINAL_CONTEXT];
+  const beside = outer === undefined || outer === null ? {} : { [ORIGINAL_CONTEXT]: outer };
+  return read(within({ ...parameters, ...beside }, source), fields);
 }
 
 /** Reads what a `config.json` says of rotation. */
@@ -142,11 +184,12 @@ export function ropeReader(
     usualPart = 1,
     localBase,
     usualLocalBase = 10000,
+    kinds = {},
   }: RopeKeys = {},
 ): ConfigReader {
-  const inner = ["rope_theta", "partial_rotary_factor"];
+  const inner = { known: ["rope_theta", "partial_rotary_factor"], kinds };
   return {
-    keys: [base, part, ...(localBase ? [localBase] : []), ...SCALING_KEYS],
+    keys: [base, part, ...(localBase ? [localBase] : []), ...SCALING_KEYS, ORIGINAL_CONTEXT],
     read(source, fields) {
       const { global, local } = parametersOf(source);
       const dHead = fields.dHead ?? fields.dModel / (fields.nHeads ?? 1);
