@@ -1,5 +1,5 @@
 /** The SAEs that the demo splices in: those of a release, or of a folder of one's own. */
-import { ConfigError, type HookedSAE, SAE, utils } from "../mod.ts";
+import { ConfigError, type HookedSAE, progress, SAE, utils } from "../mod.ts";
 import type { Task } from "./_ioi_task.ts";
 
 /** The SAEs of a study. */
@@ -26,21 +26,25 @@ function isDirectory(path: string): boolean {
   }
 }
 
+/** Loads one SAE after another: only one of them is in memory twice at a time. */
+async function loadEach(loads: readonly (() => Promise<HookedSAE>)[]): Promise<HookedSAE[]> {
+  const saes: HookedSAE[] = [];
+  for (const load of progress(loads, { label: "loading SAEs" })) saes.push(await load());
+  return saes;
+}
+
 function loadRelease(release: string, nLayers: number): Promise<HookedSAE[]> {
-  const onZ = Array.from(
-    { length: nLayers },
-    (_, layer) => SAE.fromPretrained(release, `blocks.${layer}.hook_z`),
-  );
-  const residual = release === EMBEDDED
-    ? EMBEDDED_RESIDUAL.ids.map((id) => SAE.fromPretrained(EMBEDDED_RESIDUAL.release, id))
-    : [];
-  return Promise.all([...onZ, ...residual]);
+  const places = Array.from({ length: nLayers }, (_, layer) => [release, `blocks.${layer}.hook_z`]);
+  if (release === EMBEDDED) {
+    places.push(...EMBEDDED_RESIDUAL.ids.map((id) => [EMBEDDED_RESIDUAL.release, id]));
+  }
+  return loadEach(places.map(([release, id]) => () => SAE.fromPretrained(release, id)));
 }
 
 function loadFolder(folder: string): Promise<HookedSAE[]> {
   const names = [...Deno.readDirSync(folder)].filter((entry) => entry.isDirectory)
     .map((entry) => entry.name).sort();
-  return Promise.all(names.map((name) => SAE.fromDisk(`${folder}/${name}`)));
+  return loadEach(names.map((name) => () => SAE.fromDisk(`${folder}/${name}`)));
 }
 
 /**

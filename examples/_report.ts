@@ -1,5 +1,11 @@
 /** What the demo says as it goes, and the page and the numbers that it leaves behind. */
-import { htmlPage, type PageSection, type PageTable, type Tensor } from "../mod.ts";
+import {
+  htmlPage,
+  type PageSection,
+  type PageTable,
+  type ReadProgress,
+  type Tensor,
+} from "../mod.ts";
 
 /** Width of running text in the terminal, in characters. */
 const TEXT_WIDTH = 88;
@@ -51,6 +57,19 @@ function tableText({ columns, rows }: PageTable): string {
 /** Writes a float32 with nine digits, enough to bring back the same float32. */
 function shortFloat(value: number): number | null {
   return Number.isFinite(value) ? Number(value.toPrecision(9)) : null;
+}
+
+/** Files above this are worth a line that tells how much of them has come, in bytes. */
+const LARGE = 2 ** 24;
+
+/** Draws how far a large file has come, where the error stream is a terminal. */
+export function drawDownload({ file, loaded, total = 0 }: ReadProgress): void {
+  if (total < LARGE || !Deno.stderr.isTerminal()) return;
+  const end = loaded >= total ? "\n" : "";
+  const line = `\r${file}: ${Math.floor(100 * loaded / total)} % of ${
+    Math.round(total / 2 ** 20)
+  } MiB\x1b[K`;
+  Deno.stderr.writeSync(new TextEncoder().encode(line + end));
 }
 
 /** Sections for people, tensors for programs. */

@@ -20,9 +20,10 @@ import {
   utils,
 } from "../mod.ts";
 import embeddedTask from "./ioi_prompts.json" with { type: "json" };
+import gpt2SmallTask from "./ioi_prompts_gpt2_small.json" with { type: "json" };
 import { layerSets, loadSaes, type StudySaes } from "./_ioi_saes.ts";
 import { checkTask, parseTask, readTask, type Task } from "./_ioi_task.ts";
-import { Report } from "./_report.ts";
+import { drawDownload, Report } from "./_report.ts";
 
 const HELP = `Runs the HookedSAETransformer notebook and writes ioi.html and ioi.json.
 
@@ -30,11 +31,29 @@ const HELP = `Runs the HookedSAETransformer notebook and writes ioi.html and ioi
 
   --model <name|folder|URL>   the model; "ioi-tiny" unless said
   --saes <release|folder>     a release of SAEs, or a folder of SAE folders in SAELens' layout;
-                              "ioi-tiny-hook-z" unless said
+                              "ioi-tiny-hook-z" unless said, "gpt2-small-hook-z-kk" for GPT-2 small
   --prompts <file>            a JSON file in the form of examples/ioi_prompts.json:
-                              prompts, answers, s2Pos, s2Layer, sInhibitionHeads
+                              prompts, answers, s2Pos, s2Layer, sInhibitionHeads;
+                              those, or for GPT-2 small ioi_prompts_gpt2_small.json, unless said
   --out <folder>              where to write; "out" unless said
   --help                      this text`;
+
+/** The SAEs and prompts of models that the notebook's circuit is known in. */
+const STUDIED: Readonly<Record<string, { saes: string; prompts: () => Task }>> = {
+  "ioi-tiny": {
+    saes: "ioi-tiny-hook-z",
+    prompts: () => readTask(embeddedTask, "ioi_prompts.json"),
+  },
+  "gpt2": {
+    saes: "gpt2-small-hook-z-kk",
+    prompts: () => readTask(gpt2SmallTask, "ioi_prompts_gpt2_small.json"),
+  },
+};
+
+/** What is studied in a model unless said. */
+function studyOf(model: string) {
+  return STUDIED[model === "gpt2-small" ? "gpt2" : model] ?? STUDIED["ioi-tiny"];
+}
 
 /** What the steps share. */
 interface Study extends Task, StudySaes {
@@ -630,7 +649,9 @@ async function spliceResidual({ model, report, tokens, answerTokens, residual, o
 /** The notebook. */
 async function runNotebook(options: { model: string; saes: string; out: string }, task: Task) {
   const report = new Report(`Indirect object identification in ${options.model}`);
-  const model = await HookedSAETransformer.fromPretrained(options.model);
+  const model = await HookedSAETransformer.fromPretrained(options.model, {
+    onProgress: drawDownload,
+  });
   checkTask(task, model);
   const saes = await loadSaes(options.saes, task, model.cfg.nLayers);
   const study = await runClean(model, saes, task, report);
@@ -655,7 +676,7 @@ async function main(args: string[]): Promise<number> {
       args,
       options: {
         model: text("ioi-tiny"),
-        saes: text("ioi-tiny-hook-z"),
+        saes: { type: "string" },
         prompts: { type: "string" },
         out: text("out"),
         help: { type: "boolean" },
@@ -665,10 +686,12 @@ async function main(args: string[]): Promise<number> {
       console.log(HELP);
       return 0;
     }
-    const task = values.prompts
-      ? parseTask(await Deno.readTextFile(values.prompts), values.prompts)
-      : readTask(embeddedTask, "ioi_prompts.json");
-    await runNotebook(values, task);
+    const { model, out, prompts } = values;
+    const study = studyOf(model);
+    const task = prompts === undefined
+      ? study.prompts()
+      : parseTask(await Deno.readTextFile(prompts), prompts);
+    await runNotebook({ model, saes: values.saes ?? study.saes, out }, task);
     return 0;
   } catch (error) {
     console.error(error instanceof Error ? `${error.name}: ${error.message}` : String(error));

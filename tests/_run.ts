@@ -10,12 +10,13 @@ export interface Outcome {
  *
  * @param program Its path.
  * @param args What it is told.
- * @param options Its folder, and what it finds on standard input.
+ * @param options Its folder, what it finds on standard input, and variables of its environment.
  */
 export async function runToEnd(
   program: string,
   args: readonly string[],
-  { cwd, input = "" }: { cwd?: string; input?: string } = {},
+  { cwd, input = "", env = {} }: { cwd?: string; input?: string; env?: Record<string, string> } =
+    {},
 ): Promise<Outcome> {
   const child = new Deno.Command(program, {
     args: [...args],
@@ -23,7 +24,7 @@ export async function runToEnd(
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(input));

@@ -19,7 +19,7 @@ async function withHub(
 ): Promise<void> {
   const cacheDir = await Deno.makeTempDir({ prefix: "splicer_hub_" });
   try {
-    await using hub = serveHub(repo, files);
+    await using hub = serveHub({ [repo]: files });
     await body(hub, { endpoint: hub.endpoint, cacheDir, token: "secret" });
   } finally {
     await Deno.remove(cacheDir, { recursive: true });
@@ -70,7 +70,7 @@ Deno.test("openRepository() sends the token to the hub and never to where the co
 Deno.test("openRepository() goes on where a connection broke", () =>
   withHub(async (hub, options) => {
     hub.mishap = ({ path, method, count }) =>
-      path === "/deep/model.safetensors" && method === "GET" && count <= 2
+      path === `/${REPO}/deep/model.safetensors` && method === "GET" && count <= 2
         ? { kind: "cut", after: 100_000 }
         : undefined;
     const progress: number[] = [];

@@ -323,7 +323,7 @@ Deno.test("splitLocation() parts a folder or file from where it lies", () => {
 /** A hub with one repository, and a cache of its own. */
 async function hub(repo: string, files: ReadonlyMap<string, Uint8Array>) {
   const cacheDir = await Deno.makeTempDir({ prefix: "splicer_hub_" });
-  const server = serveHub(repo, files);
+  const server = serveHub({ [repo]: files });
   return {
     options: { endpoint: server.endpoint, cacheDir, token: "secret" },
     asked: server.asked,
