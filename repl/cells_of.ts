@@ -1,6 +1,6 @@
 /** The part of an activation that cells name. */
 import type { EditCells, Tensor } from "../mod.ts";
-import { type Block, blocksOf, indexOf, layoutOf } from "../src/hooks/edit_cells.ts";
+import { type Block, blocksOf, indexOf, type Layout, layoutOf } from "../src/hooks/edit_cells.ts";
 import { positionsIn } from "../src/hooks/edit_positions.ts";
 import type { Context } from "./command.ts";
 import { CommandError } from "./errors.ts";
@@ -42,12 +42,24 @@ export function partOf(
   const part = value.at(...index);
   const isDropped = layout.length.text > 1;
   const whole = isDropped ? part : part.at(0);
-  const isByRow = !layout.isByHead && positions.length > 1 &&
-    whole.size / whole.shape[whole.rank - 1] === positions.length;
-  return {
-    value: whole,
-    rows: isByRow
-      ? positions.map((pos) => `${pos} ${JSON.stringify(byPos.get(pos) ?? "")}`)
-      : undefined,
-  };
+  const places = positions.map((pos) => `${pos} ${JSON.stringify(byPos.get(pos) ?? "")}`);
+  return { value: whole, rows: rowNames(whole, one, places, layout) };
+}
+
+/** Names the rows of a part, whose last axis goes across: positions, heads, or both. */
+function rowNames(
+  { shape, rank }: Tensor,
+  { pos, head }: Block,
+  places: readonly string[],
+  { isByHead, length }: Layout,
+): string[] | undefined {
+  const heads = length.head === undefined ? [] : head.map((h) => `h${h}`);
+  const nRows = shape.slice(0, rank - 1).reduce((product, n) => product * n, 1);
+  if (rank < 2) return undefined;
+  if (nRows === pos.length) return [...places];
+  if (nRows === heads.length) return heads;
+  if (nRows !== pos.length * heads.length) return undefined;
+  return isByHead
+    ? heads.flatMap((h) => places.map((place) => `${h} ${place}`))
+    : pos.flatMap((p) => heads.map((h) => `${p} ${h}`));
 }

@@ -9,7 +9,7 @@ import { runBatch, standardInput } from "./batch.ts";
 import { greeting } from "./greeting.ts";
 import { openState } from "./open_state.ts";
 import { Program } from "./program.ts";
-import { styleFor } from "./style.ts";
+import { folded, styleFor } from "./style.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** Width of lines where nobody says. */
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   const { isJson, lines } = options;
   const isInteractive = stdin.isTTY === true && lines === undefined;
   const hasColours = options.colours ?? (stdout.isTTY === true && !Deno.noColor && !isJson);
-  const style = styleFor(hasColours, stdout.columns ?? PLAIN_COLUMNS);
+  const style = styleFor(hasColours, () => stdout.columns ?? PLAIN_COLUMNS);
   let program: Program;
   try {
     const state = await openState(options);
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
     exit(2);
   }
   if (isInteractive) {
-    if (!isJson) console.log(greeting(program.state, style));
+    if (!isJson) console.log(folded(greeting(program.state, style), style.columns));
     return openTerminal(program, style, isJson);
   }
   const input = lines ?? standardInput();

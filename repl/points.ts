@@ -65,7 +65,10 @@ export function shortPoint(name: string): string {
 export function requirePoint(word: string, names: readonly string[]): string {
   const full = expandPoint(word);
   if (names.includes(full)) return full;
-  const near = nearestNames(full, names).map(shortPoint);
+  const layered = expandPoint(`0.${word}`);
+  const near = names.includes(layered)
+    ? [`0.${word}, with its layer`]
+    : nearestNames(full, names).map(shortPoint);
   const isSae = /\.sae(\.|$)/.test(word);
   const hint =
     isSae && !names.some((name) => name.startsWith(full.split(".hook_sae")[0] + ".hook_sae"))

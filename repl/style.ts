@@ -20,13 +20,19 @@ export interface Style {
   yellow(text: string): string;
 }
 
-/** Makes the style of a terminal, or of a pipe. */
-export function styleFor(hasColours: boolean, columns: number): Style {
+/**
+ * Makes the style of a terminal, or of a pipe.
+ *
+ * @param columns How wide it is, asked anew each time: terminals change.
+ */
+export function styleFor(hasColours: boolean, columns: () => number): Style {
   const coloured = (code: number) => (text: string) =>
     hasColours && text !== "" ? `\x1b[${code}m${text}\x1b[0m` : text;
   return {
     hasColours,
-    columns,
+    get columns() {
+      return columns();
+    },
     bold: coloured(1),
     dim: coloured(2),
     red: coloured(31),
@@ -48,6 +54,33 @@ export function seenLength(text: string): number {
 export function padded(text: string, width: number, side: "left" | "right" = "right"): string {
   const space = " ".repeat(Math.max(0, width - seenLength(text)));
   return side === "left" ? space + text : text + space;
+}
+
+/** How far the second part of a line that is too long is set in, behind the first. */
+const HANGING = 2;
+
+/** Breaks lines that are too long at spaces, as long as there are any; what follows hangs in. */
+export function folded(text: string, columns: number): string {
+  return text.split("\n").flatMap((line) => {
+    const indent = /^ */.exec(line)![0].length + HANGING;
+    const parts: string[] = [];
+    let rest = line;
+    while (seenLength(rest) > columns) {
+      const at = breakAt(rest, columns, parts.length === 0 ? 0 : indent);
+      if (at === undefined) break;
+      parts.push(rest.slice(0, at).trimEnd());
+      rest = " ".repeat(indent) + rest.slice(at).trimStart();
+    }
+    return [...parts, rest];
+  }).join("\n");
+}
+
+/** The last space at which the text before fits; not among those that it begins with. */
+function breakAt(line: string, columns: number, indent: number): number | undefined {
+  const spaces = [...line.matchAll(/ (?=[^ ])/g)].map(({ index }) => index);
+  return spaces.findLast((at) =>
+    at >= indent && line.slice(0, at).trim() !== "" && seenLength(line.slice(0, at)) <= columns
+  );
 }
 
 /** Lays rows out in columns. Columns whose name begins with ">" stand at their right edge. */

@@ -7,7 +7,7 @@ import { historyPath, LineHistory } from "./history.ts";
 import { errorJson, errorText, resultJson } from "./outcome.ts";
 import type { Program } from "./program.ts";
 import { MAIN } from "./state.ts";
-import type { Style } from "./style.ts";
+import { folded, type Style } from "./style.ts";
 import { takeTurns } from "./turns.ts";
 
 /** The prompt, with the session's name where it isn't the first one. */
@@ -69,18 +69,23 @@ class Terminal {
       const result = await this.#program.execute(line, signal);
       this.#history.add(line);
       const text = this.#isJson && line.trim() !== "" ? resultJson(result, line) : result.text;
-      if (text !== "") stdout.write(`${text}\n`);
+      if (text !== "") this.#write(text);
       if (result.isLast) this.#server?.close();
     } catch (error) {
       if (error instanceof UnfinishedError) return new Recoverable(error);
       this.#history.add(line);
       const text = this.#isJson ? errorJson(error, line) : errorText(error, line, this.#style);
-      stdout.write(`${text}\n`);
+      this.#write(text);
     } finally {
       this.#running = undefined;
       this.#server?.setPrompt(promptOf(this.#program, this.#style));
     }
     return null;
+  }
+
+  /** Writes lines, broken where they are too long; JSON stays as it is. */
+  #write(text: string): void {
+    stdout.write(`${this.#isJson ? text : folded(text, this.#style.columns)}\n`);
   }
 
   /** Ctrl-C stops what runs; otherwise it clears the line, or leaves when pressed twice. */

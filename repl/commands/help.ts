@@ -1,7 +1,7 @@
 import { type Command, GROUPS } from "../command.ts";
 import { nearestNames } from "../../src/core/errors.ts";
 import { CommandError } from "../errors.ts";
-import { columnsText, type Style } from "../style.ts";
+import { columnsText, folded, seenLength, type Style } from "../style.ts";
 
 const HEADINGS: Readonly<Record<typeof GROUPS[number], string>> = {
   look: "Look",
@@ -28,6 +28,16 @@ function shortened(usage: string): string {
   return usage.length > USAGE_WIDTH ? `${usage.slice(0, USAGE_WIDTH - 1).trimEnd()}…` : usage;
 }
 
+/** Two columns, the second one broken where it is too wide. */
+function pairsText(pairs: readonly (readonly string[])[], style: Style): string {
+  const first = Math.max(...pairs.map(([name]) => seenLength(name))) + 2;
+  const room = Math.max(20, style.columns - first);
+  const rows = pairs.flatMap(([name, text]) =>
+    folded(text, room).split("\n").map((part, i) => [i === 0 ? name : "", part])
+  );
+  return columnsText(["", ""], rows, style);
+}
+
 function all(commands: readonly Command[], style: Style): string {
   const groups = GROUPS.map((group) => {
     const rows = commands.filter((command) => command.group === group)
@@ -35,7 +45,7 @@ function all(commands: readonly Command[], style: Style): string {
         `  ${style.cyan(name)}${style.dim(shortened(usage.slice(name.length)))}`,
         summary,
       ]);
-    return `${style.bold(HEADINGS[group])}\n${columnsText(["", ""], rows, style)}`;
+    return `${style.bold(HEADINGS[group])}\n${pairsText(rows, style)}`;
   });
   const more = "`help COMMAND` has examples; `tour` shows the program at work.";
   return [...groups, style.dim(CELLS_HELP), style.dim(more)].join("\n");
@@ -47,7 +57,7 @@ function one({ usage, summary, details, examples }: Command, style: Style): stri
     style.bold(usage),
     `  ${summary}`,
     ...details ? [`  ${details}`] : [],
-    columnsText(["", ""], lines, style),
+    pairsText(lines, style),
   ].join("\n");
 }
 

@@ -116,7 +116,8 @@ function stripText(
   title: string,
   style: Style,
 ): string {
-  const most = Math.max(...activations.map(Math.abs), 1e-9);
+  const most = Math.max(...activations.map(Math.abs));
+  const extent = most > 0 ? `up to ${significant(most)}` : "active nowhere here";
   const stops = colourStops("Reds");
   const words = tokens.map((token, i) => {
     const shown = JSON.stringify(token).slice(1, -1).replace(/^ /, "·");
@@ -125,16 +126,15 @@ function stripText(
       const text = value === 0 ? shown : `${shown}(${significant(value, 2)})`;
       return { text, width: [...text].length };
     }
-    const rgb = colourAt(stops, (Math.abs(value) / most) * 0.8);
-    const ink = Math.abs(value) / most > 0.6 ? "97" : "30";
+    const share = most > 0 ? Math.abs(value) / most : 0;
+    const rgb = colourAt(stops, share * 0.8);
+    const ink = share > 0.6 ? "97" : "30";
     return {
       text: `\x1b[48;2;${rgb.join(";")}m\x1b[${ink}m${shown}\x1b[0m`,
       width: [...shown].length,
     };
   });
-  return `${style.cyan(title)} ${style.dim(`up to ${significant(most)}`)}\n${
-    wrapped(words, style.columns - 2)
-  }`;
+  return `${style.cyan(title)} ${style.dim(extent)}\n${wrapped(words, style.columns - 2)}`;
 }
 
 function drawing(reader: WordReader, context: Context): Drawing {

@@ -6,7 +6,7 @@
 import type { PlotlyFigure } from "./figure.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 import { barsText } from "./text_bars.ts";
-import { heatMapText } from "./text_heat_map.ts";
+import { heatMapsText } from "./text_heat_map.ts";
 import { pointsText } from "./text_points.ts";
 
 /** What a text may look like. */
@@ -32,10 +32,9 @@ export function figureText(figure: PlotlyFigure, options: TextOptions): string {
   const points = data.filter((trace) => trace.type === "scatter");
   const lines = [
     textAt(layout, "title"),
-    ...maps.flatMap((
-      trace,
-      i,
-    ) => [heading(layout, i, maps.length), heatMapText(trace, layout, options)]),
+    ...(maps.length > 0
+      ? [heatMapsText(maps, headings(layout, maps.length), layout, options)]
+      : []),
     ...(bars.length > 0 ? [barsText(bars, layout, options)] : []),
     ...(points.length > 0 ? [pointsText(points, layout, options)] : []),
     axesText(layout),
@@ -55,11 +54,15 @@ function plainText(text: string): string {
   return text.replaceAll(/<br\s*\/?>/g, " ").replaceAll(/<\/?(b|i|em|sub|sup|span)\b[^>]*>/g, "");
 }
 
-function heading(layout: JsonObject, facet: number, nFacets: number): string {
-  const { annotations } = layout;
-  const annotation: Json | undefined = Array.isArray(annotations) ? annotations[facet] : undefined;
-  if (nFacets < 2 || !isJsonObject(annotation)) return "";
-  return plainText(String(annotation.text ?? ""));
+/** What stands above each of several facets. */
+function headings({ annotations }: JsonObject, nFacets: number): string[] {
+  return Array.from({ length: nFacets }, (_, facet) => {
+    const annotation: Json | undefined = Array.isArray(annotations)
+      ? annotations[facet]
+      : undefined;
+    if (nFacets < 2 || !isJsonObject(annotation)) return "";
+    return plainText(String(annotation.text ?? ""));
+  });
 }
 
 /** Says what the axes mean. */

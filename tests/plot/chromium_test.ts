@@ -78,19 +78,39 @@ for (const [colorScheme, width] of [["light", 1000], ["dark", 380]] as const) {
   });
 }
 
+/** What there is in a drawing, unless said. */
+const DRAWING = {
+  root: "svg",
+  errors: 0,
+  size: ["300", "200"],
+  titles: [],
+  maps: 0,
+  bars: 0,
+  errorBars: 0,
+  points: 0,
+  lines: 0,
+};
+
 Deno.test({
-  name: `Figure.save() draws .svg and .png${reason}`,
+  name:
+    `Figure.save() draws .svg with a mark for each value, and .png of the size asked for${reason}`,
   ignore,
   fn: async () => {
     const folder = await Deno.makeTempDir();
     try {
       const program = new URL("./_save_figure.ts", import.meta.url);
-      await runWithChromium(program, [`${folder}/plot.svg`, `${folder}/plot.png`]);
-      const svg = await Deno.readTextFile(`${folder}/plot.svg`);
-      assert(svg.startsWith("<svg") && svg.includes("Waves"), svg.slice(0, 200));
-      const view = new DataView((await Deno.readFile(`${folder}/plot.png`)).buffer);
-      // Width and height stand at bytes 16 and 20 of a .png.
-      assertEquals([view.getUint32(16), view.getUint32(20)], [300, 200]);
+      const names = ["map.svg", "bars.svg", "points.svg", "lines.svg", "map.png"];
+      const paths = names.map((name) => `${folder}/${name}`);
+      const read = JSON.parse(await runWithChromium(program, paths));
+      assertEquals(read, {
+        "map.svg": { ...DRAWING, maps: 1, titles: ["Waves < & >"] },
+        "bars.svg": { ...DRAWING, bars: 3, errorBars: 3 },
+        "points.svg": { ...DRAWING, points: 4 },
+        "lines.svg": { ...DRAWING, lines: 2 },
+        // Two pixels for one, unless said; six cells, but for one that is as white as the paper.
+        "map.png": { size: [600, 400], nColours: read["map.png"].nColours },
+      });
+      assert(read["map.png"].nColours >= 5, `${read["map.png"].nColours} colours`);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

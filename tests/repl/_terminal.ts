@@ -28,7 +28,13 @@ async function tmux(socket: string, ...args: string[]): Promise<string> {
   return decoder.decode(stdout);
 }
 
-/** A program in a terminal of 110 by 200 characters. */
+/** How large a terminal is, in characters. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** The program in a terminal. */
 export class Terminal implements AsyncDisposable {
   readonly #socket: string;
 
@@ -41,13 +47,16 @@ export class Terminal implements AsyncDisposable {
    *
    * @param folder Where it runs, and keeps its history.
    */
-  static async open(folder: string, args: readonly string[] = []): Promise<Terminal> {
+  static async open(
+    folder: string,
+    { columns, rows }: TerminalSize = { columns: 110, rows: 200 },
+  ): Promise<Terminal> {
     const main = new URL("../../repl/main.ts", import.meta.url).pathname;
     const socket = `splicer-${crypto.randomUUID()}`;
-    const program = ["run", "--quiet", "-A", main, ...args].map((arg) => `'${arg}'`).join(" ");
+    const program = ["run", "--quiet", "-A", main].map((arg) => `'${arg}'`).join(" ");
     await tmux(
       socket,
-      ...["new-session", "-d", "-x", "110", "-y", "200", "-c", folder],
+      ...["new-session", "-d", "-x", `${columns}`, "-y", `${rows}`, "-c", folder],
       ...["-e", `SPLICER_HISTORY=${folder}/history`, "-e", "NO_COLOR="],
       `'${Deno.execPath()}' ${program}; echo "left with $?"; read -r _`,
     );
@@ -60,6 +69,12 @@ export class Terminal implements AsyncDisposable {
   async screen(): Promise<string> {
     const text = await tmux(this.#socket, "capture-pane", "-p", "-t", "0");
     return text.replace(/\n+$/, "").split("\n").map((line) => line.trimEnd()).join("\n");
+  }
+
+  /** The same with escape sequences for its colours. */
+  async colouredScreen(): Promise<string> {
+    const text = await tmux(this.#socket, "capture-pane", "-e", "-N", "-p", "-t", "0");
+    return text.replace(/\s+$/, "");
   }
 
   /** Types keys by their names in tmux: `Tab`, `Enter`, `C-c`, `Up`, or text. */

@@ -11,6 +11,8 @@ How the embedded model finds who gets the bag: the circuit of indirect objects, 
 \`deno task repl\` opens the program, and \`tour\` inside walks through the same steps; Enter goes on,
 and anything can be tried in between.
 
+![The program in a terminal](images/repl.png)
+
 What is shown here is what the program writes without colours; a test compares it with what it
 writes today. Milliseconds are those of the machine that wrote the page.
 `;

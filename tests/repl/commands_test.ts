@@ -6,6 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { COMMANDS } from "../../repl/commands/registry.ts";
+import { noChromium } from "../_chromium.ts";
 import { type Answer, answersTo, runProgram } from "./_program.ts";
 
 const OTHER = "When John and Mary went to the shops, Mary gave the bag to";
@@ -321,9 +322,33 @@ Deno.test("repl: plot draws attention, activations, tokens and the last result, 
     const page = await Deno.readTextFile(`${folder}/sweep.html`);
     assertStringIncludes(page, "plotly");
     assertStringIncludes(page, "head 3");
+    // Plain where it is piped.
+    assert(!out.includes("\x1b"), out);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test({
+  name: `repl: plot > FILE draws pictures${noChromium ? ` (left out: ${noChromium})` : ""}`,
+  ignore: noChromium !== undefined,
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const lines = ["plot pattern 3.3 > pattern.svg", "attr 1.z.sae @10", "plot > attr.png"];
+      const found = await answers(lines, folder);
+      assertEquals([found[0].path, found[2].path], ["pattern.svg", "attr.png"]);
+      const svg = await Deno.readTextFile(`${folder}/pattern.svg`);
+      assertMatch(
+        svg,
+        /^<svg [^]*class="heatmaplayer[^]*<image [^]*Attention of head 3\.3[^]*<\/svg>\s*$/,
+      );
+      const png = await Deno.readFile(`${folder}/attr.png`);
+      assertEquals(String.fromCharCode(...png.slice(1, 4)), "PNG");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });
 
 Deno.test("repl: gen goes on under the edits, greedily or drawn, and more of it under others", async () => {

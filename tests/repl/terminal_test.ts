@@ -142,6 +142,26 @@ terminalTest("repl stops a sweep at Ctrl-C, keeps what is done and goes on", asy
   assertMatch(await terminal.enter("list"), /\[1\] +0\.z\.sae +ablate feature 721/);
 });
 
+terminalTest("repl fits a narrow terminal, in colours", async (folder) => {
+  await using terminal = await Terminal.open(folder, { columns: 60, rows: 60 });
+  const opened = await terminal.screen();
+  assertStringIncludes(
+    opened,
+    "SAEs at\n  0.z 1.z 2.z 3.z, which change nothing until you edit them\n",
+  );
+  const top = await terminal.enter("top 1");
+  assertMatch(top, /" Mary" − " John" {2}23\.26 {3}ran embed → unembed: 270 rows,\n {4}12\.2 M/);
+  const pattern = await terminal.enter("plot pattern 3");
+  // Four heads in two rows, all of a scale.
+  const heads = pattern.split("\n").filter((line) => /head \d/.test(line));
+  assertEquals(heads.map((line) => line.trim().split(/ {2,}/)), [
+    ["head 0", "head 1"],
+    ["head 2", "head 3"],
+  ]);
+  assertMatch(pattern, /\n {9}14 to ▀{15} {2}▀{15}\n/);
+  assertStringIncludes(await terminal.colouredScreen(), "\x1b[38;2;8;48;107m");
+});
+
 terminalTest("repl clears the line at Ctrl-C when nothing runs", async (folder) => {
   await using terminal = await Terminal.open(folder);
   await terminal.type("ablate 1.z");
