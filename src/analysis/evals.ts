@@ -16,12 +16,12 @@ const ZOOM_IN =
   "Many important transition points in the history of science have been moments when science 'zoomed in.' At these points, we develop a visualization or tool that allows us to see the world in a new level of detail, and a new field of science develops to study the world through this lens.";
 
 /**
- * The loss on a paragraph of English: below 5 the model is probably right, above 7 something is wrong.
+ * The loss on a paragraph of English, or as much of it as the context holds: below 5 the model is probably right, above 7 something is wrong.
  *
  * @returns The loss, a scalar.
  */
 export function sanityCheck(model: HookedTransformer): Tensor {
-  return model.forward(ZOOM_IN, { returnType: "loss" });
+  return model.forward(model.toTokens(ZOOM_IN), { returnType: "loss" });
 }
 
 /** Options of {@linkcode inductionLoss}. */

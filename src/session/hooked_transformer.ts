@@ -251,7 +251,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     return tokens.toString(this.#tokenizer("decode"), ids) as string;
   }
 
-  /** Splits text, or token ids, into the text of each token; several prompts give a list of lists. */
+  /** Splits text, or token ids, into the text of each token; several prompts give a list of lists. Text is cut at the context. */
   toStrTokens(input: string, options?: TextOptions): string[];
   /** Splits several texts into the text of each token. */
   toStrTokens(input: readonly string[], options?: TextOptions): string[][];
@@ -262,7 +262,11 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     options: TextOptions = {},
   ): string[] | string[][] {
     const given = input instanceof Tensor ? input.toArray() : input;
-    return tokens.toStrTokens(this.#tokenizer("tokenize"), given, this.#textOptions(options));
+    const { nCtx } = this.cfg;
+    return tokens.toStrTokens(this.#tokenizer("tokenize"), given, {
+      ...this.#textOptions(options),
+      nCtx,
+    });
   }
 
   /**

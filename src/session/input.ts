@@ -279,7 +279,6 @@ export function resolveInput(
     const read = toTokens(requireTokenizer(tokenizer, "run on text"), input, {
       prependBos,
       paddingSide,
-      truncate: false,
       nCtx: cfg.nCtx - (past?.length ?? 0),
       forRun: true,
     });

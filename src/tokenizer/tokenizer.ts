@@ -4,6 +4,7 @@
  * @module
  */
 import { ConfigError, TokenError } from "../core/errors.ts";
+import { withReplacedBytes } from "./byte_fallback.ts";
 
 /** What decoding leaves out. */
 export interface DecodeOptions {
@@ -106,7 +107,9 @@ export async function loadTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
   const { Tokenizer } = await import("npm:@huggingface/tokenizers@0.2.0");
   try {
     const backend: Backend = new Tokenizer(json, config);
-    return new HuggingFaceTokenizer(backend, { ...map, ...withoutNulls(config) });
+    // A decoder, or one of a sequence of them.
+    const hasBytes = JSON.stringify(json.decoder ?? null).includes('"ByteFallback"');
+    return new HuggingFaceTokenizer(backend, { ...map, ...withoutNulls(config) }, hasBytes);
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause;
     // Some of what is broken shows when the first texts are encoded.
@@ -132,9 +135,11 @@ class HuggingFaceTokenizer implements Tokenizer {
   readonly #backend: Backend;
   /** What `encode` puts in front where the backend doesn't: a BOS that the files name without using it. */
   readonly #prefix: readonly number[];
+  readonly #hasBytes: boolean;
 
-  constructor(backend: Backend, config: Record<string, unknown>) {
+  constructor(backend: Backend, config: Record<string, unknown>, hasBytes: boolean) {
     this.#backend = backend;
+    this.#hasBytes = hasBytes;
     const declaredBos = declaredId(backend, config, "bos_token");
     this.eosTokenId = declaredId(backend, config, "eos_token") ??
       backend.token_to_id(DEFAULT_EOS) ?? null;
@@ -174,8 +179,13 @@ class HuggingFaceTokenizer implements Tokenizer {
           `whose ids are integers from 0 to ${this.vocabSize - 1}`,
       );
     }
+    const vocabulary = {
+      idToToken: (id: number) => this.idToToken(id),
+      tokenToId: (token: string) => this.tokenToId(token),
+    };
+    const decoded = this.#hasBytes ? withReplacedBytes(ids, vocabulary) : [...ids];
     return this.#attempt("decode", () =>
-      this.#backend.decode([...ids], {
+      this.#backend.decode(decoded, {
         skip_special_tokens: options.skipSpecialTokens ?? false,
         clean_up_tokenization_spaces: false,
       }));

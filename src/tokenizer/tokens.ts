@@ -21,11 +21,14 @@ export interface TokenOptions {
 export interface ToTokensOptions extends TokenOptions {
   /** Most positions that the model has; unlimited unless said. */
   nCtx?: number;
-  /** Whether a row longer than `nCtx` loses its end (true unless said) or is an error. */
+  /** Whether a row longer than `nCtx` loses its end; true unless said. */
   truncate?: boolean;
-  /** Whether the rows are about to be run, so that each needs a position; false unless said. */
+  /** Whether the rows are about to be run, so that each needs a position and has to fit; false unless said. */
   forRun?: boolean;
 }
+
+/** Options of {@linkcode toStrTokens}. */
+export type ToStrTokensOptions = TokenOptions & Pick<ToTokensOptions, "nCtx">;
 
 /** A rectangle of token ids. */
 export interface TokenRows {
@@ -45,8 +48,7 @@ export interface TokenRows {
  * @param text One prompt, or a list of them.
  * @param options BOS, padding and what happens to long rows.
  * @returns Token ids and mask, both [batch, pos].
- * @throws {TokenError} If it isn't text, the list is empty, a row is too long with `truncate: false`, a row has no
- * position with `forRun`, or a BOS or padding token is needed that the tokenizer hasn't.
+ * @throws {TokenError} If it isn't text, the list is empty, a row is too long or has no position with `forRun`, or a BOS or padding token is needed that the tokenizer hasn't.
  * @throws {ConfigError} If there is no such padding side.
  */
 export function toTokens(
@@ -62,9 +64,9 @@ export function toTokens(
   }
   const { prependBos = true, paddingSide = "right" } = options;
   const rows = prompts.map((prompt, index) => {
-    const ids = fit(encodePrompt(tokenizer, prompt, prependBos), prompt, index, options);
-    if (options.forRun && ids.length === 0) throw emptyPrompt(prompt, index, prependBos);
-    return ids;
+    const ids = encodePrompt(tokenizer, prompt, prependBos);
+    if (options.forRun) requireFit(ids, prompt, index, options);
+    return cut(ids, options);
   });
   return pad(tokenizer, rows, paddingSide);
 }
@@ -100,28 +102,28 @@ export function toString(
  *
  * @param tokenizer The model's tokenizer.
  * @param input A prompt, or a row of ids [pos].
- * @param options Whether a prompt gets a BOS.
+ * @param options Whether a prompt gets a BOS, and where it is cut as by {@linkcode toTokens}.
  * @returns The text of each token.
  * @throws {TokenError} If an id isn't in the vocabulary, or a BOS is needed that the tokenizer hasn't.
  */
 export function toStrTokens(
   tokenizer: Tokenizer,
   input: string | readonly number[],
-  options?: TokenOptions,
+  options?: ToStrTokensOptions,
 ): string[];
 /**
  * Decodes each token of several prompts by itself; no prompt is filled up.
  *
  * @param tokenizer The model's tokenizer.
  * @param input The prompts.
- * @param options Whether they get a BOS.
+ * @param options Whether they get a BOS, and where they are cut.
  * @returns The text of each token, one list a prompt.
  * @throws {TokenError} If a BOS is needed that the tokenizer hasn't.
  */
 export function toStrTokens(
   tokenizer: Tokenizer,
   input: readonly string[],
-  options?: TokenOptions,
+  options?: ToStrTokensOptions,
 ): string[][];
 /**
  * Decodes each token of a rectangle by itself.
@@ -138,14 +140,14 @@ export function toStrTokens(
 export function toStrTokens(
   tokenizer: Tokenizer,
   input: string | readonly string[] | readonly number[] | readonly (readonly number[])[],
-  options: TokenOptions = {},
+  options: ToStrTokensOptions = {},
 ): string[] | string[][] {
   const { prependBos = true } = options;
   const alone = (ids: readonly number[]) => ids.map((id) => tokenizer.decode([id]));
-  if (typeof input === "string") return alone(encodePrompt(tokenizer, input, prependBos));
-  if (isTexts(input)) {
-    return input.map((text) => alone(encodePrompt(tokenizer, text, prependBos)));
-  }
+  const ofText = (text: string) =>
+    alone(cut(encodePrompt(tokenizer, text, prependBos), { nCtx: options.nCtx }));
+  if (typeof input === "string") return ofText(input);
+  if (isTexts(input)) return input.map(ofText);
   if (isRows(input)) return input.length === 1 ? alone(input[0]) : input.map(alone);
   return alone(input);
 }
@@ -277,22 +279,30 @@ function encodePrompt(tokenizer: Tokenizer, text: string, prependBos: boolean): 
   return tokenizer.encode(tokenizer.decode([tokenizer.bosTokenId]) + text);
 }
 
-/** Cuts a row to the context, or says that it doesn't fit. */
-function fit(ids: number[], prompt: string, index: number, options: ToTokensOptions): number[] {
-  const { nCtx = Infinity, truncate = true } = options;
-  if (ids.length <= nCtx) return ids;
-  if (truncate) return ids.slice(0, nCtx);
-  throw new TokenError(
-    `Cannot fit prompt ${index} (${excerpt(prompt)}) into the context: ` +
-      `it has ${ids.length} tokens, the context ${nCtx}; shorten it or use truncate: true`,
-  );
+/** Cuts a row to the context. */
+function cut(ids: number[], { nCtx = Infinity, truncate = true }: ToTokensOptions): number[] {
+  return truncate && ids.length > nCtx ? ids.slice(0, nCtx) : ids;
 }
 
-function emptyPrompt(prompt: string, index: number, prependBos: boolean): TokenError {
-  return new TokenError(
-    `Cannot run prompt ${index} (${excerpt(prompt)}): it has no tokens, wanted at least one` +
-      (prependBos ? "" : "; prependBos: true gives it a BOS"),
-  );
+/** Throws unless a row can be run. */
+function requireFit(
+  ids: readonly number[],
+  prompt: string,
+  index: number,
+  { nCtx = Infinity, prependBos = true }: ToTokensOptions,
+): void {
+  if (ids.length === 0) {
+    throw new TokenError(
+      `Cannot run prompt ${index} (${excerpt(prompt)}): it has no tokens, wanted at least one` +
+        (prependBos ? "" : "; prependBos: true gives it a BOS"),
+    );
+  }
+  if (ids.length > nCtx) {
+    throw new TokenError(
+      `Cannot fit prompt ${index} (${excerpt(prompt)}) into the context: ` +
+        `it has ${ids.length} tokens, the context ${nCtx}; toTokens() cuts it`,
+    );
+  }
 }
 
 /** Fills up short rows. */

@@ -239,7 +239,7 @@ Deno.test("Text that doesn't fit the model is refused, and the model is as it wa
   );
   refused(
     () => model.forward("a ".repeat(200)),
-    'Cannot fit prompt 0 ("a a a a a a a a a a a a a a a a a a a a ...") into the context: it has 202 tokens, the context 128; shorten it or use truncate: true',
+    'Cannot fit prompt 0 ("a a a a a a a a a a a a a a a a a a a a ...") into the context: it has 202 tokens, the context 128; toTokens() cuts it',
   );
   refused(
     () => model.toSingleToken("John Mary"),

@@ -91,6 +91,15 @@ Deno.test("decode() leaves spaces as they are, and special tokens out if asked",
   assertEquals(tokenizer.decode([0], { skipSpecialTokens: true }), "");
 });
 
+Deno.test("decode() replaces each of the bytes in a row that aren't text together, as Python does", async () => {
+  const tokenizer = await tokenizerOf("tests/fixtures/tokenizer/llama2_style");
+  const ids = (...tokens: string[]) => tokens.map((token) => tokenizer.tokenToId(token)!);
+  assertEquals(tokenizer.decode(ids("<0xC3>", "<0xA9>")), "\u00e9");
+  assertEquals(tokenizer.decode(ids("<0x41>", "<0x42>")), "AB");
+  assertEquals(tokenizer.decode(ids("<0xC3>", "<0x41>")), "\ufffd\ufffd");
+  assertEquals(tokenizer.decode(ids("t", "<0x41>", "<0xA9>", "h", "<0x41>")), "t\ufffd\ufffdhA");
+});
+
 Deno.test("decode() refuses ids that the vocabulary hasn't", async () => {
   const tokenizer = await tokenizerOf(GPT2);
   for (const id of [300, -1, 1.5, NaN]) {

@@ -90,10 +90,12 @@ Deno.test("toTokens() cuts long prompts to the context, unless told not to", () 
     toTokens(GPT2, text, { nCtx: 4, prependBos: false }).ids,
     [whole.slice(1, 5)],
   );
+  assertEquals(toTokens(GPT2, text, { nCtx: 4, truncate: false }).ids, [whole]);
+  assertEquals(toStrTokens(GPT2, text, { nCtx: 4 }), REFS.to_str_tokens[text].slice(0, 4));
   assertTokenError(
-    () => toTokens(GPT2, ["The dog", text], { nCtx: 24, truncate: false }),
+    () => toTokens(GPT2, ["The dog", text], { nCtx: 24, forRun: true }),
     'Cannot fit prompt 1 ("When Mary and John went to the shops, Ma...") into the context: ' +
-      "it has 25 tokens, the context 24; shorten it or use truncate: true",
+      "it has 25 tokens, the context 24; toTokens() cuts it",
   );
 });
 
