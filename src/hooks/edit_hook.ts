@@ -9,7 +9,7 @@ import { Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "./activation_cache.ts";
 import { type Block, blocksOf, cellAxes, indexOf, type Layout, layoutOf } from "./edit_cells.ts";
 import { type PositionedText, type Positions, positionsIn } from "./edit_positions.ts";
-import { editedRows, requireSome, requireTargets, targetRows } from "./edit_rows.ts";
+import { editedRows, isTextMeant, requireSome, requireTargets, targetRows } from "./edit_rows.ts";
 import type {
   Activity,
   CutEdgeEdit,
@@ -256,9 +256,8 @@ function cuttingHook(edit: CutEdgeEdit, name: string, context: EditContext): Hoo
   const queries = editedRows(edit, texts);
   requireSome(edit.to, texts);
   requireSome(edit.from, texts);
-  const wanted = edit.text === undefined ? undefined : new Set([edit.text].flat());
   const change = CHANGES.cutEdge(edit, name, context, queries);
-  const cuts = texts.filter(({ text }) => !wanted || wanted.has(text))
+  const cuts = texts.filter(({ text }) => isTextMeant(edit.text, text, texts.length))
     .map((text) => ({
       head: edit.head,
       text: text.text,

@@ -80,10 +80,14 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function tensorFrom({ tensor }: TensorJson): Tensor {
   const { dtype, shape, base64 } = tensor;
-  if (!Object.hasOwn(ARRAYS, dtype) || typeof base64 !== "string") {
-    throw new ConfigError("Cannot read a stored tensor: expected its dtype, shape and bytes.");
+  try {
+    return Tensor.from(ARRAYS[dtype](fromBase64(base64)), shape, dtype);
+  } catch (cause) {
+    throw new ConfigError(
+      "Cannot read a stored tensor: expected its dtype, its shape, and as many bytes in base64.",
+      { cause },
+    );
   }
-  return Tensor.from(ARRAYS[dtype](fromBase64(base64)), shape, dtype);
 }
 
 function fromJson(json: unknown): unknown {

@@ -34,8 +34,21 @@ export function requireTargets(
   requireSome(positions, seen);
 }
 
-function within(chosen: Places | undefined, text: number): boolean {
-  return chosen === undefined || [chosen].flat().includes(text);
+/**
+ * Whether a text is among those that an edit names; negative numbers count from the last.
+ *
+ * @param nTexts How many there are.
+ * @throws {RangeError} If it names one that isn't there.
+ */
+export function isTextMeant(chosen: Places | undefined, text: number, nTexts: number): boolean {
+  if (chosen === undefined) return true;
+  const missing = [chosen].flat().find((place) => place < -nTexts || place >= nTexts);
+  if (missing !== undefined) {
+    throw new RangeError(
+      `Cannot edit text ${missing}: there are ${nTexts}, from 0 to ${nTexts - 1}.`,
+    );
+  }
+  return [chosen].flat().some((place) => (place < 0 ? place + nTexts : place) === text);
 }
 
 function positionsOf(edit: Exclude<Edit, PathPatchEdit>): Positions {
@@ -67,7 +80,7 @@ export function targetRows(
 ): number[][] {
   const positions = positionsOf(edit);
   return texts.map((text) => {
-    if (!within(edit.text, text.text)) return [];
+    if (!isTextMeant(edit.text, text.text, texts.length)) return [];
     const chosen = positionsIn(positions, text);
     if (edit.kind !== "freeze" && edit.kind !== "patch") return chosen;
     const ofPrompt = chosen.filter((pos) => pos < text.nPrompt);

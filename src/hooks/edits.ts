@@ -30,7 +30,7 @@ export interface EditCells {
   readonly head?: Places;
   /** Positions; queries of attention scores. */
   readonly pos?: Positions;
-  /** Texts of the batch. */
+  /** Texts of the batch; negative counts from the last. */
   readonly text?: Places;
   /** Only cells that are active: `"live"` means not zero. */
   readonly when?: "live" | Activity;
@@ -194,10 +194,24 @@ function checkCells({ feature, head, pos, text, when }: EditCells): void {
   checkActivity(when);
 }
 
+/** Whether a value is a prompt or several, as texts or as token ids. */
+function isPrompts(value: unknown): boolean {
+  if (typeof value === "string") return true;
+  if (!Array.isArray(value) || value.length === 0) return false;
+  const isIds = (ids: unknown) =>
+    Array.isArray(ids) && ids.length > 0 && ids.every((id) => Number.isInteger(id));
+  return value.every((part) => typeof part === "string") || isIds(value) || value.every(isIds);
+}
+
 /** What each kind demands beside its cells. */
 const CHECKS: { readonly [K in Edit["kind"]]?: (edit: never) => void } = {
-  meanAblate: ({ over = "positions" }: MeanAblateEdit) =>
-    requireOneOf("Cannot take the mean over", over, ["positions", "texts"]),
+  meanAblate: ({ of, over = "positions" }: MeanAblateEdit) => {
+    requireOneOf("Cannot take the mean over", over, ["positions", "texts"]);
+    if (of === undefined || isPrompts(of)) return;
+    throw new ConfigError(
+      `Cannot take the mean of ${described(of)}: expected prompts or token ids.`,
+    );
+  },
   set: ({ value }: SetEdit) => checkValue("set cells to", value),
   add: ({ value }: AddEdit) => checkValue("add", value),
   scale: ({ by }: ScaleEdit) => checkNumber("scale cells by", by),
@@ -209,9 +223,8 @@ const CHECKS: { readonly [K in Edit["kind"]]?: (edit: never) => void } = {
     if (max !== undefined) checkNumber("clamp cells at", max);
   },
   patch: ({ from, fromPos }: PatchEdit) => {
-    const isList = Array.isArray(from) && from.length > 0;
     const isValue = from instanceof Tensor || from instanceof ActivationCache;
-    if (typeof from !== "string" && !isList && !isValue) {
+    if (!isPrompts(from) && !isValue) {
       throw new ConfigError(
         `Cannot patch from ${
           described(from)
@@ -230,14 +243,22 @@ const CHECKS: { readonly [K in Edit["kind"]]?: (edit: never) => void } = {
         `Cannot patch paths with ${described(edit)}: expected an edit of the point they begin at.`,
       );
     }
-    if (to.length === 0) throw new ConfigError("Cannot patch paths that lead nowhere.");
+    makeEdit(edit);
+    if (!Array.isArray(to) || to.length === 0) {
+      throw new ConfigError("Cannot patch paths that lead nowhere.");
+    }
     for (const end of to) {
-      const { at, ...cells } = end;
+      const { at, ...cells } = Object(end) as PathEnd;
       requireKnownOptions("Cannot patch paths", cells, new Set(CELLS.slice(0, 4)));
       if (typeof at !== "string") {
         throw new ConfigError(`Cannot patch paths to ${described(at)}: expected a hook point.`);
       }
       checkCells(cells);
+    }
+    if (!Array.isArray(through)) {
+      throw new ConfigError(
+        `Cannot patch paths through ${described(through)}: expected a list of "attn" and "mlp".`,
+      );
     }
     for (const part of through) {
       requireOneOf("Cannot patch paths through", part, ["attn", "mlp"]);

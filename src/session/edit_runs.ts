@@ -9,7 +9,7 @@ import { Tensor } from "../core/tensor.ts";
 import { type EditContext, editHook, type Observed } from "../hooks/edit_hook.ts";
 import { type Edit, edits, type PathEnd, type PathPatchEdit } from "../hooks/edits.ts";
 import { type PositionedText, positionsIn } from "../hooks/edit_positions.ts";
-import { editedRows, requireSome } from "../hooks/edit_rows.ts";
+import { editedRows, isTextMeant, requireSome } from "../hooks/edit_rows.ts";
 import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
 import { unknownPoint } from "../hooks/hooked_root.ts";
 import {
@@ -197,8 +197,7 @@ function endEntries(
   requireSome(pos, texts);
   return texts.flatMap((one) => {
     const places = positionsIn(pos, one);
-    const isMeant = text === undefined || [text].flat().includes(one.text);
-    if (!isMeant || places.length === 0) return [];
+    if (!isTextMeant(text, one.text, texts.length) || places.length === 0) return [];
     return [entryOf(at, edits.patch({ ...cells, text: one.text, pos: places, from }))];
   });
 }

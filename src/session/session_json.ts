@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ConfigError, described, requireKnownOptions } from "../core/errors.ts";
+import { ConfigError, described } from "../core/errors.ts";
 import { Fingerprint } from "../core/fingerprint.ts";
 import { moduleVariant } from "../core/module_variant.ts";
 import { elementsOf, type Tensor } from "../core/tensor.ts";
@@ -17,6 +17,7 @@ import type { LoadOptions } from "./load.ts";
 import { checkMetric, type Metric, type MetricSpec } from "./metric.ts";
 import { diffOf } from "./session_diff.ts";
 import { restored, type Session, type SessionOptions } from "./session.ts";
+import { isRecord, requireOutline } from "./session_outline.ts";
 import { History, NO_EDITS, type SessionState } from "./session_state.ts";
 import type { AttachOptions, SpliceableModule } from "./spliced_module.ts";
 
@@ -214,24 +215,6 @@ export function sessionToJson(session: Session): SessionJson {
   };
 }
 
-const FIELDS: ReadonlySet<string> = new Set([
-  "format",
-  "version",
-  "model",
-  "saes",
-  "attach",
-  "prompts",
-  "tokens",
-  "attentionMask",
-  "metric",
-  "edits",
-  "expected",
-]);
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Checks the outline of a stored session; what its parts say is checked where they are used. */
 function parsed(json: unknown): SessionJson {
   let read = json;
@@ -252,15 +235,8 @@ function parsed(json: unknown): SessionJson {
       `Cannot load a session of version ${described(read.version)}: this reads version 1.`,
     );
   }
-  requireKnownOptions("Cannot load a session", read, FIELDS);
-  const isWhole = isRecord(read.model) && isRecord(read.attach) && isRecord(read.expected) &&
-    [read.saes, read.tokens, read.edits].every(Array.isArray);
-  if (!isWhole) {
-    throw new ConfigError(
-      "Cannot load the session: expected model, saes, attach, tokens, edits and expected.",
-    );
-  }
-  return read as unknown as SessionJson;
+  requireOutline(read);
+  return read;
 }
 
 function requireSame(what: string, stored: StoredWeights, found: StoredWeights): void {
@@ -304,12 +280,12 @@ async function loadedSae({ from, hookName }: SessionJson["saes"][number]): Promi
 
 /** The states on the way to the stored one: an edit more in each. */
 function historyOf({ edits }: SessionJson): History {
-  const read = edits.map(({ id, at, edit, isOff }) => {
-    if (!Number.isInteger(id) || typeof at !== "string") {
-      throw new ConfigError("Cannot load the session: expected edits as { id, at, edit }.");
-    }
-    return { id, at, edit: editFromJson(edit), isOn: isOff !== true };
-  });
+  const read = edits.map(({ id, at, edit, isOff }) => ({
+    id,
+    at,
+    edit: editFromJson(edit),
+    isOn: isOff !== true,
+  }));
   const nextId = 1 + Math.max(0, ...read.map(({ id }) => id));
   const states = read.map((_, i): SessionState => ({ edits: read.slice(0, i + 1), nextId }));
   return new History([NO_EDITS, ...states]);

@@ -76,7 +76,7 @@ Deno.test("edits that hold code or a cache can't be stored, and what isn't an ed
     ],
     [
       () => editFromJson({ kind: "set", value: { tensor: {} } }),
-      "Cannot read a stored tensor: expected its dtype, shape and bytes.",
+      "Cannot read a stored tensor: expected its dtype, its shape, and as many bytes in base64.",
     ],
   ] as const;
   for (const [make, message] of cases) assertThrows(make, ConfigError, message);

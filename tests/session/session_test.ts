@@ -304,7 +304,17 @@ Deno.test("Session.load refuses what isn't a session, and other weights", async 
     [
       { ...json, tokens: 5 },
       {},
-      "Cannot load the session: expected model, saes, attach, tokens, edits and expected.",
+      'Cannot load the session with 5 as "tokens": expected rows of token ids.',
+    ],
+    [
+      { ...json, saes: undefined },
+      {},
+      'Cannot load the session: "saes" is missing, expected a list of { hookName, from, fingerprint }.',
+    ],
+    [
+      { ...json, edits: [{ id: 1, edit: { kind: "ablate" } }] },
+      {},
+      'Cannot load the session with an array as "edits": expected a list of { id, at, edit }.',
     ],
     [json, { model: other }, `expected ${json.model.fingerprint}.`],
     [json, { model, saes: [] }, "Cannot load the session with 0 SAEs: it was stored with 1."],
