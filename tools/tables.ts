@@ -4,7 +4,7 @@
 import { fileURLToPath } from "node:url";
 import { ActivationCache, evals, patching, utils } from "../mod.ts";
 import { ARCHITECTURES } from "../src/model/architectures/registry.ts";
-import { NAMED_MODELS, type NamedModel } from "../src/model/architectures/named_models.ts";
+import { type NamedModel, namedModels } from "../src/model/architectures/named_models.ts";
 import { createSaeConfig } from "../src/sae/config.ts";
 import { SAE_FORMAT_NAMES } from "../src/sae/formats/registry.ts";
 import { SAE_KINDS } from "../src/sae/kinds/registry.ts";
@@ -47,7 +47,7 @@ function ofFamilies(models: readonly NamedModel[]): string {
 
 function models(): string {
   const [run, refused] = [true, false].map((is) =>
-    NAMED_MODELS.filter(({ isSupported }) => isSupported === is)
+    namedModels().filter(({ isSupported }) => isSupported === is)
   );
   const others = grouped(refused, ({ family }) => family).map(([family]) => family);
   return `### Models

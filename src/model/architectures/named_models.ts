@@ -554,31 +554,50 @@ const GROUPS: readonly ModelGroup[] = [
   },
 ];
 
-/** The models that have names. */
-export const NAMED_MODELS: readonly NamedModel[] = GROUPS.flatMap((
-  { family, nCtx, isSupported = true, isHosted = true, models },
-) =>
-  Object.entries(models).map(([name, aliases]) => {
-    const short = name.slice(name.lastIndexOf("/") + 1);
-    const all = short === name ? aliases : [short, ...aliases];
-    return { name, aliases: all, family, nCtx, isSupported, isHosted };
-  })
-);
+/** The table as it is looked at: made when somebody first does. */
+interface Table {
+  readonly models: readonly NamedModel[];
+  /** By names in lower case, aliases included. */
+  readonly byName: ReadonlyMap<string, NamedModel>;
+}
 
-const BY_NAME: ReadonlyMap<string, NamedModel> = new Map(
-  NAMED_MODELS.flatMap((model) =>
-    [model.name, ...model.aliases].map((name) => [name.toLowerCase(), model] as const)
-  ),
-);
+let made: Table | undefined;
+
+function table(): Table {
+  return made ??= makeTable();
+}
+
+function makeTable(): Table {
+  const models = GROUPS.flatMap((
+    { family, nCtx, isSupported = true, isHosted = true, models },
+  ) =>
+    Object.entries(models).map(([name, aliases]): NamedModel => {
+      const short = name.slice(name.lastIndexOf("/") + 1);
+      const all = short === name ? aliases : [short, ...aliases];
+      return { name, aliases: all, family, nCtx, isSupported, isHosted };
+    })
+  );
+  const byName = new Map(
+    models.flatMap((model) =>
+      [model.name, ...model.aliases].map((name) => [name.toLowerCase(), model] as const)
+    ),
+  );
+  return { models, byName };
+}
+
+/** The models that have names. */
+export function namedModels(): readonly NamedModel[] {
+  return table().models;
+}
 
 /** The names that models go by, aliases included. */
 export function modelNames(): string[] {
-  return NAMED_MODELS.flatMap(({ name, aliases }) => [name, ...aliases]);
+  return namedModels().flatMap(({ name, aliases }) => [name, ...aliases]);
 }
 
 /** Finds a model by its official name or an alias, whatever the case; `undefined` where there is none. */
 export function findNamedModel(name: string): NamedModel | undefined {
-  return BY_NAME.get(name.toLowerCase());
+  return table().byName.get(name.toLowerCase());
 }
 
 /**

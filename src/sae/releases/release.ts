@@ -32,17 +32,26 @@ export interface Release {
   readonly factors?: Readonly<Record<string, number>>;
 }
 
+/** SAEs whose ids and paths are known one by one, written down when somebody asks. */
+function lazilyListed(make: () => Readonly<Record<string, string>>): SaeIds {
+  let made: Readonly<Record<string, string>> | undefined;
+  const paths = () => made ??= make();
+  return {
+    path: (id) => Object.hasOwn(paths(), id) ? paths()[id] : undefined,
+    get examples() {
+      return Object.keys(paths());
+    },
+  };
+}
+
 /** SAEs whose ids and paths are known one by one. */
 export function listed(paths: Readonly<Record<string, string>>): SaeIds {
-  return {
-    path: (id) => Object.hasOwn(paths, id) ? paths[id] : undefined,
-    examples: Object.keys(paths),
-  };
+  return lazilyListed(() => paths);
 }
 
 /** SAEs whose ids are their paths. */
 export function named(...ids: readonly string[]): SaeIds {
-  return listed(Object.fromEntries(ids.map((id) => [id, id])));
+  return lazilyListed(() => Object.fromEntries(ids.map((id) => [id, id])));
 }
 
 /** One SAE a layer. */
@@ -50,7 +59,9 @@ export function layers(
   count: number,
   entry: (layer: number) => readonly [id: string, path: string],
 ): SaeIds {
-  return listed(Object.fromEntries(Array.from({ length: count }, (_, layer) => entry(layer))));
+  return lazilyListed(() =>
+    Object.fromEntries(Array.from({ length: count }, (_, layer) => entry(layer)))
+  );
 }
 
 /** SAEs by the hundred, whose ids have a form. Whether one is there is known when its files are asked for. */
