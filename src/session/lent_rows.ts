@@ -112,3 +112,65 @@ export class LentRows implements RowBacking {
     return { rows: this.#tap.space.of(indices), lead: shape };
   }
 }
+
+/** The axes of attention scores as hooks see them, [batch, head, query, key], by where rows have them. */
+const BY_HEAD = [0, 2, 1, 3];
+
+/** Attention scores over those of the base run: hooks see the head in front of the query, the core behind it. */
+export class LentScores implements RowBacking {
+  readonly #rows: LentRows;
+  readonly #scope: Scope;
+  readonly #shape: readonly number[];
+
+  /** Lends scores. @param shape As hooks see them. */
+  constructor(rows: LentRows, scope: Scope, shape: readonly number[]) {
+    this.#rows = rows;
+    this.#scope = scope;
+    this.#shape = shape;
+  }
+
+  /** The scores as they are now: the rows that came in, and those that were written. */
+  get value(): RowValue {
+    return this.#rows.value;
+  }
+
+  whole(): Handle {
+    const scores = core().permute(this.#rows.whole(), Uint32Array.from(BY_HEAD));
+    return this.#scope.adopt(core().share(scores));
+  }
+
+  at(parts: readonly IndexPart[]): Tensor | undefined {
+    const all = spelledOut(parts);
+    const region = all && this.#rows.at(byQuery(all));
+    const swapped = all && swappedAxes(all);
+    return region && swapped ? region.transpose(...swapped) : region;
+  }
+
+  set(parts: readonly IndexPart[], value: Tensor): boolean {
+    const all = spelledOut(parts);
+    if (!all) return false;
+    const swapped = swappedAxes(all);
+    if (!swapped || value.rank === 0) return this.#rows.set(byQuery(all), value);
+    const { shape } = resolveIndex(all, this.#shape);
+    return this.#rows.set(byQuery(all), value.expand(shape).transpose(...swapped));
+  }
+}
+
+/** An index with a part for each of four axes, where each part is plain. */
+function spelledOut(parts: readonly IndexPart[]): IndexPart[] | undefined {
+  const isPlain = (part: IndexPart) =>
+    part !== "..." && !(typeof part === "object" && (part.isMask || part.shape.length !== 1));
+  if (parts.length > 4 || !parts.every(isPlain)) return undefined;
+  return [...parts, ...Array<IndexPart>(4 - parts.length).fill(":")];
+}
+
+function byQuery(parts: readonly IndexPart[]): IndexPart[] {
+  return BY_HEAD.map((axis) => parts[axis]);
+}
+
+/** The axes of a region that rows have the other way round: head and query, where neither is dropped. */
+function swappedAxes([batch, head, query]: readonly IndexPart[]): [number, number] | undefined {
+  if (typeof head === "number" || typeof query === "number") return undefined;
+  const first = typeof batch === "number" ? 0 : 1;
+  return [first, first + 1];
+}

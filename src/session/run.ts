@@ -24,7 +24,7 @@ import { describeShape, isJoined, Mode, type PointInfo } from "../hooks/points.t
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { KeepValue, PointPlan } from "./plan.ts";
 import type { BaseValues } from "./base_run.ts";
-import { LentRows } from "./lent_rows.ts";
+import { LentRows, LentScores } from "./lent_rows.ts";
 import type { Splice } from "./splice.ts";
 
 /** What a run cost. */
@@ -257,7 +257,7 @@ export class Run implements Tap {
       tensor = result === tensor || isLast ? result : this.#copyLent(result);
     });
     const rows = rowBackingOf(tensor);
-    if (tensor === before && rows instanceof LentRows) {
+    if (tensor === before && (rows instanceof LentRows || rows instanceof LentScores)) {
       return this.#differingRows(value, rows.value);
     }
     const after = this.#fromHooks(plan, handleOf(tensor));
@@ -269,12 +269,16 @@ export class Run implements Tap {
   #lent(plan: PointPlan, value: RowValue): Tensor {
     const { base, scope } = this.#options;
     const { info } = plan.active;
-    if (!base || value.rows.isAll || isByHead(info) || isJoined(info.name)) {
+    if (!base || value.rows.isAll || isJoined(info.name)) {
       return lentTensor(core().share(this.#toHooks(plan, this.whole(value))), scope);
     }
     const tail = Array.from(core().shape_of(base.value(value.name)).subarray(1));
     const { batch, nPos } = this.space;
-    return lentRowsTensor([batch, nPos, ...tail], scope, new LentRows(this, scope, value, tail));
+    const rows = new LentRows(this, scope, value, tail);
+    if (!isByHead(info)) return lentRowsTensor([batch, nPos, ...tail], scope, rows);
+    const [head, key] = tail;
+    const shape = [batch, head, nPos, key];
+    return lentRowsTensor(shape, scope, new LentScores(rows, scope, shape));
   }
 
   #copyLent(tensor: Tensor): Tensor {
