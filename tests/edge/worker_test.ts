@@ -204,7 +204,7 @@ const MISTAKES: [name: string, body: unknown, status: number, code: string, fiel
   ],
   [
     "a position that isn't there",
-    { prompt: "a", edits: [{ at: "blocks.0.hook_resid_pre", kind: "ablate", pos: 99 }] },
+    { prompt: "a", edits: [{ at: "blocks.0.hook_resid_pre", kind: "ablate", pos: -99 }] },
     422,
     "RangeError",
   ],
