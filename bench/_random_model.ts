@@ -81,7 +81,8 @@ function blockWeights(layer: number): Record<string, Weights> {
   };
 }
 
-function writeModel(folder: string): void {
+/** Writes a model in Hugging Face layout, rounded to float16 where that is said. */
+export function writeModel(folder: string, { inHalf = false } = {}): void {
   const random = (seed: number, shape: number[], mean = 0): Weights => ({
     shape,
     data: spread(seed, shape.reduce((n, m) => n * m, 1), DEVIATION, mean),
@@ -104,18 +105,23 @@ function writeModel(folder: string): void {
       tie_word_embeddings: true,
     }),
   );
-  writeSafetensors(
-    `${folder}/model.safetensors`,
-    Object.assign(
-      {
-        "transformer.wte.weight": random(1, [D_VOCAB, D_MODEL]),
-        "transformer.wpe.weight": random(2, [N_CTX, D_MODEL]),
-        "transformer.ln_f.weight": random(3, [D_MODEL], 1),
-        "transformer.ln_f.bias": random(4, [D_MODEL]),
-      },
-      ...Array.from({ length: N_LAYERS }, (_, layer) => blockWeights(layer)),
-    ),
+  const tensors: Record<string, Weights> = Object.assign(
+    {
+      "transformer.wte.weight": random(1, [D_VOCAB, D_MODEL]),
+      "transformer.wpe.weight": random(2, [N_CTX, D_MODEL]),
+      "transformer.ln_f.weight": random(3, [D_MODEL], 1),
+      "transformer.ln_f.bias": random(4, [D_MODEL]),
+    },
+    ...Array.from({ length: N_LAYERS }, (_, layer) => blockWeights(layer)),
   );
+  const halves = () =>
+    Object.fromEntries(
+      Object.entries(tensors).map(([name, { shape, data }]) => [
+        name,
+        { shape, data: Float16Array.from(data) },
+      ]),
+    );
+  writeSafetensors(`${folder}/model.safetensors`, inHalf ? halves() : tensors);
 }
 
 /** Rows' mean, and the rest of each row. */

@@ -1,6 +1,5 @@
 /** The table of a benchmark, for people and for programs. */
 import { release } from "node:os";
-import { NOT_YET } from "./_cases.ts";
 import type { GemmReport } from "./gemm.ts";
 
 /** One case, measured. Times are medians in milliseconds. */
@@ -157,7 +156,6 @@ function skippedText(skipped: readonly Skipped[]): string {
 
 /** The report as Markdown. */
 export function markdown({ machine, isQuick, sections, skipped, gemm }: BenchReport): string {
-  const notYet = NOT_YET.map(({ work, peer, limit, reason }) => [work, peer, limit, reason]);
   return [
     "# Benchmarks",
     "Written by `deno task bench`. Both sides run in turn on the same machine with the same weights; times are medians, " +
@@ -169,6 +167,5 @@ export function markdown({ machine, isQuick, sections, skipped, gemm }: BenchRep
     ...sections.filter(({ rows }) => rows.length > 0).map(sectionText),
     ...gemm ? [gemmText(gemm)] : [],
     ...skipped.length > 0 ? [skippedText(skipped)] : [],
-    `## Not yet\n\n${table(["work", "peer", "at most", "why"], notYet)}`,
   ].join("\n\n") + "\n";
 }

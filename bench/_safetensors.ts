@@ -6,8 +6,17 @@ export interface Weights {
   data: Float32Array<ArrayBuffer>;
 }
 
+/** A tensor, float16 where its numbers are. */
+export interface HalfWeights {
+  shape: number[];
+  data: Float16Array<ArrayBuffer>;
+}
+
 /** Writes tensors to a file, in the order of their names in the record. */
-export function writeSafetensors(path: string, tensors: Record<string, Weights>): void {
+export function writeSafetensors(
+  path: string,
+  tensors: Record<string, Weights | HalfWeights>,
+): void {
   let end = 0;
   const header: Record<string, unknown> = {};
   for (const [name, { shape, data }] of Object.entries(tensors)) {
@@ -15,7 +24,8 @@ export function writeSafetensors(path: string, tensors: Record<string, Weights>)
     if (data.length !== size) {
       throw new Error(`Cannot write "${name}": ${data.length} numbers, its shape wants ${size}.`);
     }
-    header[name] = { dtype: "F32", shape, data_offsets: [end, end + data.byteLength] };
+    const dtype = data instanceof Float32Array ? "F32" : "F16";
+    header[name] = { dtype, shape, data_offsets: [end, end + data.byteLength] };
     end += data.byteLength;
   }
   const text = JSON.stringify(header);

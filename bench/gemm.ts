@@ -24,7 +24,7 @@ function check(name: string, result: Float32Array, cell: (at: number) => number,
 function product(rows: number, k: number, n: number): Case {
   const name = `A·B, ${rows} x ${n} x ${k}`;
   const [a, b] = [random(1, rows * k), random(2, k * n)];
-  const bench = new core.Bench(a, rows, b, k, n);
+  const bench = new core.Bench(a, rows, b, k, n, 0);
   bench.gemm(0);
   check(name, bench.result().subarray(0, rows * n), (at) => {
     const [i, j] = [Math.floor(at / n), at % n];
@@ -39,7 +39,7 @@ function product(rows: number, k: number, n: number): Case {
 function transposed(rows: number, k: number, n: number): Case {
   const name = `A·Bᵀ, ${rows} x ${k} x ${n}`;
   const [dy, b] = [random(3, rows * n), random(4, k * n)];
-  const bench = new core.Bench(dy, rows, b, k, n);
+  const bench = new core.Bench(dy, rows, b, k, n, 0);
   bench.gemm_bt();
   check(name, bench.result().subarray(0, rows * k), (at) => {
     const [i, x] = [Math.floor(at / k), at % k];
@@ -55,7 +55,7 @@ function blocks(rows: number): Case {
   const [k, n] = [768, 768];
   const name = `A·B by heads, ${rows} x ${n} x ${k}`;
   const [a, b] = [random(5, rows * k), random(6, k * n)];
-  const bench = new core.Bench(a, rows, b, k, n);
+  const bench = new core.Bench(a, rows, b, k, n, 0);
   bench.gemm_blocks(64);
   check(name, bench.result().subarray(0, rows * n), (at) => {
     const [i, j] = [Math.floor(at / n), at % n];

@@ -33,6 +33,9 @@ import {
 import { difference, sampled, TOLERANCE } from "./_values.ts";
 import { measureEdge } from "./edge/measure.ts";
 import { measureGemm } from "./gemm.ts";
+import { measureGrowth } from "./growth.ts";
+import { compareMemory } from "./memory.ts";
+import { compareScreens } from "./screen.ts";
 import { compareThreads } from "./threads.ts";
 import { measureRepl } from "./repl/measure.ts";
 import { measureRuntimes } from "./runtimes/measure.ts";
@@ -42,7 +45,8 @@ const HELP = `Measures this library beside its peers and writes out/bench.md and
   deno task bench [options]
 
   --only <name>    cases whose name contains this; "gemm" and "start" are names too, and so are "runtimes",
-                   "edge", "repl" and "threads", which have no peer and run only when they are named
+                   "edge", "repl", "threads", "memory", "screen" and "growth", which have no peer and run only when
+                   they are named
   --reps <n>       repetitions; 5 unless said, loops get half as many
   --quick          one repetition, loops of 4 features
   --data <folder>  keeps the random weights there (2.5 GB) instead of a temporary folder
@@ -148,7 +152,8 @@ async function measureCase(
   { reps, quick }: Bench,
   study: Study,
   peer: Peer,
-  { name, work, peer: peerName, steps, peerSteps = steps, atMost, isLoop }: BenchCase,
+  { name, work, peer: peerName, steps, peerSteps = steps, atMost, isLoop, tolerance = TOLERANCE }:
+    BenchCase,
 ): Promise<Row> {
   const cut = (all: Step[]) => quick ? shortened(all, FEW_FEATURES) : all;
   await timedOurs(study, shortened(steps, FEW_FEATURES));
@@ -160,7 +165,7 @@ async function measureCase(
     [peer.pid],
   );
   const row: Row = { name, work, peer: peerName, atMost, ...summary(runs) };
-  if (row.difference > TOLERANCE) {
+  if (row.difference > tolerance) {
     throw new Disagreement(`results differ by ${row.difference} of the largest value`);
   }
   log(`${name}: ${row.ours.toFixed(1)} ms, ${peerName} ${row.theirs.toFixed(1)} ms`);
@@ -362,6 +367,9 @@ const ALONE: Readonly<Record<string, (reps: number, isQuick: boolean) => Promise
   edge: (_reps, quick) => measureEdge({ quick }),
   repl: measureRepl,
   threads: (_reps, quick) => compareThreads({ quick }),
+  memory: () => compareMemory(),
+  screen: (_reps, quick) => Promise.resolve(compareScreens({ quick })),
+  growth: (reps) => measureGrowth(reps),
 };
 
 async function write(file: string, text: string): Promise<void> {

@@ -48,7 +48,13 @@ function kept(data: Float32Array<ArrayBuffer>, shape: number[]): Handle {
 
 function product(rows: number, k: number, n: number): Product {
   const x = kept(random(1, rows * k), [rows, k]);
-  const weight = scoped(() => core().pack(copyIn(random(2, k * n), [k, n], "float32")));
+  const weight = core().new_weight(k, n, 0);
+  core().fill_weight_singles(
+    weight,
+    random(2, k * n),
+    0,
+    Uint32Array.of(0, k, n, 1, 0, n, 1, 0, 1),
+  );
   const dims = Uint32Array.of(n);
   return {
     name: `A·B, ${rows} x ${n} x ${k}`,
