@@ -111,6 +111,7 @@ export type { ProcessingOptions } from "./src/weights/process.ts";
 export type { ReadProgress, SourceOptions } from "./src/weights/source.ts";
 export type { Origin } from "./src/weights/origin.ts";
 export type { StateDict, WeightArray } from "./src/weights/state_dict.ts";
+export type { WeightDtype } from "./src/weights/weight_view.ts";
 
 export { HookedTransformer, type ModelParts } from "./src/session/hooked_transformer.ts";
 export {

@@ -61,7 +61,7 @@ export function memoryUsage(): MemoryUsage {
   return {
     liveBytes: core().live_bytes(),
     heapBytes: coreMemory().buffer.byteLength,
-    weightBytes: core().packed_bytes() + ownedBytes("weight"),
+    weightBytes: core().packed_bytes() + core().screen_bytes() + ownedBytes("weight"),
     baseBytes: ownedBytes("base"),
     tapeBytes: core().tape_bytes(),
   };

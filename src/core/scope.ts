@@ -70,6 +70,11 @@ export function copyIn(data: TypedArray, shape: readonly number[], dtype: Dtype)
   return handle;
 }
 
+/** Writes the elements of a value that nobody shares. */
+export function overwrite(handle: Handle, data: Float32Array): void {
+  viewOf(coreMemory(), "float32", core().data_pointer(handle) >>> 0, data.length).set(data);
+}
+
 /** Copies a value's elements out of the core. */
 export function copyOut(handle: Handle, dtype: Dtype, length: number): TypedArray {
   const out = emptyArray(dtype, length);

@@ -5,6 +5,7 @@
  */
 
 import { type Dtype, dtypeOf, DTYPES, emptyArray, type TypedArray } from "./dtype.ts";
+import { DecodedGradient } from "./decoded_gradient.ts";
 import { core, type Handle } from "./engine.ts";
 import {
   BorrowedTensorError,
@@ -39,6 +40,8 @@ export interface LazyValue {
   all(): Tensor;
   /** Computes what the index selects, when that is less; `undefined` where it can't. */
   at(index: readonly Index[]): Tensor | undefined;
+  /** Computes its product with elements of which few aren't zero; `undefined` where they aren't few. */
+  times?(elements: TypedArray): Float32Array<ArrayBuffer> | undefined;
 }
 
 /** A lent value of which nobody has copied the whole yet. */
@@ -340,7 +343,10 @@ export class Tensor {
 
   /** A copy without its recording: a constant for gradients. */
   detach(): Tensor {
-    return ownedTensor(this.data(), this.shape);
+    const lazy = this.#lazy?.times ? this.#lazy : undefined;
+    if (lazy) return lazyTensor(this.shape, lazy);
+    const gradient = this.#isLent() && !this.#rows ? deferredGradient(this.#handle) : undefined;
+    return gradient ?? ownedTensor(this.data(), this.shape);
   }
 
   /** Describes the tensor by dtype and shape. */
@@ -397,7 +403,7 @@ export class Tensor {
 
   /** Multiplies element by element. */
   mul(other: Operand): Tensor {
-    return binary("mul", this, other);
+    return (other instanceof Tensor && this.#sparseProduct(other)) || binary("mul", this, other);
   }
 
   /** Divides element by element. */
@@ -802,6 +808,16 @@ export class Tensor {
     return handle;
   }
 
+  /** The product of a gradient of codes that nobody has written out with a constant of few elements, of one shape. */
+  #sparseProduct(other: Tensor): Tensor | undefined {
+    const [lazy, constant] = this.#lazy?.times ? [this.#lazy, other] : [other.#lazy, this];
+    const isConstant = constant.#node === 0 && !constant.#requiresGrad && !constant.#lazy;
+    const isAlike = constant.dtype === "float32" && this.shape.join() === other.shape.join();
+    if (!lazy?.times || !isConstant || !isAlike) return undefined;
+    const product = lazy.times(constant.#elements());
+    return product && ownedTensor(product, this.shape);
+  }
+
   /** Takes over the elements and the place on the tape that a handle has now. */
   #adopt(handle: Handle): void {
     this.#data = copyOut(handle, this.dtype, this.size);
@@ -839,6 +855,8 @@ export class Tensor {
     };
     rowBackingOf = (tensor) => (tensor.#isLent() ? tensor.#rows : undefined);
     tensorOf = (handle) => {
+      const gradient = deferredGradient(handle);
+      if (gradient) return gradient;
       const tensor = new Tensor(Object.freeze(shapeOf(handle)), DTYPES[core().dtype_of(handle)]);
       tensor.#adopt(handle);
       tensor.#handle = handle;
@@ -897,6 +915,20 @@ export function walkFrom(
   scalars.forEach(requireRecorded);
   const seed = (i: number) => copyIn(new Float32Array([1]), scalars[i].shape, "float32");
   walkBack(scalars.map(nodeOf), seed, options, listener);
+}
+
+/** A gradient of codes that nobody has written out, as a tensor that computes what is read; `undefined` for other values. */
+function deferredGradient(handle: Handle): Tensor | undefined {
+  if (!core().is_deferred(handle)) return undefined;
+  const gradient = DecodedGradient.of(handle);
+  return gradient && lazyTensor(gradient.shape, {
+    all: () => ownedTensor(gradient.all(), gradient.shape),
+    at: (index) => {
+      const found = gradient.at(index.map(indexPart));
+      return found && ownedTensor(found.data, found.shape);
+    },
+    times: (elements) => gradient.times(elements),
+  });
 }
 
 function borrowedError(tensor: Tensor): BorrowedTensorError {

@@ -19,6 +19,7 @@ import { type BlockNames, blockNames, ROOT_NAMES } from "./points.ts";
 import { Rotations } from "./rotary.ts";
 import { Geometries, type PassShape } from "./rows.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
+import type { Table } from "../weights/parameter_store.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const [ADD, MUL] = [0, 2];
@@ -102,7 +103,7 @@ function embeddedTokens(
 
 /** What `hook_embed` shows of tokens that nobody edits, [..., dModel]. */
 export function tokenEmbeddings({ wE, embedNorm }: ModelWeights, tokens: Handle): Handle {
-  const looked = core().index_select(wE, 0, tokens);
+  const looked = core().lookup(wE.weight, tokens, wE.byColumn);
   if (!embedNorm) return looked;
   const { eps, center, weight, bias } = embedNorm;
   return core().norm(looked, eps, center, weight, bias);
@@ -111,13 +112,13 @@ export function tokenEmbeddings({ wE, embedNorm }: ModelWeights, tokens: Handle)
 /** Rows of a table. */
 function lookup(
   name: string,
-  table: Handle,
+  { weight, byColumn }: Table,
   indices: Int32Array<ArrayBuffer>,
   rows: Rows,
 ): RowValue {
   if (rows.isEmpty) return { name, rows, handle: 0 };
   const at = copyIn(indices, [indices.length], "int32");
-  return { name, rows, handle: core().index_select(table, 0, at) };
+  return { name, rows, handle: core().lookup(weight, at, byColumn) };
 }
 
 /** `hook_pos_embed`, [rows, dModel], in models that have it; zero at pads. */

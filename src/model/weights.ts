@@ -4,9 +4,14 @@
  * @module
  */
 
-import type { Handle } from "../core/engine.ts";
-import { ParameterStore } from "../weights/parameter_store.ts";
+import {
+  type ParameterBatch,
+  ParameterStore,
+  type Placing,
+  type Table,
+} from "../weights/parameter_store.ts";
 import type { StateDict } from "../weights/state_dict.ts";
+import type { WeightDtype } from "../weights/weight_view.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import { alibiSlopes } from "./alibi.ts";
 import type { AttentionWeights, Projection } from "./attention.ts";
@@ -33,11 +38,11 @@ export interface ModelWeights {
   readonly blocks: readonly BlockWeights[];
   readonly lnFinal: NormWeights | undefined;
   /** [dVocab, dModel]. */
-  readonly wE: Handle;
+  readonly wE: Table;
   /** The norm of what is embedded, where there is one. */
   readonly embedNorm: NormWeights | undefined;
   /** [nCtx, dModel]; `undefined` in models that know positions otherwise. */
-  readonly wPos: Handle | undefined;
+  readonly wPos: Table | undefined;
   readonly unembed: Projection;
 }
 
@@ -50,7 +55,7 @@ interface NormShape {
 }
 
 function normWeights(
-  store: ParameterStore,
+  store: Placing,
   { eps }: HookedTransformerConfig,
   name: string,
   { center, isFolded }: NormShape,
@@ -62,7 +67,7 @@ function normWeights(
 
 /** The norm that a reader of the residual stream has; `undefined` in models without norms. */
 function readingNorm(
-  store: ParameterStore,
+  store: Placing,
   cfg: HookedTransformerConfig,
   name: string,
   isRms = false,
@@ -75,7 +80,7 @@ function readingNorm(
 
 /** A norm that is never folded, for nothing but the residual stream reads from it. */
 function postNorm(
-  store: ParameterStore,
+  store: Placing,
   cfg: HookedTransformerConfig,
   name: string,
 ): NormWeights | undefined {
@@ -85,7 +90,7 @@ function postNorm(
 }
 
 function projection(
-  store: ParameterStore,
+  store: Placing,
   weight: string,
   bias: string,
   headsFirst = false,
@@ -133,7 +138,7 @@ function remembered<T>(
 }
 
 function attentionWeights(
-  store: ParameterStore,
+  store: Placing,
   cfg: HookedTransformerConfig,
   layer: number,
   kinds: LayerKinds,
@@ -161,7 +166,7 @@ function attentionWeights(
 }
 
 function mlpWeights(
-  store: ParameterStore,
+  store: Placing,
   cfg: HookedTransformerConfig,
   layer: number,
 ): MlpWeights | undefined {
@@ -179,23 +184,16 @@ function mlpWeights(
   };
 }
 
-/**
- * Moves a state dict into the core's memory.
- *
- * @param cfg The model's configuration.
- * @param dict Parameters by TransformerLens' names, in its layouts.
- * @throws {WeightFileError} If parameters are missing.
- * @throws {MemoryBudgetError} If they don't fit; then nothing stays allocated.
- */
-export function modelWeights(cfg: HookedTransformerConfig, dict: StateDict): ModelWeights {
+/** Where the parameters of a model belong. */
+function layoutOf(cfg: HookedTransformerConfig): (store: Placing) => Omit<ModelWeights, "store"> {
   const kinds = layerKinds(cfg);
   const hasPositions = ["standard", "shortformer"].includes(cfg.positionalEmbeddingType);
-  const { store, layout } = ParameterStore.filled(dict, (store) => ({
-    wE: store.plain("embed.W_E"),
+  return (store) => ({
+    wE: store.table("embed.W_E", { tiedTo: "unembed.W_U" }),
     embedNorm: cfg.postEmbeddingLn
       ? normWeights(store, cfg, "embed.ln", { center: true, isFolded: false })
       : undefined,
-    wPos: hasPositions ? store.plain("pos_embed.W_pos") : undefined,
+    wPos: hasPositions ? store.table("pos_embed.W_pos") : undefined,
     blocks: Array.from({ length: cfg.nLayers }, (_, layer): BlockWeights => ({
       ln1: readingNorm(store, cfg, `blocks.${layer}.ln1`),
       attention: attentionWeights(store, cfg, layer, kinds),
@@ -204,6 +202,37 @@ export function modelWeights(cfg: HookedTransformerConfig, dict: StateDict): Mod
     })),
     lnFinal: readingNorm(store, cfg, "ln_final", cfg.finalRms),
     unembed: projection(store, "unembed.W_U", "unembed.b_U"),
-  }));
+  });
+}
+
+/**
+ * Moves a state dict into the core's memory.
+ *
+ * @param cfg The model's configuration; with a `dtype` of 16 bits matrices are rounded to it.
+ * @param dict Parameters by TransformerLens' names, in its layouts.
+ * @throws {WeightFileError} If parameters are missing.
+ * @throws {MemoryBudgetError} If they don't fit; then nothing stays allocated.
+ */
+export function modelWeights(cfg: HookedTransformerConfig, dict: StateDict): ModelWeights {
+  const dtype = cfg.dtype === "float32" ? undefined : cfg.dtype;
+  const { store, layout } = ParameterStore.filled(dict, layoutOf(cfg), dtype);
+  return { store, ...layout };
+}
+
+/**
+ * Moves parameters into the core's memory as they come from their files.
+ *
+ * @param cfg The model's configuration.
+ * @param batches The parameters, as for {@linkcode modelWeights}.
+ * @param dtype How matrices are held; each as it comes, unless said.
+ * @throws {WeightFileError} If parameters are missing, or a file can't be read.
+ * @throws {MemoryBudgetError} If they don't fit; then nothing stays allocated.
+ */
+export async function streamedWeights(
+  cfg: HookedTransformerConfig,
+  batches: AsyncIterable<ParameterBatch>,
+  dtype?: WeightDtype,
+): Promise<ModelWeights> {
+  const { store, layout } = await ParameterStore.streamed(batches, layoutOf(cfg), dtype);
   return { store, ...layout };
 }

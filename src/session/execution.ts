@@ -34,8 +34,7 @@ import {
 } from "../model/forward.ts";
 import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
-import { type ModelWeights, modelWeights } from "../model/weights.ts";
-import type { StateDict } from "../weights/state_dict.ts";
+import type { ModelWeights } from "../model/weights.ts";
 import { type CacheSize, cacheSize, pointSizes } from "./cache_size.ts";
 import { Attachments } from "./attachments.ts";
 import type { BaseRun } from "./base_run.ts";
@@ -173,20 +172,21 @@ export class Execution implements Disposable, GenerationHost {
   #weightsVersion = 0;
 
   /**
-   * Moves a model's weights into the core.
+   * Prepares a model for running.
    *
    * @param host The model.
+   * @param weights Its weights.
    * @param registry The model's hooks.
    */
   constructor(
     host: ModelHost,
-    stateDict: StateDict,
+    weights: ModelWeights,
     registry: HookRegistry,
     hasMlpHookIn: boolean,
   ) {
     const { cfg } = host;
     this.#host = host;
-    this.#weights = modelWeights(cfg, stateDict);
+    this.#weights = weights;
     this.#names = allBlockNames(cfg.nLayers);
     this.points = new ModelPoints(cfg, hasMlpHookIn, registry);
     this.attachments = new Attachments(registry);
@@ -267,8 +267,8 @@ export class Execution implements Disposable, GenerationHost {
   }
 
   /** Replaces the parameters. Values that were begun with the old ones keep them. */
-  replaceWeights(cfg: HookedTransformerConfig, stateDict: StateDict): void {
-    this.#weights = modelWeights(cfg, stateDict);
+  replaceWeights(weights: ModelWeights): void {
+    this.#weights = weights;
     this.#weightsVersion++;
     this.resume[Symbol.dispose]();
   }

@@ -23,6 +23,7 @@ import {
   SHARED_ATTN_IN,
   sharesKeys,
 } from "../model/config.ts";
+import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import * as tokens from "../tokenizer/tokens.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
@@ -40,13 +41,7 @@ import type {
 } from "./generation_options.ts";
 import { initialWeights } from "./initial_weights.ts";
 import { type InputOptions, type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
-import {
-  type LoadedModel,
-  loadModel,
-  type LoadOptions,
-  loadOrigin,
-  type ModelFiles,
-} from "./load.ts";
+import { loadModel, type LoadOptions, loadOrigin, type ModelFiles } from "./load.ts";
 import type {
   CacheOptions,
   ForwardOptions,
@@ -58,7 +53,7 @@ import type {
 import { cacheRequest, type RunGrid } from "./plan.ts";
 import type { RunCost } from "./run.ts";
 import { beginSession, type Session, type SessionOptions } from "./session.ts";
-import { withMemoryLimit } from "./memory_limit.ts";
+import { requireMemoryLimit, withMemoryLimit } from "./memory_limit.ts";
 import type { SweepOptions } from "./sweep.ts";
 import { planThreads, releaseThreads } from "./threads.ts";
 import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
@@ -73,25 +68,25 @@ export interface ModelParts {
   defaultPaddingSide?: tokens.PaddingSide;
 }
 
+/** The parts of a model whose weights are in the core already. */
+type LoadedParts = ModelParts & { readonly weights?: ModelWeights };
+
 /** A class of models, for static methods that make one. */
 type ModelClass<M> = new (cfg: ConfigInput, parts?: ModelParts) => M;
 
 /** Loads a model on the threads that its options ask for. */
-async function load<M extends HookedTransformer>(
+async function loadOnThreads<M extends HookedTransformer>(
   Model: ModelClass<M>,
   source: string | URL | ModelFiles,
   options: LoadOptions,
 ): Promise<M> {
-  const [loaded, threads] = await Promise.all([
-    loadModel(source, options),
-    planThreads(options.threads),
-  ]);
-  const { cfg, stateDict, tokenizer }: LoadedModel = loaded;
-  const { defaultPaddingSide, memoryLimit } = options;
+  const { defaultPaddingSide } = options;
+  const planned = planThreads(options.threads);
+  const [loaded, threads] = await Promise.all([loadModel(source, options, planned), planned]);
+  const { cfg, parts, tokenizer } = loaded;
   const hold = await threads.start(cfg.nParams);
   try {
-    const make = () => new Model(cfg, { stateDict, tokenizer, defaultPaddingSide });
-    const model = withMemoryLimit(memoryLimit, make);
+    const model = new Model(cfg, { ...parts, tokenizer, defaultPaddingSide });
     const origin = loadOrigin(source, options);
     if (origin) noteOrigin(executionOf(model).store, origin);
     hold.keepFor(model);
@@ -100,6 +95,16 @@ async function load<M extends HookedTransformer>(
     hold.release();
     throw error;
   }
+}
+
+/** Loads a model under the budget that its options ask for. */
+async function load<M extends HookedTransformer>(
+  Model: ModelClass<M>,
+  source: string | URL | ModelFiles,
+  options: LoadOptions,
+): Promise<M> {
+  requireMemoryLimit(options.memoryLimit);
+  return await withMemoryLimit(options.memoryLimit, () => loadOnThreads(Model, source, options));
 }
 
 /** A model's execution, for the classes of this room. */
@@ -135,15 +140,16 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    */
   constructor(
     cfg: ConfigInput,
-    { stateDict, tokenizer, defaultPaddingSide = "right" }: ModelParts = {},
+    parts: ModelParts = {},
   ) {
     super();
+    const { weights, stateDict, tokenizer, defaultPaddingSide = "right" }: LoadedParts = parts;
     this.cfg = resolveConfig(cfg);
     this.tokenizer = tokenizer;
     this.#defaultPaddingSide = defaultPaddingSide;
     this.#execution = new Execution(
       this,
-      stateDict ?? initialWeights(this.cfg),
+      weights ?? modelWeights(this.cfg, stateDict ?? initialWeights(this.cfg)),
       this.registry,
       this.hasMlpHookIn,
     );
@@ -525,7 +531,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    */
   loadAndProcessStateDict(stateDict: StateDict, options: ProcessingOptions = {}): void {
     const processed = processWeights(this.cfg, stateDict, options);
-    this.#execution.replaceWeights(processed.cfg, processed.stateDict);
+    this.#execution.replaceWeights(modelWeights(processed.cfg, processed.stateDict));
     this.cfg = processed.cfg;
   }
 

@@ -4,17 +4,26 @@
  * @module
  */
 
-import { ConfigError, nearestNames, UnknownPointError, WeightFileError } from "../core/errors.ts";
+import {
+  ConfigError,
+  nearestNames,
+  requireOneOf,
+  UnknownPointError,
+  WeightFileError,
+} from "../core/errors.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import {
+  type CheckpointParameters,
+  collected,
   configFromHuggingFace,
-  stateDictFromHuggingFace,
+  parametersFromHuggingFace,
 } from "../model/architectures/hugging_face.ts";
 import {
   findNamedModel,
   modelNames,
   type NamedModel,
 } from "../model/architectures/named_models.ts";
+import { type ModelWeights, streamedWeights } from "../model/weights.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PaddingSide } from "../tokenizer/tokens.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
@@ -24,7 +33,8 @@ import { openRepository, type RepositoryOptions } from "../weights/repository.ts
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { Source, SourceOptions } from "../weights/source.ts";
 import type { StateDict } from "../weights/state_dict.ts";
-import { requireMemoryLimit, requireRoom } from "./memory_limit.ts";
+import { requireRoom } from "./memory_limit.ts";
+import type { WeightDtype } from "../weights/weight_view.ts";
 import type { Threads } from "./threads.ts";
 
 /** Options of `fromPretrained`. */
@@ -46,6 +56,12 @@ export interface LoadOptions extends ProcessingOptions, RepositoryOptions {
   defaultPaddingSide?: PaddingSide;
   /** A tokenizer to use instead of the model's own. */
   tokenizer?: Tokenizer;
+  /**
+   * How matrices are held; arithmetic is float32, with the bits of matrices widened beforehand, and vectors are always float32. `"auto"`,
+   * unless said: what processing changes is float32, all else is as it is stored. A format of 16 bits rounds once what isn't in it
+   * already: after processing.
+   */
+  dtype?: "auto" | WeightDtype;
 }
 
 /** A model's files already in memory. */
@@ -58,10 +74,10 @@ export interface ModelFiles {
   tokenizer?: Tokenizer | string | Record<string, unknown>;
 }
 
-/** A model as it was read, processed and ready for the core. */
+/** A model as it was read: in the core where nothing had to be processed, or ready for it. */
 export interface LoadedModel {
   readonly cfg: HookedTransformerConfig;
-  readonly stateDict: StateDict;
+  readonly parts: { readonly weights: ModelWeights } | { readonly stateDict: StateDict };
   readonly tokenizer: Tokenizer | undefined;
 }
 
@@ -157,6 +173,7 @@ function openFiles({ config, weights }: ModelFiles, options: SourceOptions): Sou
  * Reads and processes a model.
  *
  * @param model `"ioi-tiny"`, a directory's path, a `file:` or `http(s):` URL of a directory in Hugging Face layout, or files in memory.
+ * @param coreChosen Settles when the core is there that weights may be moved to.
  * @throws {UnknownPointError} If it is a name that isn't known.
  * @throws {ConfigError} If the configuration is malformed, unknown or contradictory, or the model's family isn't supported.
  * @throws {WeightFileError} If files or tensors are missing or malformed.
@@ -164,9 +181,9 @@ function openFiles({ config, weights }: ModelFiles, options: SourceOptions): Sou
  */
 export async function loadModel(
   model: string | URL | ModelFiles,
-  options: LoadOptions = {},
+  options: LoadOptions,
+  coreChosen: Promise<unknown>,
 ): Promise<LoadedModel> {
-  requireMemoryLimit(options.memoryLimit);
   const named = typeof model === "string" ? findNamedModel(model) : undefined;
   const inMemory = typeof model === "object" && "config" in model ? model : undefined;
   const source = inMemory
@@ -183,10 +200,38 @@ export async function loadModel(
     tokenizer ?? (inMemory?.tokenizer ? asTokenizer(inMemory.tokenizer) : readTokenizer(source)),
   ]);
   const read = configFromHuggingFace(json, { modelName, firstNLayers, nCtx, defaultPrependBos });
-  requireRoom(read, options.memoryLimit);
-  const raw = await stateDictFromHuggingFace(json, read, await openCheckpoint(source));
+  requireRoom(read);
+  const checkpoint = parametersFromHuggingFace(json, read, await openCheckpoint(source));
+  await coreChosen;
+  return { ...await loadWeights(read, checkpoint, options), tokenizer: given };
+}
+
+/** Whether any step of processing is taken. */
+function isProcessed(options: ProcessingOptions): boolean {
+  const { foldLn = true, centerWritingWeights = true, centerUnembed = true } = options;
+  const { foldValueBiases = true, refactorFactoredAttnMatrices = false } = options;
+  return foldLn || centerWritingWeights || centerUnembed || foldValueBiases ||
+    refactorFactoredAttnMatrices;
+}
+
+async function loadWeights(
+  read: HookedTransformerConfig,
+  checkpoint: CheckpointParameters,
+  options: LoadOptions,
+): Promise<Pick<LoadedModel, "cfg" | "parts">> {
+  const { dtype = "auto" } = options;
+  requireOneOf("Cannot load with the dtype", dtype, ["auto", "float32", "float16", "bfloat16"]);
+  const held = dtype === "auto" ? undefined : dtype;
+  if (!isProcessed(options)) {
+    const weights = await streamedWeights(read, checkpoint.stream(), held);
+    return { cfg: { ...read, dtype: held ?? checkpoint.dtype }, parts: { weights } };
+  }
+  const raw = await collected(checkpoint.read());
   const { cfg, stateDict } = processWeights(read, raw, options);
-  return { cfg, stateDict, tokenizer: given };
+  if (held === "float32") {
+    stateDict.forEach(({ shape, data }, name) => stateDict.set(name, { shape, data }));
+  }
+  return { cfg: { ...cfg, dtype: held ?? "float32" }, parts: { stateDict } };
 }
 
 /** Options of which the weights, or what is made of prompts, depend; those that can be named in a file. */

@@ -30,10 +30,10 @@ export function requireMemoryLimit(bytes: number | undefined): void {
  * Checks that the matrices of a model can fit the budget. Norms and biases may be folded into them, so they don't count.
  *
  * @param cfg The model's configuration.
- * @param limit The budget that it will have, the one that holds unless said.
  * @throws {MemoryBudgetError} If they can't.
  */
-export function requireRoom(cfg: HookedTransformerConfig, limit: number = memoryBudget()): void {
+export function requireRoom(cfg: HookedTransformerConfig): void {
+  const limit = memoryBudget();
   const matrices = [...parameterShapes(cfg)].filter(([name]) =>
     !isBias(name) && !isNormWeight(name)
   );
@@ -51,12 +51,15 @@ export function requireRoom(cfg: HookedTransformerConfig, limit: number = memory
  * @param limit The budget in bytes; the one that holds stays unless said.
  * @param make Makes it. If it throws, the budget is what it was.
  */
-export function withMemoryLimit<R>(limit: number | undefined, make: () => R): R {
-  if (limit === undefined) return make();
+export async function withMemoryLimit<R>(
+  limit: number | undefined,
+  make: () => Promise<R>,
+): Promise<R> {
+  if (limit === undefined) return await make();
   const before = memoryBudget();
   setMemoryLimit(limit);
   try {
-    return make();
+    return await make();
   } catch (error) {
     setMemoryLimit(before);
     throw error;

@@ -97,6 +97,10 @@ class ShardedCheckpoint implements TensorFile {
     return await this.#file(name).readRaw(name);
   }
 
+  readPieces(name: string): AsyncIterable<Uint8Array<ArrayBuffer>> | undefined {
+    return this.#file(name).readPieces?.(name);
+  }
+
   #file(name: string): TensorFile {
     return requireTensor(this.#files, this.label, name);
   }

@@ -6,8 +6,11 @@
 
 import { encodeName, MAX_FILES, Source, type SourceOptions } from "./source.ts";
 
-/** Bytes between two looks at the abort signal and two reports of progress. */
-const STEP_BYTES = 16 * 2 ** 20;
+/**
+ * Bytes between two looks at the abort signal and two reports of progress. Larger ones would cost memory: the runtime reads into
+ * buffers of its own first.
+ */
+const STEP_BYTES = 2 ** 18;
 
 /** The files of a local directory, read at random access. Works wherever `node:fs` does. */
 export class DirectorySource extends Source {
@@ -43,26 +46,50 @@ export class DirectorySource extends Source {
     offset: number,
     length: number,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const [{ open }, url] = await Promise.all([import("node:fs/promises"), this.#urlOf(name)]);
     const bytes = new Uint8Array(length);
+    for await (const _ of this.#readInto(name, offset, length, bytes));
+    return bytes;
+  }
+
+  /** Reads bytes that lie within the file, into room that each piece shares with the next. */
+  protected override pieces(
+    name: string,
+    offset: number,
+    length: number,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const room = new Uint8Array(Math.min(length, STEP_BYTES));
+    return this.#readInto(name, offset, length, room);
+  }
+
+  /** Reads bytes into room that takes all of them, or a step's, which it then yields. */
+  async *#readInto(
+    name: string,
+    offset: number,
+    length: number,
+    room: Uint8Array<ArrayBuffer>,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const [{ open }, url] = await Promise.all([import("node:fs/promises"), this.#urlOf(name)]);
     const handle = await open(url, "r");
     try {
       const { size } = await handle.stat();
-      let done = 0;
-      while (done < length) {
-        this.signal?.throwIfAborted();
-        const step = Math.min(STEP_BYTES, length - done);
-        const { bytesRead } = await handle.read(bytes, done, step, offset + done);
-        if (bytesRead === 0) {
-          throw this.error(name, `it ended at byte ${offset + done} while it was read`);
+      for (let start = 0; start < length; start += STEP_BYTES) {
+        const step = Math.min(STEP_BYTES, length - start);
+        const at = start % room.length;
+        for (let done = 0; done < step;) {
+          this.signal?.throwIfAborted();
+          const from = offset + start + done;
+          const { bytesRead } = await handle.read(room, at + done, step - done, from);
+          if (bytesRead === 0) {
+            throw this.error(name, `it ended at byte ${from} while it was read`);
+          }
+          done += bytesRead;
+          this.report(name, bytesRead, size);
         }
-        done += bytesRead;
-        this.report(name, bytesRead, size);
+        yield room.subarray(at, at + step);
       }
     } finally {
       await handle.close();
     }
-    return bytes;
   }
 
   /** Names the files under a folder. */

@@ -36,8 +36,8 @@ class NpzFile implements TensorFile {
   }
 
   info(name: string): TensorInfo {
-    const { dtype, shape, byteLength } = this.#header(name);
-    return { dtype, shape, byteLength };
+    const { dtype, shape, byteLength, isFortran } = this.#header(name);
+    return { dtype, shape, byteLength, ...(isFortran ? { isReordered: true } : {}) };
   }
 
   async read(name: string): Promise<TensorData> {

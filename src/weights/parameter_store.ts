@@ -4,26 +4,48 @@
  * @module
  */
 
+import { disownWeight, ownWeight } from "../core/decoded_gradient.ts";
 import { core, type Handle, type WeightHandle } from "../core/engine.ts";
-import { WeightFileError } from "../core/errors.ts";
+import { MemoryBudgetError, WeightFileError } from "../core/errors.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
-import { copyIn, scoped, shapeOf, sizeOf } from "../core/scope.ts";
+import { copyIn, overwrite, scoped, shapeOf, sizeOf } from "../core/scope.ts";
 import { lazyTensor, type Tensor, tensorOf } from "../core/tensor.ts";
+import {
+  type Filling,
+  headsByColumns,
+  Packing,
+  rowsByLastAxis,
+  transposedMatrix,
+  VectorFilling,
+} from "./packing.ts";
+import type { TensorPart } from "./safetensors.ts";
 import type { WeightArray } from "./state_dict.ts";
-import { transposed } from "./strided.ts";
+import { areTransposes, type WeightDtype, WeightView } from "./weight_view.ts";
 
-/** How a parameter is held. */
-interface Held {
-  readonly shape: readonly number[];
-  readonly handle: Handle | WeightHandle;
-  readonly isPacked: boolean;
-  /** The parameter's own layout has the heads in front of the rows, [head, row, dHead]. */
-  readonly headsFirst: boolean;
-  /** The parameter's own layout is [col, row]. */
-  readonly transposed: boolean;
+/** A table whose rows are looked up: a packed matrix' rows, or its columns. */
+export interface Table {
+  readonly weight: WeightHandle;
+  readonly byColumn: boolean;
 }
 
-/** How {@linkcode ParameterStore.packed} reads a parameter's own layout. */
+/** How a parameter is held. */
+type Held =
+  & { readonly shape: readonly number[] }
+  & (
+    | { readonly kind: "plain"; readonly handle: Handle }
+    | {
+      readonly kind: "packed";
+      readonly weight: WeightHandle;
+      readonly order: AxisOrder;
+      /** False where the matrix is another parameter's. */
+      readonly isOwner: boolean;
+    }
+  );
+
+/** How a parameter's own layout is one of a matrix [row, col]: as it lies, as [head, row, dHead], or as [col, row]. */
+type AxisOrder = "rows" | "heads" | "transposed";
+
+/** How {@linkcode Placing.packed} reads a parameter's own layout. */
 export interface PackOptions {
   /** As [head, row, dHead]; the product's columns are [head, dHead]. */
   headsFirst?: boolean;
@@ -31,23 +53,49 @@ export interface PackOptions {
   transposed?: boolean;
 }
 
-/** [head, row, dHead] to [row, head * dHead]. */
-function headsLast(
-  data: Float32Array,
-  [heads, rows, dHead]: readonly number[],
-): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(data.length);
-  for (let h = 0; h < heads; h++) {
-    for (let row = 0; row < rows; row++) {
-      const from = (h * rows + row) * dHead;
-      out.set(data.subarray(from, from + dHead), (row * heads + h) * dHead);
-    }
-  }
-  return out;
+/** Who takes parameters where they belong. */
+export interface Placing {
+  /** Takes a parameter as it is, float32. */
+  plain(name: string): Handle;
+  /** Takes a matrix [row, col] for products from the right. Leading axes join to rows unless options say how they stand. */
+  packed(name: string, options?: PackOptions): WeightHandle;
+  /** Zeros in the shape of a vector, shared by all of its length; they aren't a parameter. */
+  zerosLike(vector: Handle): Handle;
+  /** Takes a matrix [row, col] whose rows are looked up; where it is the transpose of another one, that one serves both. */
+  table(name: string, options?: { tiedTo?: string }): Table;
 }
 
-function packMatrix(matrix: Float32Array<ArrayBuffer>, cols: number): WeightHandle {
-  return scoped(() => core().pack(copyIn(matrix, [matrix.length / cols, cols], "float32")));
+/** Parameters that belong to one tensor of a file. */
+export interface ParameterBatch {
+  readonly parameters: readonly (readonly [name: string, value: WeightArray])[];
+  /** The tensor's elements, where it hasn't been read and the parameters are views of it. */
+  readonly parts?: AsyncIterable<TensorPart>;
+}
+
+/** Finds out how a layout places each parameter, without any being there. */
+function placements(fill: (placing: Placing) => unknown): Map<string, (to: Placing) => void> {
+  const found = new Map<string, (to: Placing) => void>();
+  fill({
+    plain(name) {
+      found.set(name, (to) => to.plain(name));
+      return 0;
+    },
+    packed(name, options) {
+      found.set(name, (to) => to.packed(name, options));
+      return 0;
+    },
+    zerosLike: () => 0,
+    table(name, options) {
+      found.set(name, (to) => to.table(name, options));
+      return { weight: 0, byColumn: false };
+    },
+  });
+  return found;
+}
+
+function freeWeight(weight: WeightHandle): void {
+  disownWeight(weight);
+  core().free_weight(weight);
 }
 
 /** Gives memory back when nobody holds its store any more. */
@@ -56,51 +104,100 @@ const collected = new FinalizationRegistry<() => void>((release) => release());
 /**
  * Named parameters in the core's memory, until they are disposed or collected. Whoever computes with them later holds the store,
  * so that replacing a model's weights doesn't reach values that were begun with the old ones.
+ *
+ * Matrices are held in the format that they come in, or in the store's own where that is one of 16 bits; vectors are float32.
  */
-export class ParameterStore implements Disposable {
-  readonly #source: ReadonlyMap<string, WeightArray>;
+export class ParameterStore implements Disposable, Placing {
+  #source: ReadonlyMap<string, WeightArray>;
+  readonly #dtype: WeightDtype | undefined;
+  /** Parameters whose elements haven't been read. */
+  #unfilled: Filling[] = [];
   readonly #held = new Map<string, Held>();
   readonly #derived = new Map<string, Handle>();
   readonly #derivedWeights: WeightHandle[] = [];
+  readonly #screens: (() => void)[] = [];
   readonly #release: () => void;
   #disposed = false;
 
   /**
    * Fills a store; if that fails, nothing stays allocated.
    *
-   * @param source Parameters by name, float32.
+   * @param source Parameters by name.
    * @param fill Takes the parameters that are wanted.
+   * @param dtype How matrices are held; each as it comes, unless said. 16 bits round what isn't in that format already.
    */
   static filled<R>(
     source: ReadonlyMap<string, WeightArray>,
     fill: (store: ParameterStore) => R,
+    dtype?: WeightDtype,
   ): { store: ParameterStore; layout: R } {
-    const store = new ParameterStore(source);
+    const store = new ParameterStore(source, dtype);
     try {
-      const layout = fill(store);
-      collected.register(store, store.#release, store);
-      return { store, layout };
+      return { store, layout: store.#finished(fill) };
     } catch (error) {
       store.#release();
       throw error;
     }
   }
 
-  private constructor(source: ReadonlyMap<string, WeightArray>) {
+  /**
+   * Fills a store with parameters as they come, so that no two copies of all of them are ever there; if that fails, nothing stays
+   * allocated.
+   *
+   * @param batches The parameters, those together that come from one tensor.
+   * @param fill Takes the parameters that are wanted; it is called twice.
+   * @param dtype As for {@linkcode ParameterStore.filled}.
+   */
+  static async streamed<R>(
+    batches: AsyncIterable<ParameterBatch>,
+    fill: (placing: Placing) => R,
+    dtype?: WeightDtype,
+  ): Promise<{ store: ParameterStore; layout: R }> {
+    const places = placements(fill);
+    const store = new ParameterStore(new Map(), dtype);
+    try {
+      for await (const batch of batches) {
+        store.#source = new Map(batch.parameters);
+        for (const [name] of batch.parameters) places.get(name)?.(store);
+        store.#source = new Map();
+        const unfilled = store.#unfilled.splice(0);
+        for await (const { start, stored } of batch.parts ?? []) {
+          unfilled.forEach((filling) => filling.fill(stored, start));
+        }
+        unfilled.forEach((filling) => filling.seal());
+      }
+      return { store, layout: store.#finished(fill) };
+    } catch (error) {
+      store.#release();
+      throw error;
+    }
+  }
+
+  private constructor(source: ReadonlyMap<string, WeightArray>, dtype: WeightDtype | undefined) {
     this.#source = source;
+    this.#dtype = dtype;
     const held = this.#held;
     const derived = this.#derived;
     const derivedWeights = this.#derivedWeights;
+    const screens = this.#screens;
     this.#release = () => {
-      for (const { handle, isPacked } of held.values()) {
-        if (isPacked) core().free_weight(handle);
-        else freeOwned(handle);
+      for (const value of held.values()) {
+        if (value.kind === "plain") freeOwned(value.handle);
+        else if (value.isOwner) freeWeight(value.weight);
       }
       for (const handle of derived.values()) freeOwned(handle);
-      for (const weight of derivedWeights.splice(0)) core().free_weight(weight);
+      for (const weight of derivedWeights.splice(0)) freeWeight(weight);
+      for (const free of screens.splice(0)) free();
       held.clear();
       derived.clear();
     };
+  }
+
+  #finished<R>(fill: (store: ParameterStore) => R): R {
+    const layout = fill(this);
+    this.#source = new Map();
+    collected.register(this, this.#release, this);
+    return layout;
   }
 
   /** Whether the memory was given back. */
@@ -118,40 +215,78 @@ export class ParameterStore implements Disposable {
     return [...this.#held.keys()];
   }
 
-  /** Takes a parameter as it is. */
   plain(name: string): Handle {
-    const { shape, data } = this.#entry(name);
+    const held = this.#again(name);
+    if (held?.kind === "plain") return held.handle;
+    const view = WeightView.of(this.#entry(name));
+    const { shape } = view;
+    const isRead = view.stored.elements !== undefined;
+    const data = isRead ? view.data : new Float32Array(sizeOf(shape));
     const handle = scoped(() =>
       ownValue(copyIn(data as Float32Array<ArrayBuffer>, shape, "float32"), "weight")
     );
-    this.#held.set(name, { shape, handle, isPacked: false, headsFirst: false, transposed: false });
+    if (!isRead) {
+      this.#unfilled.push(new VectorFilling(view, (data) => overwrite(handle, data)));
+    }
+    this.#held.set(name, { shape, kind: "plain", handle });
     return handle;
   }
 
-  /** Takes a matrix [row, col] for products from the right. Leading axes join to rows unless options say how they stand. */
   packed(
     name: string,
-    { headsFirst = false, transposed: isTransposed = false }: PackOptions = {},
+    { headsFirst = false, transposed = false }: PackOptions = {},
   ): WeightHandle {
-    const { shape, data } = this.#entry(name);
-    let matrix = data as Float32Array<ArrayBuffer>;
-    let cols = shape[shape.length - 1];
-    if (headsFirst) [matrix, cols] = [headsLast(data, shape), shape[0] * shape[2]];
-    if (isTransposed) [matrix, cols] = [transposed(data, shape), shape[0]];
-    const handle = packMatrix(matrix, cols);
-    this.#held.set(name, { shape, handle, isPacked: true, headsFirst, transposed: isTransposed });
-    return handle;
+    const held = this.#again(name);
+    if (held?.kind === "packed") return held.weight;
+    const view = WeightView.of(this.#entry(name));
+    const order = headsFirst ? "heads" : transposed ? "transposed" : "rows";
+    const weight = this.#pack(view, order);
+    this.#held.set(name, { shape: view.shape, kind: "packed", weight, order, isOwner: true });
+    return weight;
+  }
+
+  table(name: string, { tiedTo = "" }: { tiedTo?: string } = {}): Table {
+    const held = this.#again(name);
+    if (held?.kind === "packed") {
+      return { weight: held.weight, byColumn: held.order === "transposed" };
+    }
+    const twin = this.#source.get(tiedTo);
+    const view = WeightView.of(this.#entry(name));
+    if (!twin || !areTransposes(view, WeightView.of(twin))) {
+      return { weight: this.packed(name), byColumn: false };
+    }
+    const weight = this.packed(tiedTo);
+    const { shape } = view;
+    this.#held.set(name, { shape, kind: "packed", weight, order: "transposed", isOwner: false });
+    return { weight, byColumn: true };
   }
 
   /** The transpose of a matrix that is a parameter already; it goes when the parameters go, and isn't one of them. */
   packedTranspose(name: string): WeightHandle {
-    const { shape, data } = this.#entry(name);
-    const handle = packMatrix(transposed(data, shape), shape[0]);
-    this.#derivedWeights.push(handle);
-    return handle;
+    const weight = this.#pack(WeightView.of(this.#entry(name)), "transposed");
+    this.#derivedWeights.push(weight);
+    return weight;
   }
 
-  /** Zeros in the shape of a vector, shared by all of its length; they aren't a parameter. */
+  #pack(view: WeightView, order: AxisOrder): WeightHandle {
+    const { stored } = view;
+    const layouts = { rows: rowsByLastAxis, heads: headsByColumns, transposed: transposedMatrix };
+    const packing = new Packing(view, layouts[order](view.shape), this.#dtype ?? stored.dtype);
+    ownWeight(packing.weight, this);
+    if (stored.elements === undefined) {
+      this.#unfilled.push(packing);
+      return packing.weight;
+    }
+    try {
+      packing.fill(stored, 0);
+      packing.seal();
+    } catch (error) {
+      freeWeight(packing.weight);
+      throw error;
+    }
+    return packing.weight;
+  }
+
   zerosLike(vector: Handle): Handle {
     const shape = shapeOf(vector);
     const name = `zeros ${shape}`;
@@ -165,6 +300,24 @@ export class ParameterStore implements Disposable {
   derived(name: string, handle: Handle): Handle {
     this.#derived.set(name, handle);
     return handle;
+  }
+
+  /** A screen of an encoder, made when it is first wanted; it goes when the parameters go. 0 where there is none. */
+  screen(weight: WeightHandle, bias: Handle, thresholds: Handle): () => number {
+    let screen = 0;
+    this.#screens.push(() => core().free_screen(screen));
+    let isPossible = true;
+    return () => {
+      if (screen !== 0 || !isPossible) return screen;
+      try {
+        screen = core().new_screen(weight, bias, thresholds);
+        isPossible = screen !== 0;
+      } catch (error) {
+        // Without the memory for it the dense product does the same.
+        if (!(error instanceof MemoryBudgetError)) throw error;
+      }
+      return screen;
+    };
   }
 
   /**
@@ -181,11 +334,11 @@ export class ParameterStore implements Disposable {
       throw new WeightFileError(`Cannot read the parameter "${name}": ${why}.`);
     }
     return scoped(() => {
-      const { shape, handle, isPacked, headsFirst, transposed } = found;
-      if (!isPacked) return tensorOf(core().share(handle));
-      const matrix = core().unpack(handle, new Uint32Array());
-      if (transposed) return tensorOf(core().permute(matrix, new Uint32Array([1, 0])));
-      if (!headsFirst) return tensorOf(core().reshape(matrix, new Uint32Array(shape)));
+      if (found.kind === "plain") return tensorOf(core().share(found.handle));
+      const matrix = core().unpack(found.weight);
+      const { shape, order } = found;
+      if (order === "transposed") return tensorOf(core().permute(matrix, Uint32Array.of(1, 0)));
+      if (order === "rows") return tensorOf(core().reshape(matrix, new Uint32Array(shape)));
       const [heads, rows, dHead] = shape;
       const split = core().reshape(matrix, new Uint32Array([rows, heads, dHead]));
       return tensorOf(core().permute(split, new Uint32Array([1, 0, 2])));
@@ -200,20 +353,19 @@ export class ParameterStore implements Disposable {
   view(name: string): Tensor {
     const found = this.#held.get(name);
     if (!found) return this.read(name);
-    const { handle, isPacked, headsFirst, transposed, shape } = found;
+    const { shape } = found;
     return lazyTensor(shape, {
       all: () => this.read(name),
       at: ([row, ...rest]) => {
-        if (
-          !isPacked || headsFirst || transposed || typeof row !== "number" || shape.length !== 2
-        ) {
+        if (found.kind === "plain" || shape.length !== 2 || typeof row !== "number") {
           return undefined;
         }
         const at = row < 0 ? row + shape[0] : row;
         if (!Number.isInteger(at) || at < 0 || at >= shape[0] || this.#disposed) return undefined;
-        const vector = scoped(() => tensorOf(core().unpack(handle, Uint32Array.of(at)))).reshape(
-          shape[1],
-        );
+        const vector = scoped(() => {
+          const index = copyIn(Int32Array.of(at), [1], "int32");
+          return tensorOf(core().lookup(found.weight, index, found.order === "transposed"));
+        }).reshape(shape[1]);
         return rest.length > 0 ? vector.at(...rest) : vector;
       },
     });
@@ -225,6 +377,13 @@ export class ParameterStore implements Disposable {
     this.#disposed = true;
     collected.unregister(this);
     this.#release();
+  }
+
+  /** What is held already; it goes to the end, so that names come in the layout's order. */
+  #again(name: string): Held | undefined {
+    const held = this.#held.get(name);
+    if (held && this.#held.delete(name)) this.#held.set(name, held);
+    return held;
   }
 
   #entry(name: string): WeightArray {

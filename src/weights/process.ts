@@ -185,13 +185,14 @@ function foldNorm(
  */
 function addProduct(bias: WeightArray, x: Float32Array, matrix: WeightArray): WeightArray {
   const { outer, rows, columns } = extentsOf(matrix);
+  const { data } = matrix;
   const out = new Float32Array(bias.data.length);
   const sums = new Float64Array(columns);
   for (let o = 0; o < outer; o++) {
     sums.set(bias.data.subarray(o * columns, (o + 1) * columns));
     for (let i = 0; i < rows; i++) {
       const start = (o * rows + i) * columns;
-      for (let j = 0; j < columns; j++) sums[j] += x[i] * matrix.data[start + j];
+      for (let j = 0; j < columns; j++) sums[j] += x[i] * data[start + j];
     }
     out.set(sums, o * columns);
   }
@@ -201,19 +202,20 @@ function addProduct(bias: WeightArray, x: Float32Array, matrix: WeightArray): We
 /** Multiplies the rows of matrices [outer…, rows, columns] by a vector [rows], and may centre the columns over the rows. */
 function scaleRows(matrix: WeightArray, w: Float32Array, centers: boolean): WeightArray {
   const { outer, rows, columns } = extentsOf(matrix);
-  const out = new Float32Array(matrix.data.length);
+  const { data } = matrix;
+  const out = new Float32Array(data.length);
   const means = new Float64Array(columns);
   for (let o = 0; o < outer; o++) {
     const base = o * rows * columns;
     means.fill(0);
     for (let i = 0; centers && i < rows; i++) {
-      for (let j = 0; j < columns; j++) means[j] += w[i] * matrix.data[base + i * columns + j];
+      for (let j = 0; j < columns; j++) means[j] += w[i] * data[base + i * columns + j];
     }
     for (let j = 0; j < columns; j++) means[j] /= rows;
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < columns; j++) {
         const at = base + i * columns + j;
-        out[at] = w[i] * matrix.data[at] - means[j];
+        out[at] = w[i] * data[at] - means[j];
       }
     }
   }

@@ -22,6 +22,7 @@ import {
   storedSize,
   type TensorData,
 } from "./tensor_data.ts";
+import { type StoredElements, type WeightDtype, WeightView } from "./weight_view.ts";
 
 /** The reference reader's limit for a header, in bytes. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -37,6 +38,8 @@ export interface TensorInfo {
   readonly shape: readonly number[];
   /** The bytes that it takes on disk. */
   readonly byteLength: number;
+  /** Whether they lie in another order than row by row. */
+  readonly isReordered?: boolean;
 }
 
 /** Named tensors in files: one file, or the shards of a checkpoint. */
@@ -53,6 +56,8 @@ export interface TensorFile {
   read(name: string): Promise<TensorData>;
   /** Reads a tensor's bytes as they are stored. Throws a {@linkcode WeightFileError} if there is none. */
   readRaw(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Reads the same piece by piece, as {@linkcode Source.readPieces} does. Throws a {@linkcode WeightFileError} if there is none. */
+  readPieces?(name: string): AsyncIterable<Uint8Array<ArrayBuffer>> | undefined;
 }
 
 interface Entry extends TensorInfo {
@@ -110,20 +115,49 @@ export class SafetensorsFile implements TensorFile {
     return await this.#source.read(this.label, this.#dataStart + begin, byteLength);
   }
 
+  readPieces(name: string): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    const { begin, byteLength } = this.#entry(name);
+    return this.#source.readPieces(this.label, this.#dataStart + begin, byteLength);
+  }
+
   #entry(name: string): Entry {
     return requireTensor(this.#entries, this.label, name);
   }
 }
 
+/** The formats that parameters are held in, by those of files. */
+const HELD_DTYPES: Partial<Record<StoredDtype, WeightDtype>> = {
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+};
+
+/** The format in which a tensor can be held as it is stored, if there is one. */
+export function heldDtype(dtype: StoredDtype): WeightDtype | undefined {
+  return HELD_DTYPES[dtype];
+}
+
+/** A tensor's bytes as elements. */
+function elementsOf(dtype: WeightDtype, bytes: Uint8Array<ArrayBuffer>): StoredElements {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return dtype === "float32"
+    ? { dtype, elements: new Float32Array(buffer, byteOffset, byteLength / 4) }
+    : { dtype, elements: new Uint16Array(buffer, byteOffset, byteLength / 2) };
+}
+
 /**
- * Reads a tensor of real numbers as float32.
+ * Reads a tensor of real numbers. float16 and bfloat16 stay as they are until somebody reads values.
  *
  * @param file Where the tensor is.
  * @param name Its name there.
  * @throws {WeightFileError} If there is no such tensor, or it holds integers or booleans.
  */
 export async function readFloats(file: TensorFile, name: string): Promise<WeightArray> {
-  const { dtype } = file.info(name);
+  const { dtype, shape, isReordered = false } = file.info(name);
+  const held = heldDtype(dtype);
+  if (held !== undefined && !isReordered) {
+    return WeightView.stored(elementsOf(held, await file.readRaw(name)), shape);
+  }
   const tensor = await file.read(name);
   if (tensor.dtype === "float32") return tensor;
   throw new WeightFileError(
@@ -131,6 +165,40 @@ export async function readFloats(file: TensorFile, name: string): Promise<Weight
       FLOAT_DTYPES.join(", ")
     }`,
   );
+}
+
+/** Some of a tensor's elements, from the one numbered `start` on. */
+export interface TensorPart {
+  readonly start: number;
+  readonly stored: StoredElements;
+}
+
+/**
+ * Reads a tensor part by part; the next part may overwrite one.
+ *
+ * @param file Where the tensor is.
+ * @param name Its name there.
+ * @returns The parts in order; `undefined` where the tensor isn't held as it is stored, or comes as a whole only.
+ */
+export function readParts(
+  file: TensorFile,
+  name: string,
+): AsyncIterable<TensorPart> | undefined {
+  const held = heldDtype(file.info(name).dtype);
+  const pieces = held && file.readPieces?.(name);
+  return pieces && partsOf(held, pieces);
+}
+
+async function* partsOf(
+  dtype: WeightDtype,
+  pieces: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<TensorPart> {
+  let start = 0;
+  for await (const bytes of pieces) {
+    const stored = elementsOf(dtype, bytes);
+    yield { start, stored };
+    start += stored.elements.length;
+  }
 }
 
 /**

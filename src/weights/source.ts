@@ -98,20 +98,52 @@ export abstract class Source {
    * @throws {MemoryBudgetError} If the part is larger than WebAssembly's address space.
    */
   async read(name: string, offset?: number, length?: number): Promise<Uint8Array<ArrayBuffer>> {
-    const size = await this.size(name);
     const start = offset ?? 0;
-    const count = length ?? size - start;
-    if (!isCount(start) || !isCount(count) || start + count > size) {
-      throw this.error(name, `it has ${size} bytes, wanted ${count} bytes from byte ${start} on`);
-    }
-    if (count > MAX_READ_BYTES) {
-      throw new MemoryBudgetError(
-        `Cannot read ${count} bytes of "${name}" at once: the limit is ${MAX_READ_BYTES} bytes`,
-      );
-    }
+    const count = length ?? await this.size(name) - start;
+    await this.#checkRange(name, start, count);
     const bytes = await this.readPart(name, start, count);
     this.signal?.throwIfAborted();
     return bytes;
+  }
+
+  /**
+   * Reads a part of a file piece by piece: what is read in pieces is never there as a whole, where the source can do without.
+   *
+   * @param name The file's name under the base.
+   * @param offset Where to begin, in bytes.
+   * @param length How many bytes to read.
+   * @returns The bytes in order, in pieces of whole multiples of eight but for the last. The next piece may overwrite one.
+   * @throws {WeightFileError} If there is no such file, or the part isn't within it.
+   */
+  async *readPieces(
+    name: string,
+    offset: number,
+    length: number,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    await this.#checkRange(name, offset, length);
+    yield* this.pieces(name, offset, length);
+  }
+
+  /** Reads bytes that lie within the file, as {@linkcode Source.readPieces} gives them. */
+  protected async *pieces(
+    name: string,
+    offset: number,
+    length: number,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    yield await this.readPart(name, offset, length);
+    this.signal?.throwIfAborted();
+  }
+
+  async #checkRange(name: string, offset: number, length: number): Promise<void> {
+    const size = await this.size(name);
+    if (!isCount(offset) || !isCount(length) || offset + length > size) {
+      throw this.error(name, `it has ${size} bytes, wanted ${length} bytes from byte ${offset} on`);
+    }
+    if (length > MAX_READ_BYTES) {
+      throw new MemoryBudgetError(
+        `Cannot read ${length} bytes of "${name}" at once: the limit is ${MAX_READ_BYTES} bytes`,
+      );
+    }
   }
 
   /**

@@ -96,7 +96,7 @@ export function convertTensor(
  * Widens float16 exactly: the exponent's bias goes from 15 to 127, the fraction from 10 bits to 23.
  * Subnormals are normalised through an exact product with 2^-24.
  */
-function widenF16(halves: Uint16Array): Float32Array<ArrayBuffer> {
+export function widenF16(halves: Uint16Array): Float32Array<ArrayBuffer> {
   const out = new Float32Array(halves.length);
   const bits = new Uint32Array(out.buffer);
   for (let i = 0; i < halves.length; i++) {
@@ -113,7 +113,7 @@ function widenF16(halves: Uint16Array): Float32Array<ArrayBuffer> {
 }
 
 /** Widens bfloat16 exactly: it is the upper half of a float32. */
-function widenBf16(halves: Uint16Array): Float32Array<ArrayBuffer> {
+export function widenBf16(halves: Uint16Array): Float32Array<ArrayBuffer> {
   const bits = new Uint32Array(halves.length);
   for (let i = 0; i < halves.length; i++) bits[i] = halves[i] << 16;
   return new Float32Array(bits.buffer);

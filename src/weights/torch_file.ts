@@ -190,9 +190,10 @@ class OpenTorchFile implements TorchFile {
   }
 
   info(name: string): TensorInfo {
-    const { storage: { dtype }, shape } = this.#tensor(name);
+    const { storage: { dtype }, shape, strides } = this.#tensor(name);
     const byteLength = shape.reduce((product, n) => product * n, storedSize(dtype));
-    return { dtype, shape, byteLength };
+    const order = isRowMajor(shape, strides) ? {} : { isReordered: true };
+    return { dtype, shape, byteLength, ...order };
   }
 
   async read(name: string): Promise<TensorData> {

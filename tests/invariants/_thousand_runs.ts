@@ -1,11 +1,15 @@
 /**
- * Runs one loop a thousand times without a pause for the garbage collector and prints the core's memory after the first time, after
+ * Runs one loop a thousand times without a pause for the garbage collector and prints the core's memory after the first times, after
  * all, and once the model and its SAEs are disposed. The argument names the loop.
  */
 
 import { HookedSAETransformer, memoryUsage, SAE, Tensor } from "../../mod.ts";
 
 const N_TIMES = 1000;
+
+/** Times after which the core's allocator has settled. */
+const N_FIRST = 20;
+
 const POINT = "blocks.2.attn.hook_z";
 const CODES = `${POINT}.hook_sae_acts_post`;
 
@@ -82,11 +86,10 @@ const LOOPS: Record<string, (i: number) => unknown> = {
 };
 
 const loop = LOOPS[Deno.args[0]];
-// The first times also make what every later one finds: the base run, and the workspace of the largest.
-loop(0);
-loop(1);
+// The first times also make what every later one finds: the base run, and a workspace cut so that the largest run fits.
+for (let i = 0; i < N_FIRST; i++) loop(i);
 const first = memoryUsage();
-for (let i = 2; i < N_TIMES; i++) loop(i);
+for (let i = N_FIRST; i < N_TIMES; i++) loop(i);
 const last = memoryUsage();
 for (const resource of [model, sae]) resource[Symbol.dispose]();
 console.log(JSON.stringify({ first, last, disposed: memoryUsage() }));

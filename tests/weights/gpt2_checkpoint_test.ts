@@ -165,10 +165,8 @@ Deno.test("stateDictFromHuggingFace() leaves out layers and positions that aren'
   const part = await loadTensors(tensors(), CONFIG, { firstNLayers: 1, nCtx: 3 });
   assert(![...part.keys()].some((name) => name.startsWith("blocks.1.")));
   assertEquals(part.size, whole.size - 16);
-  assertEquals(part.get("pos_embed.W_pos"), {
-    shape: [3, 6],
-    data: whole.get("pos_embed.W_pos")!.data.slice(0, 18),
-  });
+  const { shape, data } = part.get("pos_embed.W_pos")!;
+  assertEquals([shape, data], [[3, 6], whole.get("pos_embed.W_pos")!.data.slice(0, 18)]);
 });
 
 Deno.test("stateDictFromHuggingFace() names all tensors that don't fit in one error", async () => {

@@ -115,9 +115,10 @@ Deno.test("processWeights() gives TransformerLens' processed weights", async () 
   const reference = await openSafetensors(fixture("gpt2"), "processed_weights.safetensors");
   for (const name of ["gpt2/model", "gpt2/model_hubkeys", "gpt2/model_sharded"]) {
     const { cfg, dict } = await load(name);
-    const before = structuredClone(dict);
+    const values = () => new Map([...dict].map(([name, { data }]) => [name, data.slice()]));
+    const before = values();
     const processed = processWeights(cfg, dict);
-    assertEquals(dict, before, "the given weights are left as they are");
+    assertEquals(values(), before, "the given weights are left as they are");
     assertEquals(processed.cfg, { ...cfg, normalizationType: "LNPre" });
     assertEquals([...processed.stateDict.keys()].sort(), [...reference.names].sort());
     for (const weight of reference.names) {

@@ -357,6 +357,22 @@ export function decode(codes, weight, bias) {
 }
 
 /**
+ * What a gradient of codes comes from, `dy` and the decoder's weight, as `[dy, weight]`; empty for any other value, and where the
+ * weight is gone.
+ * @param {number} handle
+ * @returns {Uint32Array}
+ */
+export function decoded_parts(handle) {
+    const ret = wasm.decoded_parts(handle);
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    var v1 = getArrayU32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v1;
+}
+
+/**
  * The same value without its place on the tape.
  * @param {number} handle
  * @returns {number}
@@ -375,6 +391,23 @@ export function detach(handle) {
  */
 export function dtype_of(handle) {
     const ret = wasm.dtype_of(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * `relu(x W + b)`, zero also where it doesn't exceed a threshold; screened unless `screen` is 0.
+ * @param {number} x
+ * @param {number} weight
+ * @param {number} bias
+ * @param {number} thresholds
+ * @param {number} screen
+ * @returns {number}
+ */
+export function encode(x, weight, bias, thresholds, screen) {
+    const ret = wasm.encode(x, weight, bias, thresholds, screen);
     if (ret[2]) {
         throw takeFromExternrefTable0(ret[1]);
     }
@@ -419,6 +452,62 @@ export function expand(a, shape) {
 }
 
 /**
+ * The same for float16, or bfloat16.
+ * @param {number} weight
+ * @param {Uint16Array | number[]} elements
+ * @param {boolean} is_bfloat16
+ * @param {number} start
+ * @param {Uint32Array | number[]} layout
+ */
+export function fill_weight_halves(weight, elements, is_bfloat16, start, layout) {
+    const val3 = +weight;
+    const val4 = +is_bfloat16;
+    const val5 = +start;
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArray16ToWasm0(elements, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray32ToWasm0(layout, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 2, 2); }
+        throw e;
+    }
+    const ret = wasm.fill_weight_halves(val3, ptr0, len0, val4, val5, ptr1, len1);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * Takes over what lies among a tensor's elements from `start` on.
+ * @param {number} weight
+ * @param {Float32Array | number[]} elements
+ * @param {number} start
+ * @param {Uint32Array | number[]} layout
+ */
+export function fill_weight_singles(weight, elements, start, layout) {
+    const val3 = +weight;
+    const val4 = +start;
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArrayF32ToWasm0(elements, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray32ToWasm0(layout, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+        throw e;
+    }
+    const ret = wasm.fill_weight_singles(val3, ptr0, len0, val4, ptr1, len1);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
  * @param {number} handle
  */
 export function free(handle) {
@@ -433,6 +522,16 @@ export function free(handle) {
  */
 export function free_geometry(geometry) {
     const ret = wasm.free_geometry(geometry);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
+ * @param {number} screen
+ */
+export function free_screen(screen) {
+    const ret = wasm.free_screen(screen);
     if (ret[1]) {
         throw takeFromExternrefTable0(ret[0]);
     }
@@ -584,6 +683,19 @@ export function index_select(a, dim, index) {
 }
 
 /**
+ * Whether a value's elements haven't been computed.
+ * @param {number} handle
+ * @returns {boolean}
+ */
+export function is_deferred(handle) {
+    const ret = wasm.is_deferred(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] !== 0;
+}
+
+/**
  * @param {number} group
  * @returns {boolean}
  */
@@ -712,6 +824,21 @@ export function logical_not(a) {
 }
 
 /**
+ * Rows of a packed weight, or of its transpose: `[indices.len(), ..]`.
+ * @param {number} weight
+ * @param {number} indices
+ * @param {boolean} by_column
+ * @returns {number}
+ */
+export function lookup(weight, indices, by_column) {
+    const ret = wasm.lookup(weight, indices, by_column);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
  * @param {number} a
  * @param {number} b
  * @returns {number}
@@ -769,6 +896,36 @@ export function merge_error(x, clean_recons, clean_error, recons, error, row) {
  */
 export function moved_room(room, positions, used) {
     const ret = wasm.moved_room(room, positions, used);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Quantises an encoder, for [`encode`]; lives until [`free_screen`]. 0 when it can't be screened, or this engine can't screen.
+ * @param {number} weight
+ * @param {number} bias
+ * @param {number} thresholds
+ * @returns {number}
+ */
+export function new_screen(weight, bias, thresholds) {
+    const ret = wasm.new_screen(weight, bias, thresholds);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * A `[rows, cols]` matrix of zeros for products, which lives until [`free_weight`].
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} storage
+ * @returns {number}
+ */
+export function new_weight(rows, cols, storage) {
+    const ret = wasm.new_weight(rows, cols, storage);
     if (ret[2]) {
         throw takeFromExternrefTable0(ret[1]);
     }
@@ -858,19 +1015,6 @@ export function norm_parts(x, eps, center, weight, bias) {
  */
 export function own(handle) {
     const ret = wasm.own(handle);
-    if (ret[2]) {
-        throw takeFromExternrefTable0(ret[1]);
-    }
-    return ret[0] >>> 0;
-}
-
-/**
- * Packs a `[k, n]` matrix for products; the weight lives until [`free_weight`].
- * @param {number} matrix
- * @returns {number}
- */
-export function pack(matrix) {
-    const ret = wasm.pack(matrix);
     if (ret[2]) {
         throw takeFromExternrefTable0(ret[1]);
     }
@@ -1002,6 +1146,29 @@ export function same_buffer(a, b) {
 }
 
 /**
+ * Bytes held by screens.
+ * @returns {number}
+ */
+export function screen_bytes() {
+    const ret = wasm.screen_bytes();
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0];
+}
+
+/**
+ * Ends the filling.
+ * @param {number} weight
+ */
+export function seal_weight(weight) {
+    const ret = wasm.seal_weight(weight);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
  * @param {number} condition
  * @param {number} a
  * @param {number} b
@@ -1124,6 +1291,49 @@ export function tape_bytes() {
 }
 
 /**
+ * `dy Wᵀ`: `[rows, w.rows]`.
+ * @param {number} dy
+ * @param {number} weight
+ * @returns {number}
+ */
+export function times_transpose(dy, weight) {
+    const ret = wasm.times_transpose(dy, weight);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
+ * Cells of the same: of row `i` the columns `columns[starts[i]..starts[i + 1]]`, all in one list.
+ * @param {number} dy
+ * @param {number} weight
+ * @param {Uint32Array | number[]} starts
+ * @param {Uint32Array | number[]} columns
+ * @returns {number}
+ */
+export function times_transpose_at(dy, weight, starts, columns) {
+    const val3 = +dy;
+    const val4 = +weight;
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArray32ToWasm0(starts, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray32ToWasm0(columns, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+        throw e;
+    }
+    const ret = wasm.times_transpose_at(val3, val4, ptr0, len0, ptr1, len1);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
  * @param {number} a
  * @param {number} k
  * @param {number} dim
@@ -1166,16 +1376,12 @@ export function unary(kind, a) {
 }
 
 /**
- * Rows of a packed weight as a `[rows.len(), n]` tensor; all of them when `rows` is empty.
+ * A packed weight as a `[rows, cols]` tensor.
  * @param {number} weight
- * @param {Uint32Array | number[]} rows
  * @returns {number}
  */
-export function unpack(weight, rows) {
-    const val2 = +weight;
-    const ptr0 = passArray32ToWasm0(rows, wasm.__wbindgen_malloc);
-    const len0 = WASM_VECTOR_LEN;
-    const ret = wasm.unpack(val2, ptr0, len0);
+export function unpack(weight) {
+    const ret = wasm.unpack(weight);
     if (ret[2]) {
         throw takeFromExternrefTable0(ret[1]);
     }
@@ -1280,6 +1486,14 @@ function getArrayU32FromWasm0(ptr, len) {
     return getUint32ArrayMemory0().subarray(ptr / 4, ptr / 4 + len);
 }
 
+let cachedFloat32ArrayMemory0 = null;
+function getFloat32ArrayMemory0() {
+    if (cachedFloat32ArrayMemory0 === null || cachedFloat32ArrayMemory0.byteLength === 0) {
+        cachedFloat32ArrayMemory0 = new Float32Array(wasm.memory.buffer);
+    }
+    return cachedFloat32ArrayMemory0;
+}
+
 let cachedFloat64ArrayMemory0 = null;
 function getFloat64ArrayMemory0() {
     if (cachedFloat64ArrayMemory0 === null || cachedFloat64ArrayMemory0.byteLength === 0) {
@@ -1291,6 +1505,14 @@ function getFloat64ArrayMemory0() {
 function getStringFromWasm0(ptr, len) {
     ptr = ptr >>> 0;
     return decodeText(getUint8ArrayMemory0().subarray(ptr, ptr + len));
+}
+
+let cachedUint16ArrayMemory0 = null;
+function getUint16ArrayMemory0() {
+    if (cachedUint16ArrayMemory0 === null || cachedUint16ArrayMemory0.byteLength === 0) {
+        cachedUint16ArrayMemory0 = new Uint16Array(wasm.memory.buffer);
+    }
+    return cachedUint16ArrayMemory0;
 }
 
 let cachedUint32ArrayMemory0 = null;
@@ -1309,6 +1531,13 @@ function getUint8ArrayMemory0() {
     return cachedUint8ArrayMemory0;
 }
 
+function passArray16ToWasm0(arg, malloc) {
+    const ptr = malloc(arg.length * 2, 2) >>> 0;
+    getUint16ArrayMemory0().set(arg, ptr / 2);
+    WASM_VECTOR_LEN = arg.length;
+    return ptr;
+}
+
 function passArray32ToWasm0(arg, malloc) {
     const ptr = malloc(arg.length * 4, 4) >>> 0;
     getUint32ArrayMemory0().set(arg, ptr / 4);
@@ -1319,6 +1548,13 @@ function passArray32ToWasm0(arg, malloc) {
 function passArray8ToWasm0(arg, malloc) {
     const ptr = malloc(arg.length * 1, 1) >>> 0;
     getUint8ArrayMemory0().set(arg, ptr / 1);
+    WASM_VECTOR_LEN = arg.length;
+    return ptr;
+}
+
+function passArrayF32ToWasm0(arg, malloc) {
+    const ptr = malloc(arg.length * 4, 4) >>> 0;
+    getFloat32ArrayMemory0().set(arg, ptr / 4);
     WASM_VECTOR_LEN = arg.length;
     return ptr;
 }
@@ -1357,7 +1593,9 @@ function __wbg_finalize_init(instance, module) {
     wasmInstance = instance;
     wasm = instance.exports;
     wasmModule = module;
+    cachedFloat32ArrayMemory0 = null;
     cachedFloat64ArrayMemory0 = null;
+    cachedUint16ArrayMemory0 = null;
     cachedUint32ArrayMemory0 = null;
     cachedUint8ArrayMemory0 = null;
     wasm.__wbindgen_start();

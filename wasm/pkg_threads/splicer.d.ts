@@ -97,11 +97,22 @@ export function data_pointer(handle: number): number;
 export function decode(codes: number, weight: number, bias: number): number;
 
 /**
+ * What a gradient of codes comes from, `dy` and the decoder's weight, as `[dy, weight]`; empty for any other value, and where the
+ * weight is gone.
+ */
+export function decoded_parts(handle: number): Uint32Array;
+
+/**
  * The same value without its place on the tape.
  */
 export function detach(handle: number): number;
 
 export function dtype_of(handle: number): number;
+
+/**
+ * `relu(x W + b)`, zero also where it doesn't exceed a threshold; screened unless `screen` is 0.
+ */
+export function encode(x: number, weight: number, bias: number, thresholds: number, screen: number): number;
 
 export function end_run(): void;
 
@@ -109,9 +120,21 @@ export function end_scope(depth: number, keep: Uint32Array | number[]): void;
 
 export function expand(a: number, shape: Uint32Array | number[]): number;
 
+/**
+ * The same for float16, or bfloat16.
+ */
+export function fill_weight_halves(weight: number, elements: Uint16Array | number[], is_bfloat16: boolean, start: number, layout: Uint32Array | number[]): void;
+
+/**
+ * Takes over what lies among a tensor's elements from `start` on.
+ */
+export function fill_weight_singles(weight: number, elements: Float32Array | number[], start: number, layout: Uint32Array | number[]): void;
+
 export function free(handle: number): void;
 
 export function free_geometry(geometry: number): void;
+
+export function free_screen(screen: number): void;
 
 export function free_weight(weight: number): void;
 
@@ -141,6 +164,11 @@ export function index(a: number, codes: Int32Array | number[]): number;
 export function index_put(target: number, value: number, codes: Int32Array | number[]): void;
 
 export function index_select(a: number, dim: number, index: number): number;
+
+/**
+ * Whether a value's elements haven't been computed.
+ */
+export function is_deferred(handle: number): boolean;
 
 export function is_pending(group: number): boolean;
 
@@ -172,6 +200,11 @@ export function logical(kind: number, a: number, b: number): number;
 
 export function logical_not(a: number): number;
 
+/**
+ * Rows of a packed weight, or of its transpose: `[indices.len(), ..]`.
+ */
+export function lookup(weight: number, indices: number, by_column: boolean): number;
+
 export function matmul(a: number, b: number): number;
 
 export function mean(a: number, axes: Uint32Array | number[], keepdim: boolean): number;
@@ -185,6 +218,16 @@ export function merge_error(x: number, clean_recons: number, clean_error: number
  * The first `used` positions of a room in one of `positions`.
  */
 export function moved_room(room: number, positions: number, used: number): number;
+
+/**
+ * Quantises an encoder, for [`encode`]; lives until [`free_screen`]. 0 when it can't be screened, or this engine can't screen.
+ */
+export function new_screen(weight: number, bias: number, thresholds: number): number;
+
+/**
+ * A `[rows, cols]` matrix of zeros for products, which lives until [`free_weight`].
+ */
+export function new_weight(rows: number, cols: number, storage: number): number;
 
 /**
  * The next stop as `[node, gradient handle]`; empty when the walk is over.
@@ -215,11 +258,6 @@ export function norm_parts(x: number, eps: number, center: boolean, weight: numb
  * A second handle to the same value, owned by the caller (no scope frees it). It isn't recorded.
  */
 export function own(handle: number): number;
-
-/**
- * Packs a `[k, n]` matrix for products; the weight lives until [`free_weight`].
- */
-export function pack(matrix: number): number;
 
 /**
  * Bytes held by packed weights.
@@ -295,6 +333,16 @@ export function rotary(x: number, cos: number, sin: number, adjacent: boolean): 
  */
 export function same_buffer(a: number, b: number): boolean;
 
+/**
+ * Bytes held by screens.
+ */
+export function screen_bytes(): number;
+
+/**
+ * Ends the filling.
+ */
+export function seal_weight(weight: number): void;
+
 export function select_where(condition: number, a: number, b: number): number;
 
 /**
@@ -322,6 +370,16 @@ export function take_rows(x: number, indices: Uint32Array | number[]): number;
 
 export function tape_bytes(): number;
 
+/**
+ * `dy Wᵀ`: `[rows, w.rows]`.
+ */
+export function times_transpose(dy: number, weight: number): number;
+
+/**
+ * Cells of the same: of row `i` the columns `columns[starts[i]..starts[i + 1]]`, all in one list.
+ */
+export function times_transpose_at(dy: number, weight: number, starts: Uint32Array | number[], columns: Uint32Array | number[]): number;
+
 export function topk_indices(a: number, k: number, dim: number, largest: boolean): number;
 
 /**
@@ -332,9 +390,9 @@ export function topk_relu(h: number, k: number): number;
 export function unary(kind: number, a: number): number;
 
 /**
- * Rows of a packed weight as a `[rows.len(), n]` tensor; all of them when `rows` is empty.
+ * A packed weight as a `[rows, cols]` tensor.
  */
-export function unpack(weight: number, rows: Uint32Array | number[]): number;
+export function unpack(weight: number): number;
 
 /**
  * The number of live values, for tests that look for leaks.
@@ -386,13 +444,18 @@ export interface InitOutput {
     readonly compare: (a: number, b: number, c: number) => [number, number, number];
     readonly data_pointer: (a: number) => [number, number, number];
     readonly decode: (a: number, b: number, c: number) => [number, number, number];
+    readonly decoded_parts: (a: number) => [number, number, number, number];
     readonly detach: (a: number) => [number, number, number];
     readonly dtype_of: (a: number) => [number, number, number];
+    readonly encode: (a: number, b: number, c: number, d: number, e: number) => [number, number, number];
     readonly end_run: () => [number, number];
     readonly end_scope: (a: number, b: number, c: number) => [number, number];
     readonly expand: (a: number, b: number, c: number) => [number, number, number];
+    readonly fill_weight_halves: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => [number, number];
+    readonly fill_weight_singles: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number];
     readonly free: (a: number) => [number, number];
     readonly free_geometry: (a: number) => [number, number];
+    readonly free_screen: (a: number) => [number, number];
     readonly free_weight: (a: number) => [number, number];
     readonly gather: (a: number, b: number, c: number) => [number, number, number];
     readonly geometry: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => [number, number, number];
@@ -401,6 +464,7 @@ export interface InitOutput {
     readonly index: (a: number, b: number, c: number) => [number, number, number];
     readonly index_put: (a: number, b: number, c: number, d: number) => [number, number];
     readonly index_select: (a: number, b: number, c: number) => [number, number, number];
+    readonly is_deferred: (a: number) => [number, number, number];
     readonly is_pending: (a: number) => [number, number, number];
     readonly is_recorded: (a: number) => [number, number, number];
     readonly jumprelu: (a: number, b: number) => [number, number, number];
@@ -410,17 +474,19 @@ export interface InitOutput {
     readonly log_softmax: (a: number, b: number) => [number, number, number];
     readonly logical: (a: number, b: number, c: number) => [number, number, number];
     readonly logical_not: (a: number) => [number, number, number];
+    readonly lookup: (a: number, b: number, c: number) => [number, number, number];
     readonly matmul: (a: number, b: number) => [number, number, number];
     readonly mean: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly merge_error: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];
     readonly moved_room: (a: number, b: number, c: number) => [number, number, number];
+    readonly new_screen: (a: number, b: number, c: number) => [number, number, number];
+    readonly new_weight: (a: number, b: number, c: number) => [number, number, number];
     readonly next_stop: () => [number, number, number, number];
     readonly node_of: (a: number) => [number, number, number];
     readonly nonzero: (a: number) => [number, number, number];
     readonly norm: (a: number, b: number, c: number, d: number, e: number) => [number, number, number];
     readonly norm_parts: (a: number, b: number, c: number, d: number, e: number) => [number, number, number, number];
     readonly own: (a: number) => [number, number, number];
-    readonly pack: (a: number) => [number, number, number];
     readonly packed_bytes: () => [number, number, number];
     readonly pause_recording: () => [number, number];
     readonly permute: (a: number, b: number, c: number) => [number, number, number];
@@ -438,6 +504,8 @@ export interface InitOutput {
     readonly rms_scale: (a: number, b: number) => [number, number, number];
     readonly rotary: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly same_buffer: (a: number, b: number) => [number, number, number];
+    readonly screen_bytes: () => [number, number, number];
+    readonly seal_weight: (a: number) => [number, number];
     readonly select_where: (a: number, b: number, c: number) => [number, number, number];
     readonly set_memory_limit: (a: number) => void;
     readonly shape_of: (a: number) => [number, number, number, number];
@@ -447,10 +515,12 @@ export interface InitOutput {
     readonly sum: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly take_rows: (a: number, b: number, c: number) => [number, number, number];
     readonly tape_bytes: () => [number, number, number];
+    readonly times_transpose: (a: number, b: number) => [number, number, number];
+    readonly times_transpose_at: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];
     readonly topk_indices: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly topk_relu: (a: number, b: number) => [number, number, number];
     readonly unary: (a: number, b: number) => [number, number, number];
-    readonly unpack: (a: number, b: number, c: number) => [number, number, number];
+    readonly unpack: (a: number) => [number, number, number];
     readonly value_count: () => [number, number, number];
     readonly watch: (a: number) => [number, number, number];
     readonly with_rows: (a: number, b: number, c: number, d: number) => [number, number, number];

@@ -101,6 +101,12 @@ impl<V> Heap<V> {
         }
     }
 
+    /// The handle of the first value that is meant.
+    pub fn find(&self, is_meant: impl Fn(&V) -> bool) -> Option<Handle> {
+        let at = self.slots.iter().position(|slot| slot.value.as_ref().is_some_and(&is_meant))?;
+        Some(self.slots[at].generation << SLOT_BITS | at as u32)
+    }
+
     /// All live values.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.slots.iter().filter_map(|slot| slot.value.as_ref())

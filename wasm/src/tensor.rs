@@ -4,6 +4,8 @@ use crate::error::{Error, Result};
 use crate::memory::Buf;
 use crate::real::Real;
 use crate::shape_error;
+use std::any::Any;
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 pub type Shape = Vec<usize>;
@@ -26,6 +28,31 @@ pub enum Data<T: Real> {
     Float(Rc<Buf<T>>),
     Int(Rc<Buf<i32>>),
     Bool(Rc<Buf<u8>>),
+    /// Floats that are computed when somebody reads them.
+    Deferred(Rc<Deferred<T>>),
+}
+
+/// How floats come about that nobody has read yet.
+pub trait Source<T: Real>: Any {
+    fn compute(&self) -> Result<Buf<T>>;
+    /// For those who know what it is, and can do with less than all of it.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// Floats and where they come from.
+pub struct Deferred<T: Real> {
+    source: Box<dyn Source<T>>,
+    floats: OnceCell<Rc<Buf<T>>>,
+}
+
+impl<T: Real> Deferred<T> {
+    fn floats(&self) -> Result<&Rc<Buf<T>>> {
+        if self.floats.get().is_none() {
+            // Nothing else can have set it meanwhile.
+            let _ = self.floats.set(Rc::new(self.source.compute()?));
+        }
+        self.floats.get().ok_or(Error::StaleHandle)
+    }
 }
 
 impl<T: Real> Clone for Data<T> {
@@ -34,6 +61,7 @@ impl<T: Real> Clone for Data<T> {
             Data::Float(b) => Data::Float(b.clone()),
             Data::Int(b) => Data::Int(b.clone()),
             Data::Bool(b) => Data::Bool(b.clone()),
+            Data::Deferred(d) => Data::Deferred(d.clone()),
         }
     }
 }
@@ -69,9 +97,32 @@ impl<T: Real> Tensor<T> {
         Ok(Self::float(shape.to_vec(), Buf::copied(data)?))
     }
 
+    /// A float tensor whose elements are computed when somebody reads them.
+    pub fn deferred(shape: Shape, source: impl Source<T>) -> Self {
+        let deferred = Deferred { source: Box::new(source), floats: OnceCell::new() };
+        Self { shape, data: Data::Deferred(Rc::new(deferred)) }
+    }
+
+    /// Where the elements come from, if they are deferred and their source is of this kind.
+    pub fn source<S: 'static>(&self) -> Option<&S> {
+        match &self.data {
+            Data::Deferred(deferred) => deferred.source.as_any().downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The same tensor with its elements there.
+    pub fn settled(&self) -> Result<Self> {
+        let data = match &self.data {
+            Data::Deferred(deferred) => Data::Float(deferred.floats()?.clone()),
+            there => there.clone(),
+        };
+        Ok(Self { shape: self.shape.clone(), data })
+    }
+
     pub fn dtype(&self) -> Dtype {
         match self.data {
-            Data::Float(_) => Dtype::Float,
+            Data::Float(_) | Data::Deferred(_) => Dtype::Float,
             Data::Int(_) => Dtype::Int,
             Data::Bool(_) => Dtype::Bool,
         }
@@ -103,6 +154,7 @@ impl<T: Real> Tensor<T> {
     pub fn floats(&self) -> Result<&[T]> {
         match &self.data {
             Data::Float(b) => Ok(b),
+            Data::Deferred(deferred) => Ok(deferred.floats()?),
             other => shape_error!("expected a float32 tensor, got {}", dtype_name(other)),
         }
     }
@@ -123,6 +175,9 @@ impl<T: Real> Tensor<T> {
 
     /// Exclusive access to the floats: a shared buffer is copied first, so no other tensor sees the write.
     pub fn floats_mut(&mut self) -> Result<&mut [T]> {
+        if let Data::Deferred(_) = self.data {
+            *self = self.settled()?;
+        }
         match &mut self.data {
             Data::Float(b) => {
                 if Rc::get_mut(b).is_none() {
@@ -149,6 +204,7 @@ impl<T: Real> Tensor<T> {
             (Data::Float(a), Data::Float(b)) => Rc::ptr_eq(a, b),
             (Data::Int(a), Data::Int(b)) => Rc::ptr_eq(a, b),
             (Data::Bool(a), Data::Bool(b)) => Rc::ptr_eq(a, b),
+            (Data::Deferred(a), Data::Deferred(b)) => Rc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -156,7 +212,7 @@ impl<T: Real> Tensor<T> {
 
 fn dtype_name<T: Real>(data: &Data<T>) -> &'static str {
     match data {
-        Data::Float(_) => "float32",
+        Data::Float(_) | Data::Deferred(_) => "float32",
         Data::Int(_) => "int32",
         Data::Bool(_) => "bool",
     }

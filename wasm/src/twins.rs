@@ -1,16 +1,30 @@
 //! Exports for the tests and benchmarks of the kernels: each kernel by its SIMD version and by its portable twin.
 //!
-//! `simd` chooses the version; matrices come row-major and are packed here.
+//! `simd` chooses the version; matrices come row-major and are packed here, in the format that their sizes say.
 
 #![allow(clippy::too_many_arguments, reason = "flat argument lists are what crosses the binding")]
 
 use crate::kernels::elementary::Lane;
-use crate::kernels::{Activation, Attend, Kernels, Packed, Rows, RowsMut, portable, simd};
+use crate::kernels::screen::{Screen, ScreenedRows, code};
+use crate::kernels::{
+    Activation, Attend, Axis, Elements, Kernels, Layout, Packed, Rows, RowsMut, Storage, portable, simd,
+};
 use core::arch::wasm32::*;
 use wasm_bindgen::prelude::*;
 
-fn packed(b: &[f32], rows: usize, cols: usize) -> Packed<f32> {
-    Packed::pack(b, rows, cols).expect("the tests' matrices fit into memory")
+/// Packs a row-major matrix; storage 0 is float32, 1 float16, 2 bfloat16.
+fn held(b: &[f32], rows: usize, cols: usize, storage: u32) -> Packed<f32> {
+    let storage = [Storage::Full, Storage::Float16, Storage::Bfloat16][storage as usize];
+    let axis = |len, stride, row, col| Axis { len, stride, row, col };
+    let layout = Layout::new(0, vec![axis(rows, cols, 1, 0), axis(cols, 1, 0, 1)]);
+    let mut packed = Packed::zeroed(rows, cols, storage).expect("the tests' matrices fit into memory");
+    assert!(packed.fill(&layout, Elements::Float32(b), 0));
+    packed.seal().expect("the tests' matrices fit into memory");
+    packed
+}
+
+fn packed(b: &[f32], size: &Product) -> Packed<f32> {
+    held(b, size.k, size.n, size.storage)
 }
 
 fn activation(index: u32) -> Activation {
@@ -40,14 +54,23 @@ pub struct Product {
     pub n: usize,
     pub a_stride: usize,
     pub out_stride: usize,
+    /// How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16.
+    pub storage: u32,
 }
 
 #[wasm_bindgen]
 impl Product {
     #[wasm_bindgen(constructor)]
     pub fn new(count: usize, k: usize, n: usize, a_stride: usize, out_stride: usize) -> Self {
-        Self { count, k, n, a_stride, out_stride }
+        Self { count, k, n, a_stride, out_stride, storage: 0 }
     }
+}
+
+/// The packed matrix' cells as the products see them, row-major.
+#[wasm_bindgen]
+pub fn widened(size: &Product, b: &[f32]) -> Vec<f32> {
+    let packed = packed(b, size);
+    (0..size.k * size.n).map(|i| packed.cell(i / size.n, i % size.n)).collect()
 }
 
 #[wasm_bindgen]
@@ -65,7 +88,7 @@ pub fn gemm(
     let kernel = if simd { <f32 as Kernels>::gemm } else { portable::gemm };
     let rows = Rows { data: a, stride: size.a_stride, count: size.count };
     let out = RowsMut { data: out, stride: size.out_stride };
-    kernel(rows, &packed(b, size.k, size.n), col_start..col_end, bias.as_deref(), activation(act), out);
+    kernel(rows, &packed(b, size), col_start..col_end, bias.as_deref(), activation(act), out);
 }
 
 #[wasm_bindgen]
@@ -81,7 +104,7 @@ pub fn gemm_blocks(
     let kernel = if simd { <f32 as Kernels>::gemm_blocks } else { portable::gemm_blocks };
     let rows = Rows { data: a, stride: size.a_stride, count: size.count };
     let out = RowsMut { data: out, stride: size.out_stride };
-    kernel(rows, &packed(b, size.k, size.n), block, bias.as_deref(), out);
+    kernel(rows, &packed(b, size), block, bias.as_deref(), out);
 }
 
 /// `a` is dy here, with a row of `col_end - col_start`; `ranges` are col_start, col_end, k_start, k_end.
@@ -91,7 +114,7 @@ pub fn gemm_bt(simd: bool, size: &Product, a: &[f32], b: &[f32], ranges: &[u32],
     let rows = Rows { data: a, stride: size.a_stride, count: size.count };
     let out = RowsMut { data: out, stride: size.out_stride };
     let at = |i: usize| ranges[i] as usize;
-    kernel(rows, &packed(b, size.k, size.n), at(0)..at(1), at(2)..at(3), out);
+    kernel(rows, &packed(b, size), at(0)..at(1), at(2)..at(3), out);
 }
 
 #[wasm_bindgen]
@@ -99,7 +122,50 @@ pub fn decode(simd: bool, size: &Product, codes: &[f32], w: &[f32], bias: Option
     let kernel = if simd { <f32 as Kernels>::decode } else { portable::decode };
     let rows = Rows { data: codes, stride: size.a_stride, count: size.count };
     let out = RowsMut { data: out, stride: size.out_stride };
-    kernel(rows, &packed(w, size.k, size.n), bias.as_deref(), out);
+    kernel(rows, &packed(w, size), bias.as_deref(), out);
+}
+
+/// An encoder and its screen.
+#[wasm_bindgen]
+pub struct Encoder {
+    weight: Packed<f32>,
+    bias: Vec<f32>,
+    thresholds: Option<Vec<f32>>,
+    screen: Option<Screen>,
+}
+
+#[wasm_bindgen]
+impl Encoder {
+    #[wasm_bindgen(constructor)]
+    pub fn new(size: &Product, w: &[f32], bias: &[f32], thresholds: Option<Vec<f32>>) -> Self {
+        let weight = packed(w, size);
+        let screen = Screen::new(&weight, Some(bias), thresholds.as_deref()).expect("the tests' matrices fit");
+        Self { weight, bias: bias.to_vec(), thresholds, screen }
+    }
+
+    /// Screened codes of `count` rows `stride` apart into `out`, which holds zeros; false where they can't be screened.
+    pub fn screened(&self, simd: bool, x: &[f32], count: usize, stride: usize, out: &mut [f32]) -> bool {
+        let kernel = if simd { <f32 as Kernels>::encode } else { portable::encode };
+        let rows = Rows { data: x, stride, count };
+        let Some(screen) = &self.screen else { return false };
+        let Some(screened) = ScreenedRows::new(Rows { ..rows }, screen).expect("the tests' rows fit") else {
+            return false;
+        };
+        let out = RowsMut { data: out, stride: self.weight.cols };
+        kernel(rows, &screened, &self.weight, screen, Some(&self.bias), self.thresholds.as_deref(), out);
+        true
+    }
+
+    /// The same by the product and the activation.
+    pub fn dense(&self, x: &[f32], count: usize, stride: usize, out: &mut [f32]) {
+        let n = self.weight.cols;
+        let rows = Rows { data: x, stride, count };
+        let product = RowsMut { data: &mut *out, stride: n };
+        f32::gemm(rows, &self.weight, 0..n, Some(&self.bias), Activation::Identity, product);
+        for (at, pre) in out.iter_mut().enumerate().take(count * n) {
+            *pre = code(*pre, self.thresholds.as_ref().map(|thresholds| thresholds[at % n]));
+        }
+    }
 }
 
 #[wasm_bindgen]
@@ -258,8 +324,8 @@ pub struct Bench {
 impl Bench {
     /// `a`: `[count, k]` for a product, `[count, n]` for one with the transpose; `b`: `[k, n]`.
     #[wasm_bindgen(constructor)]
-    pub fn new(a: &[f32], count: usize, b: &[f32], k: usize, n: usize) -> Self {
-        Self { a: a.to_vec(), b: packed(b, k, n), out: vec![0.0; count * k.max(n)], count }
+    pub fn new(a: &[f32], count: usize, b: &[f32], k: usize, n: usize, storage: u32) -> Self {
+        Self { a: a.to_vec(), b: held(b, k, n, storage), out: vec![0.0; count * k.max(n)], count }
     }
 
     pub fn gemm(&mut self, act: u32) {
@@ -282,6 +348,48 @@ impl Bench {
     /// The results of the last product, row-major.
     pub fn result(&self) -> Vec<f32> {
         self.out.clone()
+    }
+}
+
+/// An encoder and its inputs, resident, for timing.
+#[wasm_bindgen]
+pub struct EncoderBench {
+    encoder: Encoder,
+    x: Vec<f32>,
+    count: usize,
+    out: Vec<f32>,
+}
+
+#[wasm_bindgen]
+impl EncoderBench {
+    #[wasm_bindgen(constructor)]
+    pub fn new(w: &[f32], bias: &[f32], k: usize, n: usize) -> Self {
+        let encoder = Encoder::new(&Product::new(0, k, n, k, n), w, bias, None);
+        Self { encoder, x: Vec::new(), count: 0, out: Vec::new() }
+    }
+
+    pub fn set_rows(&mut self, x: &[f32], count: usize) {
+        (self.x, self.count) = (x.to_vec(), count);
+        self.out = vec![0.0; count * self.encoder.weight.cols];
+    }
+
+    pub fn dense(&mut self) {
+        self.encoder.dense(&self.x, self.count, self.encoder.weight.rows, &mut self.out);
+    }
+
+    /// The rows are quantised each time, as they are in earnest.
+    pub fn screened(&mut self) {
+        self.out.fill(0.0);
+        assert!(self.encoder.screened(true, &self.x, self.count, self.encoder.weight.rows, &mut self.out));
+    }
+
+    /// Compares both, and gives how many codes are alive.
+    pub fn check(&mut self) -> usize {
+        self.dense();
+        let dense = self.out.clone();
+        self.screened();
+        assert!(dense.iter().zip(&self.out).all(|(a, b)| a.to_bits() == b.to_bits()), "screened codes differ");
+        dense.iter().filter(|&&code| code > 0.0).count()
     }
 }
 

@@ -5,8 +5,15 @@
  */
 
 import { ConfigError, nearestNames, WeightFileError } from "../../core/errors.ts";
-import { readFloats, type TensorFile } from "../../weights/safetensors.ts";
-import type { StateDict } from "../../weights/state_dict.ts";
+import {
+  heldDtype,
+  readFloats,
+  readParts,
+  type TensorFile,
+  type TensorInfo,
+} from "../../weights/safetensors.ts";
+import type { ParameterBatch } from "../../weights/parameter_store.ts";
+import type { StateDict, WeightArray } from "../../weights/state_dict.ts";
 import {
   type ConfigInput,
   describeMisfit,
@@ -14,6 +21,7 @@ import {
   resolveConfig,
 } from "../config.ts";
 import { FLOAT_DTYPES } from "../../weights/tensor_data.ts";
+import { UnreadError, type WeightDtype, WeightView } from "../../weights/weight_view.ts";
 import { isBias, parameterShapes } from "../parameters.ts";
 import type { Architecture, ConfigSource, HuggingFaceConfig, TensorRule } from "./architecture.ts";
 import { HARMLESS_KEYS } from "./harmless_keys.ts";
@@ -73,13 +81,107 @@ function usualContext(full: ConfigInput): number {
     : Math.min(nCtx, longRopeOriginalMaxPositionEmbeddings ?? nCtx);
 }
 
+/** The parameters of a checkpoint, to be read one tensor after the other. */
+export interface CheckpointParameters {
+  /** The format that all its matrices are stored in, float32 where they differ or are wider. */
+  readonly dtype: WeightDtype;
+  /** Reads the tensors, and gives the parameters that each becomes. */
+  read(): AsyncGenerator<ParameterBatch>;
+  /** The same, where tensors are read only as the elements are taken: those whose parameters are some of them as they are. */
+  stream(): AsyncGenerator<ParameterBatch>;
+}
+
 /**
- * Reads a checkpoint's tensors into TransformerLens' parameters. Layers and positions beyond the configuration's are left out.
+ * Finds TransformerLens' parameters in a checkpoint. Layers and positions beyond the configuration's are left out.
  *
  * @param json The checkpoint's parsed `config.json`.
  * @param cfg The model's configuration, from {@linkcode configFromHuggingFace} of the same file.
  * @param checkpoint The tensors.
- * @returns The parameters, float32.
+ * @returns The parameters, none of them read yet.
+ * @throws {WeightFileError} If tensors are missing, unknown, or of another shape or dtype than the configuration says; all of
+ *   them are named.
+ */
+export function parametersFromHuggingFace(
+  json: unknown,
+  cfg: HookedTransformerConfig,
+  checkpoint: TensorFile,
+): CheckpointParameters {
+  const { architecture, json: object } = architectureOf(json);
+  const isTied = tieOf(object, architecture);
+  const full = resolveConfig(readConfig(json));
+  const rules = architecture.tensorRules({ cfg: full, json: object, isTied });
+  const names = matchTensors(architecture, isTied, rules, checkpoint);
+  const wanted = rules.flatMap((rule): WantedTensor[] => {
+    const name = names.get(rule);
+    if (name === undefined || (rule.layer ?? 0) >= cfg.nLayers) return [];
+    return [{ rule, name, info: checkpoint.info(name) }];
+  });
+  const matrices = wanted.filter(({ rule }) => rule.shape.length > 1);
+  const [dtype = "float32", ...others] = new Set(matrices.map(({ info }) => heldDtype(info.dtype)));
+  const parametersOf = (rule: TensorRule, tensor: WeightArray) =>
+    rule.to(tensor).map(([parameter, value]) =>
+      [
+        parameter,
+        parameter === "pos_embed.W_pos" ? firstRows(value, cfg.nCtx) : value,
+      ] as const
+    );
+  const whole = async ({ rule, name }: WantedTensor): Promise<ParameterBatch> => ({
+    parameters: parametersOf(rule, await readFloats(checkpoint, name)),
+  });
+  /** The parameters of a tensor that isn't read yet; `undefined` where they can't be told without its values. */
+  const unread = ({ rule, name, info }: WantedTensor): ParameterBatch | undefined => {
+    const held = heldDtype(info.dtype);
+    if (held === undefined || rule.shape.length < 2) return undefined;
+    const view = WeightView.stored({ dtype: held }, info.shape);
+    try {
+      const parameters = parametersOf(rule, view);
+      return { parameters, parts: readParts(checkpoint, name) };
+    } catch (error) {
+      if (error instanceof UnreadError) return undefined;
+      throw error;
+    }
+  };
+  return {
+    dtype: others.length === 0 ? dtype : "float32",
+    read: () => withAllBiases(cfg, wanted, whole),
+    stream() {
+      // A tensor that comes as a whole is gone before much else is there when the largest are first.
+      const bySize = wanted.toSorted((a, b) => b.info.byteLength - a.info.byteLength);
+      return withAllBiases(cfg, bySize, (tensor) => {
+        const batch = unread(tensor);
+        return batch?.parts ? batch : whole(tensor);
+      });
+    },
+  };
+}
+
+/** Reads tensors, and adds the biases that none of them gives, which are zero. */
+async function* withAllBiases(
+  cfg: HookedTransformerConfig,
+  wanted: readonly WantedTensor[],
+  read: (tensor: WantedTensor) => ParameterBatch | Promise<ParameterBatch>,
+): AsyncGenerator<ParameterBatch> {
+  const seen = new Set<string>();
+  for (const tensor of wanted) {
+    const batch = await read(tensor);
+    batch.parameters.forEach(([name]) => seen.add(name));
+    yield batch;
+  }
+  const missing = [...parameterShapes(cfg)].filter(([name]) => isBias(name) && !seen.has(name));
+  yield { parameters: missing.map(([name, shape]) => [name, zeros(shape)]) };
+}
+
+/** A tensor of a checkpoint, and what becomes of it. */
+interface WantedTensor {
+  readonly rule: TensorRule;
+  readonly name: string;
+  readonly info: TensorInfo;
+}
+
+/**
+ * Reads a checkpoint's tensors into TransformerLens' parameters, as {@linkcode parametersFromHuggingFace} finds them.
+ *
+ * @returns The parameters by name.
  * @throws {WeightFileError} If tensors are missing, unknown, or of another shape or dtype than the configuration says; all of
  *   them are named.
  */
@@ -88,24 +190,15 @@ export async function stateDictFromHuggingFace(
   cfg: HookedTransformerConfig,
   checkpoint: TensorFile,
 ): Promise<StateDict> {
-  const { architecture, json: object } = architectureOf(json);
-  const isTied = tieOf(object, architecture);
-  const full = resolveConfig(readConfig(json));
-  const rules = architecture.tensorRules({ cfg: full, json: object, isTied });
-  const names = matchTensors(architecture, isTied, rules, checkpoint);
+  return await collected(parametersFromHuggingFace(json, cfg, checkpoint).read());
+}
 
+/** Collects parameters that have been read. */
+export async function collected(batches: AsyncIterable<ParameterBatch>): Promise<StateDict> {
   const dict: StateDict = new Map();
-  for (const rule of rules) {
-    const name = names.get(rule);
-    if (name === undefined || (rule.layer ?? 0) >= cfg.nLayers) continue;
-    const tensor = await readFloats(checkpoint, name);
-    for (const [parameter, value] of rule.to(tensor)) dict.set(parameter, value);
+  for await (const { parameters } of batches) {
+    for (const [name, value] of parameters) dict.set(name, value);
   }
-  for (const [name, shape] of parameterShapes(cfg)) {
-    if (isBias(name) && !dict.has(name)) dict.set(name, zeros(shape));
-  }
-  const positions = dict.get("pos_embed.W_pos");
-  if (positions !== undefined) dict.set("pos_embed.W_pos", firstRows(positions, cfg.nCtx));
   return dict;
 }
 

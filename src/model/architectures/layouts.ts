@@ -5,13 +5,11 @@
  */
 
 import type { WeightArray } from "../../weights/state_dict.ts";
-
-/** Edge of the squares in which a matrix is transposed, so that both sides stay in the first-level cache. */
-const TILE = 32;
+import { WeightView } from "../../weights/weight_view.ts";
 
 /** Gives a tensor another shape over the same values. */
-export function reshaped({ data }: WeightArray, shape: readonly number[]): WeightArray {
-  return { shape, data };
+export function reshaped(tensor: WeightArray, shape: readonly number[]): WeightArray {
+  return WeightView.of(tensor).reshaped(shape);
 }
 
 /** Gives zeros. */
@@ -20,18 +18,8 @@ export function zeros(shape: readonly number[]): WeightArray {
 }
 
 /** Gives the transpose [columns, rows] of a matrix [rows, columns]. */
-export function transposed({ shape: [rows, columns], data }: WeightArray): WeightArray {
-  const out = new Float32Array(data.length);
-  for (let r0 = 0; r0 < rows; r0 += TILE) {
-    const rEnd = Math.min(r0 + TILE, rows);
-    for (let c0 = 0; c0 < columns; c0 += TILE) {
-      const cEnd = Math.min(c0 + TILE, columns);
-      for (let r = r0; r < rEnd; r++) {
-        for (let c = c0; c < cEnd; c++) out[c * rows + r] = data[r * columns + c];
-      }
-    }
-  }
-  return { shape: [columns, rows], data: out };
+export function transposed(matrix: WeightArray): WeightArray {
+  return WeightView.of(matrix).permuted([1, 0]);
 }
 
 /**
@@ -43,19 +31,13 @@ export function transposed({ shape: [rows, columns], data }: WeightArray): Weigh
  * @param dHead Columns a head.
  */
 export function headsFromColumns(
-  { shape: [rows, columns], data }: WeightArray,
+  matrix: WeightArray,
   firstColumn: number,
   nHeads: number,
   dHead: number,
 ): WeightArray {
-  const out = new Float32Array(nHeads * rows * dHead);
-  for (let h = 0; h < nHeads; h++) {
-    for (let r = 0; r < rows; r++) {
-      const start = r * columns + firstColumn + h * dHead;
-      out.set(data.subarray(start, start + dHead), (h * rows + r) * dHead);
-    }
-  }
-  return { shape: [nHeads, rows, dHead], data: out };
+  return WeightView.of(matrix).narrowed(1, firstColumn, nHeads * dHead)
+    .reshaped([matrix.shape[0], nHeads, dHead]).permuted([1, 0, 2]);
 }
 
 /** Where heads lie in the rows of a matrix. */
@@ -73,28 +55,16 @@ export interface HeadPlaces {
  * [head, dHead].
  */
 export function headsFromRows(
-  { shape: [, width], data }: WeightArray,
+  rows: WeightArray,
   { heads, dHead, first, step }: HeadPlaces,
 ): WeightArray {
-  const columns = width ?? 1;
-  const parts = Array.from({ length: heads }, (_, h) => {
-    const start = (first + h * step) * columns;
-    const head = data.subarray(start, start + dHead * columns);
-    return width === undefined ? head : transposed({ shape: [dHead, columns], data: head }).data;
-  });
-  const out = new Float32Array(heads * dHead * columns);
-  parts.forEach((part, h) => out.set(part, h * dHead * columns));
-  return { shape: width === undefined ? [heads, dHead] : [heads, width, dHead], data: out };
+  const byHead = WeightView.of(rows).windows(0, { first, count: heads, step, length: dHead });
+  return rows.shape.length === 1 ? byHead : byHead.permuted([0, 2, 1]);
 }
 
 /** Gives so many rows of a tensor from a first one on. */
-export function rowsOf(
-  { shape: [rows, ...rest], data }: WeightArray,
-  first: number,
-  count: number,
-): WeightArray {
-  const size = data.length / rows;
-  return { shape: [count, ...rest], data: data.slice(first * size, (first + count) * size) };
+export function rowsOf(tensor: WeightArray, first: number, count: number): WeightArray {
+  return WeightView.of(tensor).narrowed(0, first, count);
 }
 
 /** Gives the first rows of a tensor; all of it when it has no more. */

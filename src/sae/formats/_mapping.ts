@@ -3,7 +3,7 @@
 import { WeightFileError } from "../../core/errors.ts";
 import { readFloats, type TensorFile } from "../../weights/safetensors.ts";
 import type { WeightArray } from "../../weights/state_dict.ts";
-import { transposed as transpose } from "../../weights/strided.ts";
+import { WeightView } from "../../weights/weight_view.ts";
 
 /** Where a parameter is found, and how it lies there. */
 export interface TensorSpec {
@@ -36,8 +36,8 @@ export function nativeOrLinear(file: TensorFile, native: string, linear: string)
 }
 
 /** Turns a matrix. */
-export function turned({ shape, data }: WeightArray): WeightArray {
-  return { shape: [...shape].reverse(), data: transpose(data, shape) };
+export function turned(array: WeightArray): WeightArray {
+  return WeightView.of(array).permuted([1, 0]);
 }
 
 /** A matrix [row, col] of known width, whichever way it lies: as it is where both fit. */

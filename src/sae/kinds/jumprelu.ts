@@ -6,7 +6,7 @@
  */
 
 import { core } from "../../core/engine.ts";
-import { encoder, plainShapes, type SaeKind } from "./kind.ts";
+import { encoder, plainShapes, type SaeKind, sparseEncoder } from "./kind.ts";
 
 /** `relu(h)` where `h = x W_enc + b_enc` exceeds the feature's threshold, strictly. */
 export const JUMPRELU: SaeKind = {
@@ -17,13 +17,14 @@ export const JUMPRELU: SaeKind = {
   scaledByNorm: ["b_enc", "threshold"],
   shifted: { b_enc: undefined },
   load(store, cfg) {
-    const pre = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
+    const [wEnc, bEnc] = [store.packed("W_enc"), store.plain("b_enc")];
+    const pre = encoder(wEnc, bEnc, cfg.dSae);
     const wDec = store.packed("W_dec");
     const bDec = store.plain("b_dec");
     const threshold = store.plain("threshold");
     return {
       bDec,
-      encode: (x) => core().jumprelu(pre(x), threshold),
+      encode: sparseEncoder(store, wEnc, bEnc, threshold),
       halves: {
         pre: (x) => pre(x),
         post: (pre) => core().jumprelu(pre, threshold),

@@ -101,6 +101,33 @@ export function encoder(
   return (x, act = CODE.identity) => core().linear(x, weight, bias, 1, dims, act);
 }
 
+/** Rows that have to be encoded before an encoder is quantised for screening, which takes as long as encoding some tens of them. */
+const WORTH_SCREENING = 32;
+
+/** Cells of an encoder that screening gains time on: one that stays in the caches is multiplied as fast as it is screened. */
+const LARGE_ENCODER = 1 << 19;
+
+/**
+ * `relu(x W + b)`, or jumprelu with thresholds, with the bits of the product and the activation, most of it ruled out in eight bits
+ * once enough rows have been encoded.
+ */
+export function sparseEncoder(
+  store: ParameterStore,
+  weight: number,
+  bias: Handle,
+  thresholds: Handle = 0,
+): (x: Handle) => Handle {
+  const screen = store.screen(weight, bias, thresholds);
+  let encoded = 0;
+  return (x) => {
+    const [rows, dIn] = core().shape_of(x);
+    const isLarge = dIn * core().shape_of(bias)[0] >= LARGE_ENCODER;
+    encoded += rows;
+    const isWorthIt = isLarge && encoded >= WORTH_SCREENING;
+    return core().encode(x, weight, bias, thresholds, isWorthIt ? screen() : 0);
+  };
+}
+
 /** Sums along the last axis, which stays with length 1. */
 export function sumLast(x: Handle): Handle {
   return core().sum(x, new Uint32Array([core().shape_of(x).length - 1]), true);

@@ -95,7 +95,7 @@ export const MATCHING_PURSUIT: SaeKind = {
           );
           const best = core().arg_extreme(products, 1, true, true);
           const chosen = copyOut(best, "int32", rows);
-          const atoms = core().unpack(wDec, Uint32Array.from(chosen));
+          const atoms = core().lookup(wDec, best, false);
           const product = sumLast(core().binary(CODE.mul, residual, atoms));
           const value = core().binary(
             CODE.mul,

@@ -5,7 +5,7 @@
  */
 
 import { core } from "../../core/engine.ts";
-import { CODE, encoder, plainShapes, type SaeKind } from "./kind.ts";
+import { CODE, encoder, plainShapes, type SaeKind, sparseEncoder } from "./kind.ts";
 
 /** `relu(x W_enc + b_enc)`. */
 export const STANDARD: SaeKind = {
@@ -16,14 +16,15 @@ export const STANDARD: SaeKind = {
   scaledByNorm: ["b_enc"],
   shifted: { b_enc: undefined },
   load(store, cfg) {
-    const linear = encoder(store.packed("W_enc"), store.plain("b_enc"), cfg.dSae);
+    const [wEnc, bEnc] = [store.packed("W_enc"), store.plain("b_enc")];
+    const pre = encoder(wEnc, bEnc, cfg.dSae);
     const wDec = store.packed("W_dec");
     const bDec = store.plain("b_dec");
     return {
       bDec,
-      encode: (x) => linear(x, CODE.relu),
+      encode: sparseEncoder(store, wEnc, bEnc),
       halves: {
-        pre: (x) => linear(x),
+        pre: (x) => pre(x),
         post: (pre) => core().activate(CODE.relu, pre),
       },
       decode: (codes) => core().decode(codes, wDec, bDec),

@@ -12,7 +12,7 @@ import { CODE, encoder, plainShapes, type SaeKind, sumLast } from "./kind.ts";
 /** The Euclidean norms of a matrix' rows, as an owned vector. */
 function rowNorms(weight: number, dSae: number): Handle {
   return scoped(() => {
-    const rows = core().unpack(weight, new Uint32Array());
+    const rows = core().unpack(weight);
     const squares = sumLast(core().binary(CODE.mul, rows, rows));
     return ownValue(
       core().reshape(core().unary(CODE.sqrt, squares), Uint32Array.of(dSae)),

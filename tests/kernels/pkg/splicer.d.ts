@@ -13,11 +13,47 @@ export class Bench {
     /**
      * `a`: `[count, k]` for a product, `[count, n]` for one with the transpose; `b`: `[k, n]`.
      */
-    constructor(a: Float32Array | number[], count: number, b: Float32Array | number[], k: number, n: number);
+    constructor(a: Float32Array | number[], count: number, b: Float32Array | number[], k: number, n: number, storage: number);
     /**
      * The results of the last product, row-major.
      */
     result(): Float32Array;
+}
+
+/**
+ * An encoder and its screen.
+ */
+export class Encoder {
+    free(): void;
+    [Symbol.dispose](): void;
+    /**
+     * The same by the product and the activation.
+     */
+    dense(x: Float32Array | number[], count: number, stride: number, out: Float32Array): void;
+    constructor(size: Product, w: Float32Array | number[], bias: Float32Array | number[], thresholds?: Float32Array | number[] | null);
+    /**
+     * Screened codes of `count` rows `stride` apart into `out`, which holds zeros; false where they can't be screened.
+     */
+    screened(simd: boolean, x: Float32Array | number[], count: number, stride: number, out: Float32Array): boolean;
+}
+
+/**
+ * An encoder and its inputs, resident, for timing.
+ */
+export class EncoderBench {
+    free(): void;
+    [Symbol.dispose](): void;
+    /**
+     * Compares both, and gives how many codes are alive.
+     */
+    check(): number;
+    dense(): void;
+    constructor(w: Float32Array | number[], bias: Float32Array | number[], k: number, n: number);
+    /**
+     * The rows are quantised each time, as they are in earnest.
+     */
+    screened(): void;
+    set_rows(x: Float32Array | number[], count: number): void;
 }
 
 /**
@@ -45,6 +81,10 @@ export class Product {
     k: number;
     n: number;
     out_stride: number;
+    /**
+     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16.
+     */
+    storage: number;
 }
 
 export function activate(simd: boolean, act: number, x: Float32Array | number[], out: Float32Array): void;
@@ -102,23 +142,32 @@ export function simd_calls(): number;
 
 export function softmax(simd: boolean, log: boolean, x: Float32Array | number[], n: number, out: Float32Array): void;
 
+/**
+ * The packed matrix' cells as the products see them, row-major.
+ */
+export function widened(size: Product, b: Float32Array | number[]): Float32Array;
+
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly __wbg_bench_free: (a: number, b: number) => void;
+    readonly __wbg_encoder_free: (a: number, b: number) => void;
+    readonly __wbg_encoderbench_free: (a: number, b: number) => void;
     readonly __wbg_geometry_free: (a: number, b: number) => void;
     readonly __wbg_get_product_a_stride: (a: number) => number;
     readonly __wbg_get_product_count: (a: number) => number;
     readonly __wbg_get_product_k: (a: number) => number;
     readonly __wbg_get_product_n: (a: number) => number;
     readonly __wbg_get_product_out_stride: (a: number) => number;
+    readonly __wbg_get_product_storage: (a: number) => number;
     readonly __wbg_product_free: (a: number, b: number) => void;
     readonly __wbg_set_product_a_stride: (a: number, b: number) => void;
     readonly __wbg_set_product_count: (a: number, b: number) => void;
     readonly __wbg_set_product_k: (a: number, b: number) => void;
     readonly __wbg_set_product_n: (a: number, b: number) => void;
     readonly __wbg_set_product_out_stride: (a: number, b: number) => void;
+    readonly __wbg_set_product_storage: (a: number, b: number) => void;
     readonly activate: (a: number, b: number, c: number, d: number, e: number, f: number, g: any) => void;
     readonly activate_exact: (a: number, b: number, c: number, d: number, e: number, f: number, g: any) => void;
     readonly activate_grad: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any) => void;
@@ -128,9 +177,17 @@ export interface InitOutput {
     readonly bench_gemm: (a: number, b: number) => void;
     readonly bench_gemm_blocks: (a: number, b: number) => void;
     readonly bench_gemm_bt: (a: number) => void;
-    readonly bench_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => number;
+    readonly bench_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
     readonly bench_result: (a: number) => [number, number];
     readonly decode: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
+    readonly encoder_dense: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: any) => void;
+    readonly encoder_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => number;
+    readonly encoder_screened: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any) => number;
+    readonly encoderbench_check: (a: number) => number;
+    readonly encoderbench_dense: (a: number) => void;
+    readonly encoderbench_new: (a: number, b: number, c: number, d: number, e: number, f: number) => number;
+    readonly encoderbench_screened: (a: number) => void;
+    readonly encoderbench_set_rows: (a: number, b: number, c: number, d: number) => void;
     readonly fused_multiply_add: () => number;
     readonly gemm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: any) => void;
     readonly gemm_blocks: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: any) => void;
@@ -144,6 +201,7 @@ export interface InitOutput {
     readonly product_new: (a: number, b: number, c: number, d: number, e: number) => number;
     readonly simd_calls: () => number;
     readonly softmax: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: any) => void;
+    readonly widened: (a: number, b: number, c: number) => [number, number];
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_malloc: (a: number, b: number) => number;
     readonly __wbindgen_free: (a: number, b: number, c: number) => void;

@@ -36,11 +36,13 @@ export class Bench {
      * @param {Float32Array | number[]} b
      * @param {number} k
      * @param {number} n
+     * @param {number} storage
      */
-    constructor(a, count, b, k, n) {
+    constructor(a, count, b, k, n, storage) {
         const val3 = +count;
         const val4 = +k;
         const val5 = +n;
+        const val6 = +storage;
         let ptr0, len0, ptr1, len1;
         try {
             ptr0 = passArrayF32ToWasm0(a, wasm.__wbindgen_malloc);
@@ -52,7 +54,7 @@ export class Bench {
             if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
             throw e;
         }
-        const ret = wasm.bench_new(ptr0, len0, val3, ptr1, len1, val4, val5);
+        const ret = wasm.bench_new(ptr0, len0, val3, ptr1, len1, val4, val5, val6);
         this.__wbg_ptr = ret;
         BenchFinalization.register(this, this.__wbg_ptr, this);
         return this;
@@ -69,6 +71,169 @@ export class Bench {
     }
 }
 if (Symbol.dispose) Bench.prototype[Symbol.dispose] = Bench.prototype.free;
+
+/**
+ * An encoder and its screen.
+ */
+export class Encoder {
+    __destroy_into_raw() {
+        const ptr = this.__wbg_ptr;
+        this.__wbg_ptr = 0;
+        EncoderFinalization.unregister(this);
+        return ptr;
+    }
+    free() {
+        const ptr = this.__destroy_into_raw();
+        wasm.__wbg_encoder_free(ptr, 0);
+    }
+    /**
+     * The same by the product and the activation.
+     * @param {Float32Array | number[]} x
+     * @param {number} count
+     * @param {number} stride
+     * @param {Float32Array} out
+     */
+    dense(x, count, stride, out) {
+        const val3 = +count;
+        const val4 = +stride;
+        let ptr0, len0, ptr1, len1;
+        try {
+            ptr0 = passArrayF32ToWasm0(x, wasm.__wbindgen_malloc);
+            len0 = WASM_VECTOR_LEN;
+            ptr1 = passArrayF32ToWasm0(out, wasm.__wbindgen_malloc);
+            len1 = WASM_VECTOR_LEN;
+        } catch (e) {
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+            throw e;
+        }
+        wasm.encoder_dense(this.__wbg_ptr, ptr0, len0, val3, val4, ptr1, len1, out);
+    }
+    /**
+     * @param {Product} size
+     * @param {Float32Array | number[]} w
+     * @param {Float32Array | number[]} bias
+     * @param {Float32Array | number[] | null} [thresholds]
+     */
+    constructor(size, w, bias, thresholds) {
+        _assertClass(size, Product);
+        let ptr0, len0, ptr1, len1, ptr2, len2;
+        try {
+            ptr0 = passArrayF32ToWasm0(w, wasm.__wbindgen_malloc);
+            len0 = WASM_VECTOR_LEN;
+            ptr1 = passArrayF32ToWasm0(bias, wasm.__wbindgen_malloc);
+            len1 = WASM_VECTOR_LEN;
+            ptr2 = isLikeNone(thresholds) ? 0 : passArrayF32ToWasm0(thresholds, wasm.__wbindgen_malloc);
+            len2 = WASM_VECTOR_LEN;
+        } catch (e) {
+            if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 4, 4); }
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+            throw e;
+        }
+        const ret = wasm.encoder_new(size.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2);
+        this.__wbg_ptr = ret;
+        EncoderFinalization.register(this, this.__wbg_ptr, this);
+        return this;
+    }
+    /**
+     * Screened codes of `count` rows `stride` apart into `out`, which holds zeros; false where they can't be screened.
+     * @param {boolean} simd
+     * @param {Float32Array | number[]} x
+     * @param {number} count
+     * @param {number} stride
+     * @param {Float32Array} out
+     * @returns {boolean}
+     */
+    screened(simd, x, count, stride, out) {
+        const val3 = +simd;
+        const val4 = +count;
+        const val5 = +stride;
+        let ptr0, len0, ptr1, len1;
+        try {
+            ptr0 = passArrayF32ToWasm0(x, wasm.__wbindgen_malloc);
+            len0 = WASM_VECTOR_LEN;
+            ptr1 = passArrayF32ToWasm0(out, wasm.__wbindgen_malloc);
+            len1 = WASM_VECTOR_LEN;
+        } catch (e) {
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+            throw e;
+        }
+        const ret = wasm.encoder_screened(this.__wbg_ptr, val3, ptr0, len0, val4, val5, ptr1, len1, out);
+        return ret !== 0;
+    }
+}
+if (Symbol.dispose) Encoder.prototype[Symbol.dispose] = Encoder.prototype.free;
+
+/**
+ * An encoder and its inputs, resident, for timing.
+ */
+export class EncoderBench {
+    __destroy_into_raw() {
+        const ptr = this.__wbg_ptr;
+        this.__wbg_ptr = 0;
+        EncoderBenchFinalization.unregister(this);
+        return ptr;
+    }
+    free() {
+        const ptr = this.__destroy_into_raw();
+        wasm.__wbg_encoderbench_free(ptr, 0);
+    }
+    /**
+     * Compares both, and gives how many codes are alive.
+     * @returns {number}
+     */
+    check() {
+        const ret = wasm.encoderbench_check(this.__wbg_ptr);
+        return ret >>> 0;
+    }
+    dense() {
+        wasm.encoderbench_dense(this.__wbg_ptr);
+    }
+    /**
+     * @param {Float32Array | number[]} w
+     * @param {Float32Array | number[]} bias
+     * @param {number} k
+     * @param {number} n
+     */
+    constructor(w, bias, k, n) {
+        const val3 = +k;
+        const val4 = +n;
+        let ptr0, len0, ptr1, len1;
+        try {
+            ptr0 = passArrayF32ToWasm0(w, wasm.__wbindgen_malloc);
+            len0 = WASM_VECTOR_LEN;
+            ptr1 = passArrayF32ToWasm0(bias, wasm.__wbindgen_malloc);
+            len1 = WASM_VECTOR_LEN;
+        } catch (e) {
+            if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+            if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+            throw e;
+        }
+        const ret = wasm.encoderbench_new(ptr0, len0, ptr1, len1, val3, val4);
+        this.__wbg_ptr = ret;
+        EncoderBenchFinalization.register(this, this.__wbg_ptr, this);
+        return this;
+    }
+    /**
+     * The rows are quantised each time, as they are in earnest.
+     */
+    screened() {
+        wasm.encoderbench_screened(this.__wbg_ptr);
+    }
+    /**
+     * @param {Float32Array | number[]} x
+     * @param {number} count
+     */
+    set_rows(x, count) {
+        const val2 = +count;
+        const ptr0 = passArrayF32ToWasm0(x, wasm.__wbindgen_malloc);
+        const len0 = WASM_VECTOR_LEN;
+        wasm.encoderbench_set_rows(this.__wbg_ptr, ptr0, len0, val2);
+    }
+}
+if (Symbol.dispose) EncoderBench.prototype[Symbol.dispose] = EncoderBench.prototype.free;
 
 /**
  * Rows as (batch, key) pairs, the sizes, and what becomes of scores.
@@ -197,6 +362,14 @@ export class Product {
         return ret >>> 0;
     }
     /**
+     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16.
+     * @returns {number}
+     */
+    get storage() {
+        const ret = wasm.__wbg_get_product_storage(this.__wbg_ptr);
+        return ret >>> 0;
+    }
+    /**
      * @param {number} count
      * @param {number} k
      * @param {number} n
@@ -238,6 +411,13 @@ export class Product {
      */
     set out_stride(arg0) {
         wasm.__wbg_set_product_out_stride(this.__wbg_ptr, arg0);
+    }
+    /**
+     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16.
+     * @param {number} arg0
+     */
+    set storage(arg0) {
+        wasm.__wbg_set_product_storage(this.__wbg_ptr, arg0);
     }
 }
 if (Symbol.dispose) Product.prototype[Symbol.dispose] = Product.prototype.free;
@@ -678,6 +858,22 @@ export function softmax(simd, log, x, n, out) {
     }
     wasm.softmax(val3, val4, ptr0, len0, val5, ptr1, len1, out);
 }
+
+/**
+ * The packed matrix' cells as the products see them, row-major.
+ * @param {Product} size
+ * @param {Float32Array | number[]} b
+ * @returns {Float32Array}
+ */
+export function widened(size, b) {
+    _assertClass(size, Product);
+    const ptr0 = passArrayF32ToWasm0(b, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.widened(size.__wbg_ptr, ptr0, len0);
+    var v2 = getArrayF32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v2;
+}
 function __wbg_get_imports() {
     const import0 = {
         __proto__: null,
@@ -705,6 +901,12 @@ function __wbg_get_imports() {
 const BenchFinalization = (typeof FinalizationRegistry === 'undefined')
     ? { register: () => {}, unregister: () => {} }
     : new FinalizationRegistry(ptr => wasm.__wbg_bench_free(ptr, 1));
+const EncoderFinalization = (typeof FinalizationRegistry === 'undefined')
+    ? { register: () => {}, unregister: () => {} }
+    : new FinalizationRegistry(ptr => wasm.__wbg_encoder_free(ptr, 1));
+const EncoderBenchFinalization = (typeof FinalizationRegistry === 'undefined')
+    ? { register: () => {}, unregister: () => {} }
+    : new FinalizationRegistry(ptr => wasm.__wbg_encoderbench_free(ptr, 1));
 const GeometryFinalization = (typeof FinalizationRegistry === 'undefined')
     ? { register: () => {}, unregister: () => {} }
     : new FinalizationRegistry(ptr => wasm.__wbg_geometry_free(ptr, 1));

@@ -1,8 +1,12 @@
 //! Recording and the walk back.
 
 use super::{Outcome, with};
+use crate::error::Error;
 use crate::heap::Handle;
+use crate::ops::model::sparse::Decoded;
 use crate::tape::Value;
+use crate::tensor::{Data, Source, Tensor};
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 /// The value's place on the tape, 0 when it isn't recorded.
@@ -133,5 +137,55 @@ pub fn abandon_backward() -> Outcome<()> {
     with(|engine| {
         engine.tape.abandon_backward();
         Ok(())
+    })
+}
+
+// --- gradients of codes that nobody has written out ---
+
+/// Whether a value's elements haven't been computed.
+#[wasm_bindgen]
+pub fn is_deferred(handle: Handle) -> Outcome<bool> {
+    with(|engine| Ok(matches!(engine.tensor(handle)?.data, Data::Deferred(_))))
+}
+
+/// What a gradient of codes comes from, `dy` and the decoder's weight, as `[dy, weight]`; empty for any other value, and where the
+/// weight is gone.
+#[wasm_bindgen]
+pub fn decoded_parts(handle: Handle) -> Outcome<Vec<u32>> {
+    with(|engine| {
+        let Some(decoded) = engine.tensor(handle)?.source::<Decoded<f32>>() else { return Ok(Vec::new()) };
+        let (dy, weight) = (decoded.dy.clone(), engine.weights.find(|held| Rc::ptr_eq(held, &decoded.weight)));
+        Ok(match weight {
+            Some(weight) => vec![engine.constant(dy), weight],
+            None => Vec::new(),
+        })
+    })
+}
+
+/// `dy Wᵀ`: `[rows, w.rows]`.
+#[wasm_bindgen]
+pub fn times_transpose(dy: Handle, weight: u32) -> Outcome<Handle> {
+    with(|engine| {
+        let decoded = Decoded { dy: engine.tensor(dy)?.clone(), weight: engine.weight(weight)? };
+        let shape = vec![decoded.dy.rows(), decoded.weight.rows];
+        let out = Tensor::float(shape, decoded.compute()?);
+        Ok(engine.constant(out))
+    })
+}
+
+/// Cells of the same: of row `i` the columns `columns[starts[i]..starts[i + 1]]`, all in one list.
+#[wasm_bindgen]
+pub fn times_transpose_at(dy: Handle, weight: u32, starts: &[u32], columns: &[u32]) -> Outcome<Handle> {
+    with(|engine| {
+        let decoded = Decoded { dy: engine.tensor(dy)?.clone(), weight: engine.weight(weight)? };
+        let ascends = starts.is_sorted() && starts.last().is_some_and(|&end| end as usize == columns.len());
+        if starts.len() != decoded.dy.rows() + 1 || !ascends || decoded.dy.last_dim() != decoded.weight.cols {
+            return Err(Error::Shape(format!("places in {} rows for {:?}", starts.len(), decoded.dy.shape)));
+        }
+        if let Some(column) = columns.iter().find(|&&column| column as usize >= decoded.weight.rows) {
+            return Err(Error::Index(format!("column {column} is outside {} features", decoded.weight.rows)));
+        }
+        let out = Tensor::float(vec![columns.len()], decoded.at(starts, columns)?);
+        Ok(engine.constant(out))
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! An error crosses as a string, `kind:message`, from which the TypeScript side makes an exception of the right class.
 
+mod encode;
 mod gradients;
 mod model_ops;
 #[cfg(target_feature = "atomics")]
@@ -9,10 +10,12 @@ mod pool;
 mod row_ops;
 mod tensor_ops;
 mod values;
+mod weights;
 
 use crate::error::Error;
 use crate::heap::{Handle, Heap};
 use crate::kernels::Packed;
+use crate::kernels::screen::Screen;
 use crate::ops::Op;
 use crate::ops::model::attention::Geometry;
 use crate::tape::{Tape, Value};
@@ -26,6 +29,7 @@ pub(crate) struct Engine {
     values: Heap<Value<f32>>,
     weights: Heap<Rc<Packed<f32>>>,
     geometries: Heap<Geometry>,
+    screens: Heap<Rc<Screen>>,
     tape: Tape<f32>,
 }
 

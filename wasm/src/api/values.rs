@@ -1,13 +1,10 @@
-//! Values, weights and scopes.
+//! Values and scopes.
 
 use super::{Outcome, dims, with};
-use crate::error::{Error, Result};
 use crate::heap::Handle;
-use crate::kernels::Packed;
 use crate::memory::{self, Buf};
 use crate::tape::Value;
-use crate::tensor::{Data, Dtype, Tensor, size_of_shape};
-use std::rc::Rc;
+use crate::tensor::{Data, Dtype, Tensor};
 use wasm_bindgen::prelude::*;
 
 // --- memory ---
@@ -22,12 +19,6 @@ pub fn live_bytes() -> f64 {
 #[wasm_bindgen]
 pub fn set_memory_limit(bytes: f64) {
     memory::set_limit(bytes.min(usize::MAX as f64) as usize);
-}
-
-/// Bytes held by packed weights.
-#[wasm_bindgen]
-pub fn packed_bytes() -> Outcome<f64> {
-    with(|engine| Ok(engine.weights.values().map(|w| w.data.len() * size_of::<f32>()).sum::<usize>() as f64))
 }
 
 /// The number of live values, for tests that look for leaks.
@@ -72,8 +63,9 @@ pub fn allocate(shape: &[u32], dtype: u32) -> Outcome<Handle> {
 #[wasm_bindgen]
 pub fn data_pointer(handle: Handle) -> Outcome<u32> {
     with(|engine| {
-        Ok(match &engine.tensor(handle)?.data {
-            Data::Float(b) => b.as_ptr() as u32,
+        let tensor = engine.tensor(handle)?;
+        Ok(match &tensor.data {
+            Data::Float(_) | Data::Deferred(_) => tensor.floats()?.as_ptr() as u32,
             Data::Int(b) => b.as_ptr() as u32,
             Data::Bool(b) => b.as_ptr() as u32,
         })
@@ -136,56 +128,4 @@ pub fn assign(target: Handle, source: Handle) -> Outcome<()> {
 #[wasm_bindgen]
 pub fn same_buffer(a: Handle, b: Handle) -> Outcome<bool> {
     with(|engine| Ok(engine.tensor(a)?.same_buffer(engine.tensor(b)?)))
-}
-
-// --- packed weights ---
-
-/// Packs a `[k, n]` matrix for products; the weight lives until [`free_weight`].
-#[wasm_bindgen]
-pub fn pack(matrix: Handle) -> Outcome<u32> {
-    with(|engine| {
-        let matrix = engine.tensor(matrix)?;
-        let &[rows, cols] = &matrix.shape[..] else {
-            return Err(Error::Shape(format!("a weight to pack is a matrix, got shape {:?}", matrix.shape)));
-        };
-        let packed = Packed::pack(matrix.floats()?, rows, cols)?;
-        Ok(engine.weights.insert_owned(Rc::new(packed)))
-    })
-}
-
-#[wasm_bindgen]
-pub fn free_weight(weight: u32) -> Outcome<()> {
-    with(|engine| {
-        engine.weights.free(weight);
-        Ok(())
-    })
-}
-
-/// Rows of a packed weight as a `[rows.len(), n]` tensor; all of them when `rows` is empty.
-#[wasm_bindgen]
-pub fn unpack(weight: u32, rows: &[u32]) -> Outcome<Handle> {
-    with(|engine| {
-        let packed = engine.weight(weight)?;
-        let tensor = unpacked(&packed, rows)?;
-        Ok(engine.constant(tensor))
-    })
-}
-
-fn unpacked(packed: &Packed<f32>, rows: &[u32]) -> Result<Tensor<f32>> {
-    let all: Vec<u32>;
-    let rows = if rows.is_empty() {
-        all = (0..packed.rows as u32).collect();
-        &all
-    } else {
-        rows
-    };
-    if let Some(row) = rows.iter().find(|&&row| row as usize >= packed.rows) {
-        return Err(Error::Index(format!("row {row} is outside the weight's {} rows", packed.rows)));
-    }
-    let shape = vec![rows.len(), packed.cols];
-    let mut out = Buf::zeroed(size_of_shape(&shape))?;
-    for (out, &row) in out.chunks_exact_mut(packed.cols.max(1)).zip(rows) {
-        packed.read_row(row as usize, out);
-    }
-    Ok(Tensor::float(shape, out))
 }

@@ -13,16 +13,19 @@
 
 pub mod activation;
 pub mod elementary;
+pub mod half;
 pub mod packed;
 pub mod parallel;
 pub mod portable;
+pub mod screen;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod simd;
 
-pub use packed::{PANEL, Packed};
+pub use packed::{Axis, Elements, HeldCells, Layout, PANEL, Packed, Storage};
 
 use crate::real::Real;
 use elementary::Lane;
+use screen::{Screen, ScreenedRows};
 use std::ops::Range;
 
 /// Element-wise functions with a derivative of their own.
@@ -107,6 +110,26 @@ pub struct RowsMut<'a, T> {
     pub stride: usize,
 }
 
+/// Rows of which few elements are there: row `i` has `values[e]` in column `columns[e]` for `e` from `starts[i]` up to
+/// `starts[i + 1]`, columns ascending.
+#[derive(Clone, Copy)]
+pub struct SparseRows<'a, T> {
+    pub starts: &'a [u32],
+    pub columns: &'a [u32],
+    pub values: &'a [T],
+}
+
+impl<T> SparseRows<'_, T> {
+    pub fn count(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Where row `i`'s elements lie.
+    pub fn row(&self, i: usize) -> Range<usize> {
+        self.starts[i] as usize..self.starts[i + 1] as usize
+    }
+}
+
 pub trait Kernels: Real + Lane {
     /// `out[i, j] = act(bias[j] + Σ_k a[i, k] b[k, cols.start + j])` for `j < cols.len()`.
     ///
@@ -132,6 +155,18 @@ pub trait Kernels: Real + Lane {
     /// the same packed matrix, for the rows `ks` of `b` (out has `ks.len()` columns).
     fn gemm_bt(dy: Rows<Self>, b: &Packed<Self>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<Self>) {
         portable::gemm_bt(dy, b, cols, ks, out);
+    }
+
+    /// Some cells of [`Kernels::gemm_bt`] over all columns, with its bits: `out[e] = Σ_j dy[i, j] b[ks[e], j]` for `e` from
+    /// `starts[i]` up to `starts[i + 1]`.
+    fn gemm_bt_at(dy: Rows<Self>, b: &Packed<Self>, starts: &[u32], ks: &[u32], out: &mut [Self]) {
+        portable::gemm_bt_at(dy, b, starts, ks, out);
+    }
+
+    /// [`Kernels::gemm_bt`] over all columns and rows of `b` for a `dy` of which few elements aren't zero: `out[i, k] =
+    /// Σ_e values[e] b[k, columns[e]]`, in order, its bits for finite `b`.
+    fn gemm_bt_sparse(dy: SparseRows<Self>, b: &Packed<Self>, out: RowsMut<Self>) {
+        portable::gemm_bt_sparse(dy, b, out);
     }
 
     /// Layer norm's first half: `centered = x - mean(x)` (or `x` unless `center`), `scale = sqrt(mean(centered²) + eps)`.
@@ -207,6 +242,25 @@ pub trait Kernels: Real + Lane {
     /// the bits of [`Kernels::gemm`] at the cost of the active codes, for finite `w`.
     fn decode(codes: Rows<Self>, w: &Packed<Self>, bias: Option<&[Self]>, out: RowsMut<Self>) {
         portable::decode(codes, w, bias, out);
+    }
+
+    /// Codes of an autoencoder, `out[i, j] = code(bias[j] + Σ_k x[i, k] w[k, j])` with the bits of [`Kernels::gemm`] and the activation
+    /// of [`screen::code`], for those features that the screen can't rule out; `out` must hold zeros. `rows` are those of `x`.
+    fn encode(
+        x: Rows<Self>,
+        rows: &ScreenedRows,
+        w: &Packed<Self>,
+        screen: &Screen,
+        bias: Option<&[Self]>,
+        thresholds: Option<&[Self]>,
+        out: RowsMut<Self>,
+    ) {
+        portable::encode(x, rows, w, screen, bias, thresholds, out);
+    }
+
+    /// Whether the engine's instructions are such that [`Kernels::encode`] is exact.
+    fn can_screen() -> bool {
+        true
     }
 }
 

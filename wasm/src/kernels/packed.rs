@@ -1,46 +1,414 @@
 //! Matrices packed once for the products that read them again and again.
 
+use super::half::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use crate::error::Result;
 use crate::memory::Buf;
 use crate::real::Real;
+use std::ops::Range;
 
 /// Columns a panel holds: four 128-bit vectors of float32.
 pub const PANEL: usize = 16;
 
+/// The most that exponents of float16 are raised by: with it no number is subnormal any more.
+const MAX_SHIFT: u32 = 10;
+
+/// The number formats that a matrix can be held in. Products widen exactly to the scalar and go on as if it were held so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// The scalar of the computation, float32 in production.
+    Full,
+    Float16,
+    Bfloat16,
+}
+
+/// A matrix' cells, panel after panel.
+pub enum HeldCells<T: Copy> {
+    Full(Buf<T>),
+    /// Each number times `2^shift`: subnormal ones would be slow to widen, and with ten more in the exponent none is.
+    Float16 {
+        bits: Buf<u16>,
+        shift: u32,
+    },
+    Bfloat16(Buf<u16>),
+}
+
 /// A `[k, n]` matrix in panels of [`PANEL`] columns, each panel row-major over `k`, the last one padded with zeros.
-/// Cell `(k, j)` lies at `(j / PANEL) * rows * PANEL + k * PANEL + j % PANEL`.
+/// The row of cell `(k, j)` begins at `((j / PANEL) * rows + k) * PANEL`; it is the [`place`] of `j % PANEL` there.
 pub struct Packed<T: Real> {
     /// K: the length of each sum.
     pub rows: usize,
     /// N: the number of outputs.
     pub cols: usize,
-    pub data: Buf<T>,
+    pub cells: HeldCells<T>,
+}
+
+/// Where column `c` of a panel lies in a row of 16-bit cells: columns `j` and `j + 4` share 32 bits, so that two instructions
+/// widen four columns each.
+pub fn paired(c: usize) -> usize {
+    c / 8 * 8 + c % 4 * 2 + c / 4 % 2
+}
+
+/// One axis of a tensor that becomes a matrix: a step along it is `stride` elements, and `row` rows and `col` columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Axis {
+    pub len: usize,
+    pub stride: usize,
+    pub row: usize,
+    pub col: usize,
+}
+
+/// How a matrix lies in a tensor's elements.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    offset: usize,
+    /// The longest stride first.
+    axes: Vec<Axis>,
+}
+
+impl Layout {
+    pub fn new(offset: usize, mut axes: Vec<Axis>) -> Self {
+        axes.sort_by_key(|axis| std::cmp::Reverse(axis.stride));
+        Self { offset, axes }
+    }
+
+    /// Calls `f` with each element of `range` that is a cell, counted from the range's start, and the cell's row and column.
+    fn each(&self, range: &Range<usize>, f: &mut impl FnMut(usize, usize, usize)) {
+        if self.axes.iter().all(|axis| axis.len > 0) {
+            Self::walk(&self.axes, self.offset, (0, 0), range, f);
+        }
+    }
+
+    fn walk(
+        axes: &[Axis],
+        at: usize,
+        (row, col): (usize, usize),
+        range: &Range<usize>,
+        f: &mut impl FnMut(usize, usize, usize),
+    ) {
+        let Some((axis, inner)) = axes.split_first() else {
+            if range.contains(&at) {
+                f(at - range.start, row, col);
+            }
+            return;
+        };
+        // Elements from the first to the last of what one step along the axis holds.
+        let span = 1 + inner.iter().map(|axis| (axis.len - 1) * axis.stride).sum::<usize>();
+        let stride = axis.stride.max(1);
+        let first = range.start.saturating_sub(at + span - 1).div_ceil(stride);
+        let end = range.end.saturating_sub(at).div_ceil(stride).min(axis.len);
+        for i in first..end {
+            let (at, row, col) = (at + i * axis.stride, row + i * axis.row, col + i * axis.col);
+            if inner.is_empty() {
+                f(at - range.start, row, col);
+            } else {
+                Self::walk(inner, at, (row, col), range, f);
+            }
+        }
+    }
+
+    /// Whether every cell lies in a `[rows, cols]` matrix.
+    fn fits(&self, rows: usize, cols: usize) -> bool {
+        let last = |step: fn(&Axis) -> usize| -> usize {
+            self.axes.iter().map(|axis| axis.len.saturating_sub(1).saturating_mul(step(axis))).sum()
+        };
+        last(|axis| axis.row) < rows.max(1) && last(|axis| axis.col) < cols.max(1)
+    }
+}
+
+/// Elements of a tensor as they are stored.
+#[derive(Clone, Copy)]
+pub enum Elements<'a> {
+    Float32(&'a [f32]),
+    Float16(&'a [u16]),
+    Bfloat16(&'a [u16]),
 }
 
 impl<T: Real> Packed<T> {
+    /// A matrix of zeros, to be filled by [`Packed::fill`].
+    pub fn zeroed(rows: usize, cols: usize, storage: Storage) -> Result<Self> {
+        let len = cols.div_ceil(PANEL).saturating_mul(rows).saturating_mul(PANEL);
+        let cells = match storage {
+            Storage::Full => HeldCells::Full(Buf::zeroed(len)?),
+            Storage::Float16 => HeldCells::Float16 { bits: Buf::zeroed(len)?, shift: 0 },
+            Storage::Bfloat16 => HeldCells::Bfloat16(Buf::zeroed(len)?),
+        };
+        Ok(Self { rows, cols, cells })
+    }
+
     /// Packs a row-major `[rows, cols]` matrix.
     pub fn pack(matrix: &[T], rows: usize, cols: usize) -> Result<Self> {
         debug_assert_eq!(matrix.len(), rows * cols);
-        let mut packed = Self { rows, cols, data: Buf::zeroed(cols.div_ceil(PANEL) * rows * PANEL)? };
+        let mut data = Buf::zeroed(cols.div_ceil(PANEL) * rows * PANEL)?;
         for (k, row) in matrix.chunks_exact(cols.max(1)).enumerate() {
             for (p, chunk) in row.chunks(PANEL).enumerate() {
                 let at = (p * rows + k) * PANEL;
-                packed.data[at..at + chunk.len()].copy_from_slice(chunk);
+                data[at..at + chunk.len()].copy_from_slice(chunk);
             }
         }
-        Ok(packed)
+        Ok(Self { rows, cols, cells: HeldCells::Full(data) })
+    }
+
+    /// Takes over the cells that lie among `elements`, which are those of a tensor from `start` on. What a 16-bit format can't
+    /// hold is rounded to it. [`Packed::seal`] follows the last part.
+    ///
+    /// Returns false, and takes nothing, when the layout isn't one of a matrix of this size.
+    #[must_use]
+    pub fn fill(&mut self, layout: &Layout, elements: Elements, start: usize) -> bool {
+        if !layout.fits(self.rows, self.cols) {
+            return false;
+        }
+        let single = |x: f32| T::from_f64(f64::from(x));
+        let same = |bits: u16| bits;
+        match (&mut self.cells, elements) {
+            (HeldCells::Full(out), Elements::Float32(x)) => {
+                scatter(out, self.rows, same_place, layout, x, start, single)
+            }
+            (HeldCells::Full(out), Elements::Float16(x)) => {
+                scatter(out, self.rows, same_place, layout, x, start, |bits| single(widen_f16(bits)));
+            }
+            (HeldCells::Full(out), Elements::Bfloat16(x)) => {
+                scatter(out, self.rows, same_place, layout, x, start, |bits| single(widen_bf16(bits)));
+            }
+            (HeldCells::Float16 { bits: out, .. }, Elements::Float16(x))
+            | (HeldCells::Bfloat16(out), Elements::Bfloat16(x)) => {
+                scatter(out, self.rows, paired, layout, x, start, same);
+            }
+            (HeldCells::Float16 { bits: out, .. }, Elements::Float32(x)) => {
+                scatter(out, self.rows, paired, layout, x, start, narrow_f16);
+            }
+            (HeldCells::Float16 { bits: out, .. }, Elements::Bfloat16(x)) => {
+                scatter(out, self.rows, paired, layout, x, start, |bits| narrow_f16(widen_bf16(bits)));
+            }
+            (HeldCells::Bfloat16(out), Elements::Float32(x)) => {
+                scatter(out, self.rows, paired, layout, x, start, narrow_bf16);
+            }
+            (HeldCells::Bfloat16(out), Elements::Float16(x)) => {
+                scatter(out, self.rows, paired, layout, x, start, |bits| narrow_bf16(widen_f16(bits)));
+            }
+        }
+        true
+    }
+
+    /// Ends the filling: float16 gets the exponents that products want. A matrix with infinities or NaN in it, which they can't
+    /// widen, is held as the scalar from here on.
+    pub fn seal(&mut self) -> Result<()> {
+        let HeldCells::Float16 { bits, shift } = &mut self.cells else { return Ok(()) };
+        let largest = bits.iter().map(|bits| bits & 0x7fff).max().unwrap_or(0);
+        if largest < 0x7c00 {
+            // Exponents of float16 end at 30.
+            *shift = MAX_SHIFT.min(30 - u32::from(largest >> 10));
+            raise(bits, *shift);
+            return Ok(());
+        }
+        let mut data = Buf::zeroed(bits.len())?;
+        for (row, out) in bits.chunks_exact(PANEL).zip(data.chunks_exact_mut(PANEL)) {
+            out.iter_mut().enumerate().for_each(|(c, x)| *x = T::from_f64(f64::from(widen_f16(row[paired(c)]))));
+        }
+        self.cells = HeldCells::Full(data);
+        Ok(())
+    }
+
+    pub fn storage(&self) -> Storage {
+        match self.cells {
+            HeldCells::Full(_) => Storage::Full,
+            HeldCells::Float16 { .. } => Storage::Float16,
+            HeldCells::Bfloat16(_) => Storage::Bfloat16,
+        }
+    }
+
+    /// What the cells take.
+    pub fn bytes(&self) -> usize {
+        match &self.cells {
+            HeldCells::Full(data) => data.len() * size_of::<T>(),
+            HeldCells::Float16 { bits, .. } | HeldCells::Bfloat16(bits) => bits.len() * 2,
+        }
+    }
+
+    /// Cell `(k, j)`, widened.
+    pub fn cell(&self, k: usize, j: usize) -> T {
+        let (row, c) = ((j / PANEL * self.rows + k) * PANEL, j % PANEL);
+        let single = |x: f32| T::from_f64(f64::from(x));
+        match &self.cells {
+            HeldCells::Full(data) => data[row + c],
+            HeldCells::Float16 { bits, shift } => {
+                single(widen_f16(bits[row + paired(c)]) * f32::from_bits((127 - *shift) << 23))
+            }
+            HeldCells::Bfloat16(bits) => single(widen_bf16(bits[row + paired(c)])),
+        }
+    }
+
+    /// Copies panel `p` into `out`, sixteen columns a row.
+    pub fn read_panel(&self, p: usize, out: &mut [T]) {
+        let single = |x: f32| T::from_f64(f64::from(x));
+        let cells = p * self.rows * PANEL..(p + 1) * self.rows * PANEL;
+        let widen = |bits: &[u16], out: &mut [T], widen: &dyn Fn(u16) -> f32| {
+            for (row, out) in bits[cells.clone()].chunks_exact(PANEL).zip(out.chunks_exact_mut(PANEL)) {
+                out.iter_mut().enumerate().for_each(|(c, x)| *x = single(widen(row[paired(c)])));
+            }
+        };
+        match &self.cells {
+            HeldCells::Full(data) => out.copy_from_slice(&data[cells.clone()]),
+            HeldCells::Float16 { bits, shift } => {
+                let unit = f32::from_bits((127 - *shift) << 23);
+                widen(bits, out, &|bits| widen_f16(bits) * unit);
+            }
+            HeldCells::Bfloat16(bits) => widen(bits, out, &widen_bf16),
+        }
     }
 
     /// Copies row `k` into `out` (`cols` long).
     pub fn read_row(&self, k: usize, out: &mut [T]) {
-        for (p, chunk) in out.chunks_mut(PANEL).enumerate() {
-            let at = (p * self.rows + k) * PANEL;
-            chunk.copy_from_slice(&self.data[at..at + chunk.len()]);
+        out.iter_mut().enumerate().for_each(|(j, x)| *x = self.cell(k, j));
+    }
+
+    /// Copies column `j` into `out` (`rows` long).
+    pub fn read_column(&self, j: usize, out: &mut [T]) {
+        out.iter_mut().enumerate().for_each(|(k, x)| *x = self.cell(k, j));
+    }
+
+    /// Some of the rows as a matrix of their own, held in the same format.
+    pub fn rows_part(&self, ks: Range<usize>) -> Result<Self> {
+        let part = |data: &Buf<u16>| self.copy_rows(data, &ks);
+        let cells = match &self.cells {
+            HeldCells::Full(data) => HeldCells::Full(self.copy_rows(data, &ks)?),
+            HeldCells::Float16 { bits, shift } => HeldCells::Float16 { bits: part(bits)?, shift: *shift },
+            HeldCells::Bfloat16(bits) => HeldCells::Bfloat16(part(bits)?),
+        };
+        Ok(Self { rows: ks.len(), cols: self.cols, cells })
+    }
+
+    fn copy_rows<U: Copy>(&self, data: &Buf<U>, ks: &Range<usize>) -> Result<Buf<U>> {
+        let mut out = Buf::zeroed(self.cols.div_ceil(PANEL) * ks.len() * PANEL)?;
+        let panels = data.chunks_exact((self.rows * PANEL).max(1));
+        for (panel, out) in panels.zip(out.chunks_exact_mut((ks.len() * PANEL).max(1))) {
+            out.copy_from_slice(&panel[ks.start * PANEL..ks.end * PANEL]);
+        }
+        Ok(out)
+    }
+}
+
+fn same_place(c: usize) -> usize {
+    c
+}
+
+fn scatter<S: Copy, D>(
+    out: &mut [D],
+    rows: usize,
+    place: fn(usize) -> usize,
+    layout: &Layout,
+    elements: &[S],
+    start: usize,
+    convert: impl Fn(S) -> D,
+) {
+    layout.each(&(start..start + elements.len()), &mut |at, row, col| {
+        out[(col / PANEL * rows + row) * PANEL + place(col % PANEL)] = convert(elements[at]);
+    });
+}
+
+/// Multiplies finite float16 numbers by `2^shift`, which they have room for.
+fn raise(bits: &mut [u16], shift: u32) {
+    for bits in bits {
+        *bits = match *bits & 0x7fff {
+            0 => *bits,
+            0x0400.. => *bits + ((shift as u16) << 10),
+            _ => narrow_f16(widen_f16(*bits) * f32::from_bits((127 + shift) << 23)),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORAGES: [Storage; 3] = [Storage::Full, Storage::Float16, Storage::Bfloat16];
+
+    fn matrix(rows: usize, cols: usize) -> Layout {
+        let axis = |len, stride, row, col| Axis { len, stride, row, col };
+        Layout::new(0, vec![axis(rows, cols, 1, 0), axis(cols, 1, 0, 1)])
+    }
+
+    fn packed(bits: &[u16], rows: usize, cols: usize, as_bf16: bool) -> Packed<f32> {
+        let (storage, elements) = if as_bf16 {
+            (Storage::Bfloat16, Elements::Bfloat16(bits))
+        } else {
+            (Storage::Float16, Elements::Float16(bits))
+        };
+        let mut packed = Packed::zeroed(rows, cols, storage).unwrap();
+        assert!(packed.fill(&matrix(rows, cols), elements, 0));
+        packed.seal().unwrap();
+        packed
+    }
+
+    #[test]
+    fn every_16_bit_number_is_held_exactly() {
+        // By exponent, so that matrices with and without subnormal and large numbers are among them.
+        for exponent in 0..31u16 {
+            let bits: Vec<u16> = (0..2048u16).map(|i| (i & 0x400) << 5 | exponent << 10 | i & 0x3ff).collect();
+            let held = packed(&bits, 32, 64, false);
+            assert_eq!(held.storage(), Storage::Float16);
+            for (i, &bits) in bits.iter().enumerate() {
+                assert_eq!(held.cell(i / 64, i % 64).to_bits(), widen_f16(bits).to_bits(), "{bits:#x}");
+            }
+        }
+        let all: Vec<u16> = (0..=u16::MAX).filter(|bits| bits & 0x7c00 != 0x7c00).collect();
+        let held = packed(&all, all.len() / 64, 64, false);
+        for (i, &bits) in all.iter().enumerate() {
+            assert_eq!(held.cell(i / 64, i % 64).to_bits(), widen_f16(bits).to_bits(), "{bits:#x}");
+        }
+        let all: Vec<u16> = (0..=u16::MAX).collect();
+        let held = packed(&all, 1024, 64, true);
+        for (i, &bits) in all.iter().enumerate() {
+            assert_eq!(held.cell(i / 64, i % 64).to_bits(), widen_bf16(bits).to_bits(), "{bits:#x}");
         }
     }
 
-    /// Panel `p`: `rows * PANEL` elements.
-    pub fn panel(&self, p: usize) -> &[T] {
-        &self.data[p * self.rows * PANEL..(p + 1) * self.rows * PANEL]
+    #[test]
+    fn float16_that_isnt_finite_is_held_as_float32() {
+        let bits = [0x3c00, 0x7c00, 0xfc00, 0x7e00, 0x0001];
+        let held = packed(&bits, 1, 5, false);
+        assert_eq!(held.storage(), Storage::Full);
+        for (j, &bits) in bits.iter().enumerate() {
+            assert_eq!(held.cell(0, j).to_bits(), widen_f16(bits).to_bits());
+        }
+    }
+
+    #[test]
+    fn a_matrix_is_filled_part_by_part_from_any_layout() {
+        // Heads first, [3 heads, 4 rows, 5 of a head], becomes [4, 3 * 5]; the elements follow 7 others.
+        let elements: Vec<f32> = (0..67).map(|i| i as f32 - 7.0).collect();
+        let axis = |len, stride, row, col| Axis { len, stride, row, col };
+        let layout = Layout::new(7, vec![axis(3, 20, 0, 5), axis(4, 5, 1, 0), axis(5, 1, 0, 1)]);
+        for storage in STORAGES {
+            for part in [1, 3, 20, 67] {
+                let mut held = Packed::<f32>::zeroed(4, 15, storage).unwrap();
+                for (i, chunk) in elements.chunks(part).enumerate() {
+                    assert!(held.fill(&layout, Elements::Float32(chunk), i * part));
+                }
+                held.seal().unwrap();
+                for (k, j) in (0..4).flat_map(|k| (0..15).map(move |j| (k, j))) {
+                    assert_eq!(held.cell(k, j), (j / 5 * 20 + k * 5 + j % 5) as f32, "{storage:?} {k} {j}");
+                }
+            }
+        }
+        let mut small = Packed::<f32>::zeroed(4, 14, Storage::Full).unwrap();
+        assert!(!small.fill(&layout, Elements::Float32(&elements), 0));
+    }
+
+    #[test]
+    fn rows_columns_and_parts_are_those_of_the_matrix() {
+        let values: Vec<f32> = (0..6 * 21).map(|i| i as f32).collect();
+        for storage in STORAGES {
+            let mut held = Packed::<f32>::zeroed(6, 21, storage).unwrap();
+            assert!(held.fill(&matrix(6, 21), Elements::Float32(&values), 0));
+            held.seal().unwrap();
+            let (mut row, mut column) = ([0.0; 21], [0.0; 6]);
+            held.read_row(2, &mut row);
+            held.read_column(17, &mut column);
+            assert!((0..21).all(|j| row[j] == values[42 + j]));
+            assert!((0..6).all(|k| column[k] == values[21 * k + 17]));
+            let part = held.rows_part(2..5).unwrap();
+            assert_eq!((part.rows, part.cols, part.storage()), (3, 21, storage));
+            assert!((0..3 * 21).all(|i| part.cell(i / 21, i % 21) == values[42 + i]));
+        }
     }
 }

@@ -9,13 +9,14 @@ use crate::real::Real;
 use crate::tensor::{Data, Dtype, Tensor};
 use std::rc::Rc;
 
-/// Data of the same kind, its elements given by an expression over the old ones, whatever their type.
+/// Data of a tensor's kind, its elements given by an expression over the old ones, whatever their type.
 macro_rules! same_dtype {
-    ($data:expr, $values:ident => $body:expr) => {
-        match $data {
+    ($tensor:expr, $values:ident => $body:expr) => {
+        match &$tensor.settled()?.data {
             $crate::tensor::Data::Float($values) => $crate::tensor::Data::Float(std::rc::Rc::new($body)),
             $crate::tensor::Data::Int($values) => $crate::tensor::Data::Int(std::rc::Rc::new($body)),
             $crate::tensor::Data::Bool($values) => $crate::tensor::Data::Bool(std::rc::Rc::new($body)),
+            $crate::tensor::Data::Deferred(_) => unreachable!("a settled tensor's elements are there"),
         }
     };
 }
@@ -56,6 +57,7 @@ pub fn map<A: Element, O: Element>(values: &[A], f: impl Fn(A) -> O + Sync) -> R
 /// `x` with elements of another kind; `x` itself, sharing its buffer, when it has them already.
 /// Floats are cut towards zero to become integers, and whatever isn't zero is true.
 pub fn convert<T: Real>(x: &Tensor<T>, dtype: Dtype) -> Result<Tensor<T>> {
+    let x = x.settled()?;
     let data = match (&x.data, dtype) {
         (Data::Int(v), Dtype::Float) => Data::Float(Rc::new(map(v, |e| T::from_f64(e as f64))?)),
         (Data::Bool(v), Dtype::Float) => Data::Float(Rc::new(map(v, |e| T::from_f64(e as f64))?)),

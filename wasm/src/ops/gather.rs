@@ -62,7 +62,7 @@ impl<T: Kernels> Op<T> for Gather {
         let (x, at) = (inputs[0], inputs[1]);
         let index = at.ints()?;
         self.check(&x.shape, &at.shape, index)?;
-        let data = same_dtype!(&x.data, values => {
+        let data = same_dtype!(x, values => {
             let mut out = Buf::zeroed(index.len())?;
             self.for_each(&x.shape, &at.shape, index, |cell, from| out[cell] = values[from]);
             out
@@ -125,7 +125,7 @@ impl<T: Kernels> Op<T> for IndexSelect {
         let mut shape = x.shape.clone();
         shape[self.dim] = index.len();
         let n = lanes.inner;
-        let data = same_dtype!(&x.data, values => {
+        let data = same_dtype!(x, values => {
             let mut out = Buf::zeroed(size_of_shape(&shape))?;
             for_each_row(lanes, index, |to, from| out[to..to + n].copy_from_slice(&values[from..from + n]));
             out

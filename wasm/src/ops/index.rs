@@ -156,7 +156,7 @@ impl<T: Kernels> Op<T> for Index {
         if region.kept == x.shape && region.offsets == [0] && region.chunk == x.len() {
             return x.reshaped(&region.shape);
         }
-        let data = same_dtype!(&x.data, values => region.read(values)?);
+        let data = same_dtype!(x, values => region.read(values)?);
         Ok(Tensor { shape: region.shape, data })
     }
 

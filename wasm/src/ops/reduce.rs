@@ -11,7 +11,7 @@ use crate::ops::dtype::{convert, map, to_float};
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::real::Real;
 use crate::shape_error;
-use crate::tensor::{Data, Dtype, Shape, Tensor, size_of_shape};
+use crate::tensor::{Dtype, Shape, Tensor, size_of_shape};
 
 /// What a reduction runs over: the axes, each named once, and whether they stay with length 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl<T: Kernels> Op<T> for Sum {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let x = inputs[0];
         self.0.check("sum", &x.shape)?;
-        if let Data::Float(_) = x.data {
+        if x.dtype() == Dtype::Float {
             return self.0.sum(x);
         }
         let x = convert(x, Dtype::Int)?;

@@ -28,16 +28,18 @@ fn pick_lanes<T: Real>(
     nan: Ordering,
     pick: impl Fn(&dyn Fn(u32, u32) -> Ordering, &mut Vec<u32>),
 ) -> Result<Buf<i32>> {
+    let settled = x.settled()?;
     let mut out = Buf::zeroed(lanes.outer * wanted * lanes.inner)?;
     let mut chosen = Vec::new();
     for (lane, start) in lanes.starts().enumerate() {
         let at = |i: u32| start + i as usize * lanes.inner;
         chosen.clear();
         chosen.extend(0..lanes.len as u32);
-        match &x.data {
+        match &settled.data {
             Data::Float(v) => pick(&|i, j| order_floats(v[at(i)], v[at(j)], nan), &mut chosen),
             Data::Int(v) => pick(&|i, j| v[at(i)].cmp(&v[at(j)]), &mut chosen),
             Data::Bool(v) => pick(&|i, j| v[at(i)].cmp(&v[at(j)]), &mut chosen),
+            Data::Deferred(_) => unreachable!("a settled tensor's elements are there"),
         }
         let first = lane / lanes.inner * wanted * lanes.inner + lane % lanes.inner;
         for (rank, &index) in chosen.iter().enumerate() {

@@ -47,7 +47,7 @@ pub fn permuted<T: Real>(x: &Tensor<T>, order: &[usize]) -> Result<Tensor<T>> {
     let all = strides(&x.shape);
     let shape: Shape = order.iter().map(|&axis| x.shape[axis]).collect();
     let steps: Vec<usize> = order.iter().map(|&axis| all[axis]).collect();
-    let data = same_dtype!(&x.data, values => copy_strided(values, &shape, &steps)?);
+    let data = same_dtype!(x, values => copy_strided(values, &shape, &steps)?);
     Ok(Tensor { shape, data })
 }
 
@@ -104,7 +104,7 @@ impl<T: Kernels> Op<T> for Expand {
         if x.rank() > shape.len() || !x.shape.iter().rev().zip(shape.iter().rev()).all(fits) {
             return shape_error!("Cannot expand {:?} to {shape:?}: only axes of length 1 stretch", x.shape);
         }
-        let data = same_dtype!(&x.data, values => stretch(values, &x.shape, shape)?);
+        let data = same_dtype!(x, values => stretch(values, &x.shape, shape)?);
         Ok(Tensor { shape: shape.clone(), data })
     }
 

@@ -195,7 +195,7 @@ fn is_float(x: &Tensor<f64>) -> bool {
 
 fn letter(x: &Tensor<f64>) -> &'static str {
     match x.data {
-        Data::Float(_) => "",
+        Data::Float(_) | Data::Deferred(_) => "",
         Data::Int(_) => "i",
         Data::Bool(_) => "b",
     }

@@ -64,6 +64,7 @@ fn cases(kind: OpKind, random: &mut Random) -> Vec<Case> {
         OpKind::MatMul => tensor::matmul(random),
         OpKind::Softmax => tensor::softmax(random),
         OpKind::LogSoftmax => tensor::log_softmax(random),
+        OpKind::Lookup => model::lookup(random),
         OpKind::Linear => model::linear(random),
         OpKind::LinearHeads => model::linear_heads(random),
         OpKind::AttnOut => model::attn_out(random),
@@ -77,6 +78,7 @@ fn cases(kind: OpKind, random: &mut Random) -> Vec<Case> {
         OpKind::Attention => model::attention(random),
         OpKind::JumpRelu => model::jump_relu(random),
         OpKind::TopKRelu => model::topk_relu(random),
+        OpKind::Encode => model::encode(random),
         OpKind::Decode => model::decode(random),
         OpKind::MergeError => model::merge_error(random),
     }

@@ -1,10 +1,13 @@
 //! Cases of the model's operations.
 
-use crate::harness::{Case, Random};
+use crate::harness::{Case, Random, ints};
+use splicer::kernels::screen::Screen;
 use splicer::kernels::{Activation, Packed};
 use splicer::ops::model::attention::{AttendMix, AttendScores, Attention, Geometry};
 use splicer::ops::model::codes::{Decode, JumpRelu, MergeError, TopKRelu};
+use splicer::ops::model::encode::Encode;
 use splicer::ops::model::linear::{AttnOut, HeadResults, Linear, LinearHeads};
+use splicer::ops::model::lookup::Lookup;
 use splicer::ops::model::norm::{Center, Norm, RmsScale};
 use splicer::ops::model::rotary::Rotary;
 use splicer::tensor::Tensor;
@@ -13,6 +16,14 @@ use std::rc::Rc;
 fn packed(random: &mut Random, rows: usize, cols: usize) -> Rc<Packed<f64>> {
     let matrix = random.tensor(&[rows, cols]);
     Rc::new(Packed::pack(matrix.floats().unwrap(), rows, cols).unwrap())
+}
+
+pub fn lookup(random: &mut Random) -> Vec<Case> {
+    let mut case = |by_column: bool, indices: &[i32]| {
+        let weight = packed(random, 5, 20);
+        Case::new(Lookup { weight, by_column }, &[&ints(&[indices.len()], indices)])
+    };
+    vec![case(false, &[4, 0, 4]), case(true, &[19, 16, 3]), case(false, &[])]
 }
 
 pub fn linear(random: &mut Random) -> Vec<Case> {
@@ -189,6 +200,23 @@ pub fn topk_relu(random: &mut Random) -> Vec<Case> {
     for shape in ROWS {
         for k in [0, 1, 2, 20] {
             cases.push(Case::new(TopKRelu { k }, &[&random.tensor(shape)]));
+        }
+    }
+    cases
+}
+
+pub fn encode(random: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (shape, cols) in [(&[3, 6][..], 20), (&[2, 2, 5], 7), (&[4], 1), (&[0, 3], 2)] {
+        for (has_thresholds, is_screened) in [(false, false), (false, true), (true, false), (true, true)] {
+            let weight = packed(random, shape[shape.len() - 1], cols);
+            let bias = random.tensor(&[cols]);
+            let thresholds = has_thresholds.then(|| random.within(&[cols], -0.5, 0.5));
+            let floats = thresholds.as_ref().map(|thresholds| thresholds.floats().unwrap());
+            let screen = Screen::new(&weight, Some(bias.floats().unwrap()), floats).unwrap().map(Rc::new);
+            let screen = screen.filter(|_| is_screened);
+            assert_eq!(screen.is_some(), is_screened);
+            cases.push(Case::new(Encode { weight, bias, thresholds, screen }, &[&random.tensor(shape)]));
         }
     }
     cases

@@ -1,4 +1,4 @@
-use crate::kernels::{Kernels, PANEL, Packed, Rows, RowsMut};
+use crate::kernels::{Kernels, Packed, Rows, RowsMut};
 use crate::real::Real;
 
 /// `out[i, :] = bias + Σ_{f: codes[i, f] ≠ 0} codes[i, f] w[f, :]`, `f` in order, -0 made +0 as in [`super::gemm`].
@@ -7,10 +7,9 @@ pub fn decode<T: Kernels>(codes: Rows<T>, w: &Packed<T>, bias: Option<&[T]>, out
     for i in 0..codes.count {
         let codes = &codes.data[i * codes.stride..i * codes.stride + w.rows];
         for j in 0..w.cols {
-            let panel = w.panel(j / PANEL);
             let mut sum = bias.map_or(T::ZERO, |bias| bias[j]);
             for (f, &code) in codes.iter().enumerate().filter(|(_, code)| **code != T::ZERO) {
-                sum = Real::mul_add(code, panel[f * PANEL + j % PANEL], sum);
+                sum = Real::mul_add(code, w.cell(f, j), sum);
             }
             out.data[i * out.stride + j] = sum + T::ZERO;
         }

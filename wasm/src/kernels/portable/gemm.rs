@@ -1,11 +1,7 @@
 use crate::kernels::activation::value;
-use crate::kernels::{Activation, Kernels, PANEL, Packed, Rows, RowsMut};
+use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut, SparseRows};
 use crate::real::Real;
 use std::ops::Range;
-
-fn cell<T: Kernels>(b: &Packed<T>, k: usize, j: usize) -> T {
-    b.data[(j / PANEL * b.rows + k) * PANEL + j % PANEL]
-}
 
 /// `out[i, j] = act(bias[j] + Σ_k a[i, k] b[k, j])`. As in every product here, adding zero at the end makes a sum of -0 into
 /// +0, so that passing over a term and adding its zero are the same: [`super::decode`] skips codes of zero.
@@ -21,7 +17,7 @@ pub fn gemm<T: Kernels>(
         for (at, j) in cols.clone().enumerate() {
             let mut sum = bias.map_or(T::ZERO, |bias| bias[j]);
             for k in 0..b.rows {
-                sum = Real::mul_add(a.data[i * a.stride + k], cell(b, k, j), sum);
+                sum = Real::mul_add(a.data[i * a.stride + k], b.cell(k, j), sum);
             }
             out.data[i * out.stride + at] = value(act, sum + T::ZERO);
         }
@@ -36,7 +32,7 @@ pub fn gemm_blocks<T: Kernels>(a: Rows<T>, b: &Packed<T>, block: usize, bias: Op
             for start in (0..b.rows).step_by(block.max(1)) {
                 let mut sum = T::ZERO;
                 for k in start..(start + block).min(b.rows) {
-                    sum = Real::mul_add(a.data[i * a.stride + k], cell(b, k, j), sum);
+                    sum = Real::mul_add(a.data[i * a.stride + k], b.cell(k, j), sum);
                 }
                 let sum = sum + T::ZERO;
                 total = if start == 0 { sum } else { total + sum };
@@ -52,9 +48,33 @@ pub fn gemm_bt<T: Kernels>(dy: Rows<T>, b: &Packed<T>, cols: Range<usize>, ks: R
         for (at, k) in ks.clone().enumerate() {
             let mut sum = T::ZERO;
             for (from, j) in cols.clone().enumerate() {
-                sum = Real::mul_add(dy.data[i * dy.stride + from], cell(b, k, j), sum);
+                sum = Real::mul_add(dy.data[i * dy.stride + from], b.cell(k, j), sum);
             }
             out.data[i * out.stride + at] = sum + T::ZERO;
+        }
+    }
+}
+
+/// Cells of [`gemm_bt`]: of row `i` those of `b`'s rows `ks[starts[i]..starts[i + 1]]`.
+pub fn gemm_bt_at<T: Kernels>(dy: Rows<T>, b: &Packed<T>, starts: &[u32], ks: &[u32], out: &mut [T]) {
+    for i in 0..dy.count {
+        for e in starts[i] as usize..starts[i + 1] as usize {
+            let k = ks[e] as usize;
+            let mut sum = T::ZERO;
+            for j in 0..b.cols {
+                sum = Real::mul_add(dy.data[i * dy.stride + j], b.cell(k, j), sum);
+            }
+            out[e] = sum + T::ZERO;
+        }
+    }
+}
+
+/// [`gemm_bt`] without the terms of zero: for finite `b` one would have left a sum as it was, up to the sign of a zero.
+pub fn gemm_bt_sparse<T: Kernels>(dy: SparseRows<T>, b: &Packed<T>, out: RowsMut<T>) {
+    for i in 0..dy.count() {
+        for (k, out) in out.data[i * out.stride..][..b.rows].iter_mut().enumerate() {
+            let elements = dy.row(i).map(|e| (dy.values[e], dy.columns[e] as usize));
+            *out = elements.fold(T::ZERO, |sum, (dy, j)| Real::mul_add(dy, b.cell(k, j), sum)) + T::ZERO;
         }
     }
 }

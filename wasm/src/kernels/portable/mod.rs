@@ -5,6 +5,7 @@ mod attention;
 mod decode;
 mod gemm;
 mod norm;
+mod screen;
 mod softmax;
 
 pub use activation::{activate, activate_grad};
@@ -12,8 +13,9 @@ pub use attention::{attend, attend_mix, attend_scores};
 #[cfg(target_arch = "wasm32")]
 pub(crate) use attention::{mix_row, score};
 pub use decode::decode;
-pub use gemm::{gemm, gemm_blocks, gemm_bt};
+pub use gemm::{gemm, gemm_blocks, gemm_bt, gemm_bt_at, gemm_bt_sparse};
 pub use norm::{fold16, norm, norm_scale};
+pub use screen::{encode, may_be_alive};
 pub use softmax::{log_softmax, softmax};
 
 #[cfg(test)]

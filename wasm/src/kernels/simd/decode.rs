@@ -1,5 +1,5 @@
+use super::held::{Held, add_row, with_cells};
 use super::lanes::{F32x4, load, store};
-use crate::kernels::elementary::Lane;
 use crate::kernels::{PANEL, Packed, Rows, RowsMut};
 use core::arch::wasm32::*;
 
@@ -28,15 +28,14 @@ fn collect(row: &[f32], mut at: usize, active: &mut [(u32, f32); COLLECTED]) -> 
 
 /// `sums += Σ codes w[f, 16 columns]` over the active codes of a panel.
 #[inline(never)]
-fn add_codes(panel: &[f32], active: &[(u32, f32)], sums: &mut [f32; PANEL]) {
-    let mut acc = [0, 4, 8, 12].map(|at| load(&sums[at..]));
+fn add_codes<H: Held>(held: H, panel: &[H::Cell], active: &[(u32, f32)], sums: &mut [f32; PANEL]) {
+    let mut acc = [0, 4, 8, 12].map(|at| load(&sums[at..]).0);
     for &(f, code) in active {
         let row = &panel[f as usize * PANEL..][..PANEL];
-        for (v, acc) in acc.iter_mut().enumerate() {
-            *acc = F32x4::all(code).madd(load(&row[4 * v..]), *acc);
-        }
+        // SAFETY: the row has sixteen cells.
+        add_row(f32x4_splat(code), unsafe { held.row(row.as_ptr()) }, &mut acc);
     }
-    acc.iter().enumerate().for_each(|(v, &acc)| store(&mut sums[4 * v..], acc + F32x4::ZERO));
+    acc.iter().enumerate().for_each(|(v, &acc)| store(&mut sums[4 * v..], F32x4(acc) + F32x4::ZERO));
 }
 
 pub fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
@@ -52,12 +51,14 @@ pub fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: Rows
         // One turn at least, for the bias of a row without codes may be -0.
         loop {
             let (n, next) = collect(row, at, &mut active);
-            for (p, out) in out.chunks_mut(PANEL).enumerate() {
-                let mut sums = [0f32; PANEL];
-                sums[..out.len()].copy_from_slice(out);
-                add_codes(w.panel(p), &active[..n], &mut sums);
-                out.copy_from_slice(&sums[..out.len()]);
-            }
+            with_cells!(w, |held, cells| {
+                for (p, out) in out.chunks_mut(PANEL).enumerate() {
+                    let mut sums = [0f32; PANEL];
+                    sums[..out.len()].copy_from_slice(out);
+                    add_codes(held, &cells[p * w.rows * PANEL..][..w.rows * PANEL], &active[..n], &mut sums);
+                    out.copy_from_slice(&sums[..out.len()]);
+                }
+            });
             at = next;
             if at >= row.len() {
                 break;

@@ -6,14 +6,18 @@ mod activation;
 mod attention;
 mod decode;
 mod gemm;
+mod held;
 mod lanes;
 mod norm;
+mod screen;
 mod shares;
 mod softmax;
+mod sparse;
 mod tile;
 mod transpose;
 
-use super::{Activation, Attend, Kernels, Packed, Rows, RowsMut};
+use super::screen::{Screen, ScreenedRows};
+use super::{Activation, Attend, Kernels, Packed, Rows, RowsMut, SparseRows};
 use std::ops::Range;
 
 /// Calls of SIMD kernels, for the test that proves that they ran.
@@ -47,6 +51,16 @@ impl Kernels for f32 {
     fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<f32>) {
         count_call();
         shares::gemm_bt(dy, b, cols, ks, out);
+    }
+
+    fn gemm_bt_at(dy: Rows<f32>, b: &Packed<f32>, starts: &[u32], ks: &[u32], out: &mut [f32]) {
+        count_call();
+        shares::gemm_bt_at(dy, b, starts, ks, out);
+    }
+
+    fn gemm_bt_sparse(dy: SparseRows<f32>, b: &Packed<f32>, out: RowsMut<f32>) {
+        count_call();
+        shares::gemm_bt_sparse(dy, b, out);
     }
 
     fn norm_scale(x: &[f32], d: usize, eps: f32, center: bool, centered: &mut [f32], scale: &mut [f32]) {
@@ -114,5 +128,22 @@ impl Kernels for f32 {
     fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
         count_call();
         shares::decode(codes, w, bias, out);
+    }
+
+    fn can_screen() -> bool {
+        screen::is_exact()
+    }
+
+    fn encode(
+        x: Rows<f32>,
+        rows: &ScreenedRows,
+        w: &Packed<f32>,
+        screen: &Screen,
+        bias: Option<&[f32]>,
+        thresholds: Option<&[f32]>,
+        out: RowsMut<f32>,
+    ) {
+        count_call();
+        shares::encode(x, rows, w, screen, bias, thresholds, out);
     }
 }

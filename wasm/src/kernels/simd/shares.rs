@@ -1,8 +1,9 @@
 //! The kernels in shares: each is cut into ranges of rows, columns or heads that threads take on.
 
-use super::{activation, attention, decode, gemm, norm, softmax};
+use super::{activation, attention, decode, gemm, norm, screen, softmax, sparse};
 use crate::kernels::parallel::{Cells, ELEMENT, EXPONENTIAL, ranges, rows};
-use crate::kernels::{Activation, Attend, PANEL, Packed, Rows, RowsMut};
+use crate::kernels::screen::{Screen, ScreenedRows};
+use crate::kernels::{Activation, Attend, PANEL, Packed, Rows, RowsMut, SparseRows};
 use std::ops::Range;
 
 /// Rows of a share of a product: whole tiles of three and of two.
@@ -38,6 +39,11 @@ impl<'a> Out<'a> {
     /// The address of a cell.
     pub fn at(&self, index: usize) -> *mut f32 {
         self.cells.at(self.first + index)
+    }
+
+    /// The same share from a row and a column on.
+    pub fn part(&mut self, row: usize, column: usize) -> Out<'_> {
+        Out { cells: self.cells, first: self.first + row * self.stride + column, stride: self.stride }
     }
 
     /// Columns of a row.
@@ -95,14 +101,57 @@ pub fn gemm_blocks(a: Rows<f32>, b: &Packed<f32>, block: usize, bias: Option<&[f
     });
 }
 
+/// Cut by panels of features. Four products in eight bits cost as much as one in float32.
+#[allow(clippy::too_many_arguments, reason = "the contract of `Kernels::encode`")]
+pub fn encode(
+    x: Rows<f32>,
+    rows: &ScreenedRows,
+    w: &Packed<f32>,
+    with: &Screen,
+    bias: Option<&[f32]>,
+    thresholds: Option<&[f32]>,
+    out: RowsMut<f32>,
+) {
+    let (cells, stride) = (Cells::new(out.data), out.stride);
+    ranges(w.cols.div_ceil(PANEL), x.count * w.rows * PANEL / 4, |panels| {
+        // SAFETY: shares differ in their columns.
+        let out = unsafe { Out::new(&cells, panels.start * PANEL, stride) };
+        screen::encode(Rows { ..x }, rows, w, with, panels, bias, thresholds, out);
+    });
+}
+
 /// Cut by the rows of `b`, which are the columns of the result.
 pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<f32>) {
     let (cells, stride) = (Cells::new(out.data), out.stride);
-    ranges(ks.len().div_ceil(PANEL), dy.count * PANEL * cols.len(), |share| {
-        let part = ks.start + share.start * PANEL..(ks.start + share.end * PANEL).min(ks.end);
+    // The rows that the kernel takes together.
+    let group = if dy.count < 3 { PANEL } else { 3 * PANEL };
+    ranges(ks.len().div_ceil(group), dy.count * group * cols.len(), |share| {
+        let part = ks.start + share.start * group..(ks.start + share.end * group).min(ks.end);
         // SAFETY: shares differ in their columns.
         let out = unsafe { Out::new(&cells, part.start - ks.start, stride) };
         gemm::gemm_bt(Rows { ..dy }, b, cols.clone(), part, out);
+    });
+}
+
+/// Cut by rows, whose cost is taken to be that of an even share of the cells.
+pub fn gemm_bt_at(dy: Rows<f32>, b: &Packed<f32>, starts: &[u32], ks: &[u32], out: &mut [f32]) {
+    assert!(starts.len() == dy.count + 1 && out.len() == ks.len());
+    let cells = Cells::new(out);
+    ranges(dy.count, b.cols * (1 + ks.len() / dy.count.max(1)), |rows| {
+        let elements = starts[rows.start] as usize..starts[rows.end] as usize;
+        // SAFETY: shares differ in their rows.
+        let out = unsafe { cells.slice(elements) };
+        sparse::gemm_bt_at(Rows { ..dy }, b, starts, ks, rows, out);
+    });
+}
+
+/// Cut by rows, as [`gemm_bt_at`].
+pub fn gemm_bt_sparse(dy: SparseRows<f32>, b: &Packed<f32>, out: RowsMut<f32>) {
+    let (cells, stride) = (Cells::new(out.data), out.stride);
+    ranges(dy.count(), b.rows * (1 + dy.columns.len() / dy.count().max(1)), |rows| {
+        // SAFETY: shares differ in their rows.
+        let out = unsafe { cells.slice(rows.start * stride..(rows.end - 1) * stride + b.rows) };
+        sparse::gemm_bt_sparse(dy, b, rows, out, stride);
     });
 }
 

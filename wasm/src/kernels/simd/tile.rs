@@ -3,17 +3,20 @@
 //! Registers: nine accumulators at most (tiles of 3x3, 2x4, 1x8 vectors), three or four vectors of B, one element of A spread over
 //! four lanes. V8 keeps some of the sixteen registers for itself, and a tile with ten accumulators spills to less than half its
 //! speed; so does one whose loop over k is unrolled. A is row-major as it comes; the row of B that belongs to k lies at
-//! `b + k * b_step`.
+//! `b + k * 16`, in the panel that follows `panel` cells further on.
 
+use super::held::{Held, add_row};
 use super::lanes::madd;
 use core::arch::wasm32::*;
 
 /// A tile's operands. The pointers are valid for `k` steps, `rows` rows and the tile's columns.
 #[derive(Clone, Copy)]
-pub struct Tile {
+pub struct Tile<B = f32> {
     pub a: *const f32,
     pub a_stride: usize,
-    pub b: *const f32,
+    pub b: *const B,
+    /// From one panel of B to the next.
+    pub panel: usize,
     pub k: usize,
     /// What the accumulators start from: a bias (stride 0) or the sums so far (C itself).
     pub start: *const f32,
@@ -22,10 +25,10 @@ pub struct Tile {
     pub c_stride: usize,
 }
 
-/// Sixteen zeros to start from.
-pub static ZEROS: [f32; 16] = [0.0; 16];
+/// Sixteen zeros for each of three panels to start from.
+pub static ZEROS: [f32; 48] = [0.0; 48];
 
-impl Tile {
+impl<B> Tile<B> {
     /// The same tile `rows` further down.
     pub fn down(self, rows: usize) -> Self {
         Self {
@@ -37,7 +40,7 @@ impl Tile {
     }
 
     /// The same tile `columns` further right, where B's columns begin at `b`.
-    fn right(self, columns: usize, b: *const f32) -> Self {
+    fn right(self, columns: usize, b: *const B) -> Self {
         Self { b, start: self.start.wrapping_add(columns), c: self.c.wrapping_add(columns), ..self }
     }
 }
@@ -148,7 +151,7 @@ unsafe fn tile_3x3(t: &Tile, b: &[*const f32; 3]) {
 /// # Safety
 /// As [`run`] for `rows` rows, with 48 columns in `start` and C.
 pub unsafe fn three_panels(t: Tile, rows: usize) {
-    let vector = |v: usize| t.b.wrapping_add(v / 4 * t.k * 16 + v % 4 * 4);
+    let vector = |v: usize| t.b.wrapping_add(v / 4 * t.panel + v % 4 * 4);
     let left = rows % 3;
     for group in 0..4 {
         let b = [0, 1, 2].map(|v| vector(3 * group + v));
@@ -169,27 +172,76 @@ pub unsafe fn three_panels(t: Tile, rows: usize) {
 /// # Safety
 /// As [`run`], with 32 columns in `start` and C.
 #[inline(never)]
-pub unsafe fn tile_1x8(t: &Tile) {
+unsafe fn one_by_two_panels<H: Held>(held: H, t: &Tile<H::Cell>) {
     // SAFETY: the caller's.
     unsafe {
-        let mut acc = [f32x4_splat(0.0); 8];
-        for v in 0..8 {
-            acc[v] = v128_load(t.start.add(4 * v).cast());
-        }
-        let (mut a, mut b0, mut b1) = (t.a, t.b, t.b.add(t.k * 16));
-        for _ in 0..t.k {
+        let start = |v: usize| v128_load(t.start.add(4 * v).cast());
+        let (mut left, mut right) = ([0, 1, 2, 3].map(start), [4, 5, 6, 7].map(start));
+        let (mut b0, mut b1) = (t.b, t.b.add(t.panel));
+        let (mut a, end) = (t.a, t.a.add(t.k));
+        while a != end {
             let x = v128_load32_splat(a.cast());
-            for v in 0..4 {
-                acc[v] = madd(x, v128_load(b0.add(4 * v).cast()), acc[v]);
-                acc[v + 4] = madd(x, v128_load(b1.add(4 * v).cast()), acc[v + 4]);
-            }
+            add_row(x, held.row(b0), &mut left);
+            add_row(x, held.row(b1), &mut right);
             a = a.add(1);
-            b0 = b0.add(16);
-            b1 = b1.add(16);
+            (b0, b1) = (b0.add(16), b1.add(16));
         }
-        for v in 0..8 {
-            v128_store(t.c.add(4 * v).cast(), f32x4_add(acc[v], f32x4_splat(0.0)));
+        for v in 0..4 {
+            v128_store(t.c.add(4 * v).cast(), f32x4_add(left[v], f32x4_splat(0.0)));
+            v128_store(t.c.add(16 + 4 * v).cast(), f32x4_add(right[v], f32x4_splat(0.0)));
         }
+    }
+}
+
+/// R rows, one or two, by the 16 columns of a panel whose cells are widened on the way.
+///
+/// # Safety
+/// As [`run`].
+#[inline(never)]
+unsafe fn few_by_panel<const R: usize, H: Held>(held: H, t: &Tile<H::Cell>) {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut acc = [[f32x4_splat(0.0); 4]; R];
+        for r in 0..R {
+            acc[r] = [0, 1, 2, 3].map(|v| v128_load(t.start.add(r * t.start_stride + 4 * v).cast()));
+        }
+        let mut b = t.b;
+        for k in 0..t.k {
+            let row = held.row(b);
+            for r in 0..R {
+                add_row(v128_load32_splat(t.a.add(r * t.a_stride + k).cast()), row, &mut acc[r]);
+            }
+            b = b.add(16);
+        }
+        for r in 0..R {
+            for v in 0..4 {
+                let sum = f32x4_add(acc[r][v], f32x4_splat(0.0));
+                v128_store(t.c.add(r * t.c_stride + 4 * v).cast(), sum);
+            }
+        }
+    }
+}
+
+/// One or two rows by `panels` panels, up to three, without room for widened cells.
+///
+/// # Safety
+/// As [`run`], with `16 * panels` columns in `start` and C.
+pub unsafe fn few_rows<H: Held>(held: H, t: Tile<H::Cell>, rows: usize, panels: usize) {
+    let mut p = 0;
+    while p < panels {
+        let tile = t.right(16 * p, t.b.wrapping_add(p * t.panel));
+        // SAFETY: the caller's.
+        unsafe {
+            match (rows, panels - p) {
+                (1, 2..) => {
+                    one_by_two_panels(held, &tile);
+                    p += 1;
+                }
+                (1, _) => few_by_panel::<1, H>(held, &tile),
+                _ => few_by_panel::<2, H>(held, &tile),
+            }
+        }
+        p += 1;
     }
 }
 

@@ -4,25 +4,11 @@ use crate::error::Result;
 use crate::kernels::parallel::{ELEMENT, rows};
 use crate::kernels::{Kernels, Packed, Rows, RowsMut};
 use crate::memory::Buf;
+use crate::ops::model::sparse::{Decoded, where_alive};
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::shape_error;
 use crate::tensor::Tensor;
 use std::rc::Rc;
-
-/// `grad` where `keep(i)`, else 0, in the gradient's shape.
-fn masked<T: Kernels>(grad: &Tensor<T>, keep: impl Fn(usize) -> bool + Sync) -> Result<Tensor<T>> {
-    let mut out = Buf::zeroed(grad.len())?;
-    let (n, grads) = (grad.last_dim(), grad.floats()?);
-    rows(&mut out, n, n * ELEMENT, |first, out| {
-        for (i, o) in out.iter_mut().enumerate() {
-            let at = first * n + i;
-            if keep(at) {
-                *o = grads[at];
-            }
-        }
-    });
-    Ok(Tensor::float(grad.shape.clone(), out))
-}
 
 /// JumpReLU (Rajamanoharan et al. 2024): `h` where `h > threshold` and `h > 0`, else 0; inputs `h` and the threshold per feature.
 pub struct JumpRelu;
@@ -58,8 +44,8 @@ impl<T: Kernels> Op<T> for JumpRelu {
 
     // The mask is a constant: dh = df where the feature is active. No gradient reaches the threshold at inference.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let f = saved.output().floats()?;
-        Ok(vec![Some(masked(grad, |i| f[i] > T::ZERO)?), None])
+        let alive = where_alive(grad, saved.output())?;
+        Ok(vec![Some(Tensor::deferred(grad.shape.clone(), alive)), None])
     }
 }
 
@@ -104,8 +90,8 @@ impl<T: Kernels> Op<T> for TopKRelu {
 
     // Gradient through the kept and positive features alone.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let f = saved.output().floats()?;
-        Ok(vec![Some(masked(grad, |i| f[i] > T::ZERO)?)])
+        let alive = where_alive(grad, saved.output())?;
+        Ok(vec![Some(Tensor::deferred(grad.shape.clone(), alive))])
     }
 }
 
@@ -147,15 +133,10 @@ impl<T: Kernels> Op<T> for Decode<T> {
         Ok(Tensor::float(shape, out))
     }
 
-    // dcodes = dy W_decᵀ, for inactive codes too: a feature that is off may still matter.
+    // dcodes = dy W_decᵀ, for inactive codes too: a feature that is off may still matter to whoever reads it.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let w = &*self.weight;
-        let count = grad.rows();
-        // SAFETY: the kernel writes every cell.
-        let mut dcodes = unsafe { Buf::unwritten(count * w.rows)? };
-        let dy = Rows { data: grad.floats()?, stride: w.cols, count };
-        T::gemm_bt(dy, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dcodes, stride: w.rows });
-        Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dcodes))])
+        let decoded = Decoded { dy: grad.settled()?, weight: self.weight.clone() };
+        Ok(vec![Some(Tensor::deferred(saved.shapes[0].clone(), decoded))])
     }
 }
 

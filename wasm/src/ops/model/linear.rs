@@ -1,8 +1,9 @@
 //! Products with packed weights: weights are constants, gradients flow to the activations.
 
 use crate::error::Result;
-use crate::kernels::{Activation, Kernels, PANEL, Packed, Rows, RowsMut};
+use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut};
 use crate::memory::Buf;
+use crate::ops::model::sparse::times_transpose;
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::shape_error;
 use crate::tensor::{Shape, Tensor};
@@ -55,12 +56,7 @@ impl<T: Kernels> Op<T> for Linear<T> {
 
     // y = x W + b, so dx = dy Wᵀ.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let w = &*self.weight;
-        let count = grad.len() / w.cols.max(1);
-        // SAFETY: the kernel writes every cell.
-        let mut dx = unsafe { Buf::unwritten(count * w.rows)? };
-        let dy = Rows { data: grad.floats()?, stride: w.cols, count };
-        T::gemm_bt(dy, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dx, stride: w.rows });
+        let dx = times_transpose(grad, &self.weight)?;
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dx))])
     }
 }
@@ -174,16 +170,6 @@ pub struct HeadResults<T: Kernels> {
 }
 
 impl<T: Kernels> HeadResults<T> {
-    /// The rows of W_O that belong to a head, packed by themselves: within a panel they lie side by side.
-    fn head_rows(&self, rows: Range<usize>) -> Result<Packed<T>> {
-        let w = &*self.weight;
-        let mut data = Buf::zeroed(w.cols.div_ceil(PANEL) * rows.len() * PANEL)?;
-        for (p, out) in data.chunks_exact_mut((rows.len() * PANEL).max(1)).enumerate() {
-            out.copy_from_slice(&w.panel(p)[rows.start * PANEL..rows.end * PANEL]);
-        }
-        Ok(Packed { rows: rows.len(), cols: w.cols, data })
-    }
-
     fn rows_of(&self, head: usize) -> Range<usize> {
         let d_head = self.weight.rows / self.n_heads;
         head * d_head..(head + 1) * d_head
@@ -209,7 +195,7 @@ impl<T: Kernels> Op<T> for HeadResults<T> {
         for head in (0..self.n_heads).filter(|_| count > 0) {
             let rows = self.rows_of(head);
             let a = Rows { data: &data[rows.start..], stride: w.rows, count };
-            let packed = self.head_rows(rows)?;
+            let packed = w.rows_part(rows)?;
             let out = RowsMut { data: &mut out[head * w.cols..], stride };
             T::gemm(a, &packed, 0..w.cols, None, Activation::Identity, out);
         }

@@ -2,6 +2,9 @@
 
 pub mod attention;
 pub mod codes;
+pub mod encode;
 pub mod linear;
+pub mod lookup;
 pub mod norm;
 pub mod rotary;
+pub mod sparse;

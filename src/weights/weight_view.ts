@@ -1,0 +1,213 @@
+/**
+ * Parameters as they lie in the tensors of a file: another shape or order of axes is another way to walk the same elements.
+ *
+ * @module
+ */
+
+import type { WeightArray } from "./state_dict.ts";
+import { widenBf16, widenF16 } from "./tensor_data.ts";
+
+/** The number formats that parameters are held in. */
+export type WeightDtype = "float32" | "float16" | "bfloat16";
+
+/** A tensor's elements as a file stores them. */
+export type StoredElements =
+  | { readonly dtype: "float32"; readonly elements: Float32Array }
+  | { readonly dtype: "float16" | "bfloat16"; readonly elements: Uint16Array };
+
+/** The elements of a tensor that hasn't been read. */
+export interface UnreadElements {
+  readonly dtype: WeightDtype;
+  readonly elements?: undefined;
+}
+
+/** Thrown by whoever wants values of a tensor that hasn't been read. */
+export class UnreadError extends Error {}
+
+/** One axis: its length, and how many elements a step along it is. */
+export interface ViewAxis {
+  readonly length: number;
+  readonly stride: number;
+}
+
+function contiguous(shape: readonly number[]): ViewAxis[] {
+  let stride = 1;
+  return shape.map((_, i) => shape.length - 1 - i).map((axis) => {
+    const at = { length: shape[axis], stride };
+    stride *= shape[axis];
+    return at;
+  }).reverse();
+}
+
+/** Joins axes that are walked as one: [2, 3] with strides [3, 1] is [6] with stride 1. */
+function joined(axes: readonly ViewAxis[]): ViewAxis[] {
+  const out: ViewAxis[] = [];
+  for (const axis of axes) {
+    if (axis.length === 1) continue;
+    const last = out.at(-1);
+    if (last && last.stride === axis.stride * axis.length) {
+      out[out.length - 1] = { length: last.length * axis.length, stride: axis.stride };
+    } else out.push(axis);
+  }
+  return out;
+}
+
+/** The axes of another shape over the same walk; `undefined` where that isn't one walk. */
+function split(axes: readonly ViewAxis[], shape: readonly number[]): ViewAxis[] | undefined {
+  const walks = joined(axes);
+  const out: ViewAxis[] = [];
+  for (const length of shape.toReversed()) {
+    if (length === 1) {
+      out.push({ length, stride: 0 });
+      continue;
+    }
+    const walk = walks.at(-1);
+    if (!walk || walk.length % length !== 0) return undefined;
+    out.push({ length, stride: walk.stride });
+    if (walk.length === length) walks.pop();
+    else {
+      walks[walks.length - 1] = { length: walk.length / length, stride: walk.stride * length };
+    }
+  }
+  return out.reverse();
+}
+
+/** Where windows of an axis lie. */
+export interface Windows {
+  readonly first: number;
+  readonly count: number;
+  readonly step: number;
+  readonly length: number;
+}
+
+/** A parameter that is some of a stored tensor's elements in some order. Nothing is copied or widened before somebody asks. */
+export class WeightView implements WeightArray {
+  readonly shape: readonly number[];
+  /** The elements that it is among. */
+  readonly stored: StoredElements | UnreadElements;
+  /** Where its first element is. */
+  readonly offset: number;
+  /** How its axes are walked. */
+  readonly axes: readonly ViewAxis[];
+  #data: Float32Array | undefined;
+
+  private constructor(
+    stored: StoredElements | UnreadElements,
+    offset: number,
+    axes: readonly ViewAxis[],
+  ) {
+    this.stored = stored;
+    this.offset = offset;
+    this.axes = axes;
+    this.shape = axes.map(({ length }) => length);
+  }
+
+  /** A stored tensor, row-major. */
+  static stored(stored: StoredElements | UnreadElements, shape: readonly number[]): WeightView {
+    return new WeightView(stored, 0, contiguous(shape));
+  }
+
+  /** A parameter as a view of itself. */
+  static of(array: WeightArray): WeightView {
+    if (array instanceof WeightView) return array;
+    return WeightView.stored({ dtype: "float32", elements: array.data }, array.shape);
+  }
+
+  /** The values, row-major and widened. Throws an {@linkcode UnreadError} where they haven't been read. */
+  get data(): Float32Array {
+    return this.#data ??= this.#isPlain()
+      ? this.#elements() as Float32Array
+      : widened(this.#ordered());
+  }
+
+  /** One more than the place of its last element. */
+  get end(): number {
+    return this.axes.reduce(
+      (last, { length, stride }) => last + (length - 1) * stride,
+      this.offset + 1,
+    );
+  }
+
+  /** The same view of elements that have been read. */
+  over(stored: StoredElements): WeightView {
+    return new WeightView(stored, this.offset, this.axes);
+  }
+
+  /** The axes in another order. */
+  permuted(order: readonly number[]): WeightView {
+    return new WeightView(this.stored, this.offset, order.map((axis) => this.axes[axis]));
+  }
+
+  /** Some of the entries along an axis. */
+  narrowed(axis: number, start: number, length: number): WeightView {
+    const axes = this.axes.map((at, i) => (i === axis ? { ...at, length } : at));
+    return new WeightView(this.stored, this.offset + start * this.axes[axis].stride, axes);
+  }
+
+  /** Windows of an axis: in its place stand `count` of them, which begin `step` apart, and the `length` of each. */
+  windows(axis: number, { first, count, step, length }: Windows): WeightView {
+    const { stride } = this.axes[axis];
+    const windows = [{ length: count, stride: stride * step }, { length, stride }];
+    const axes = this.axes.toSpliced(axis, 1, ...windows);
+    return new WeightView(this.stored, this.offset + first * stride, axes);
+  }
+
+  /** The same elements in the same order under another shape. */
+  reshaped(shape: readonly number[]): WeightView {
+    const axes = split(this.axes, shape);
+    if (axes) return new WeightView(this.stored, this.offset, axes);
+    return WeightView.stored(this.#ordered(), shape);
+  }
+
+  /** Whether it is float32 and all of its tensor as it lies there. */
+  #isPlain(): boolean {
+    const elements = this.#elements();
+    const [walk, ...others] = joined(this.axes);
+    const isWhole = others.length === 0 && this.offset === 0 &&
+      (walk?.length ?? 1) === elements.length && (walk?.stride ?? 1) === 1;
+    return elements instanceof Float32Array && isWhole;
+  }
+
+  #elements(): Float32Array | Uint16Array {
+    const { elements } = this.stored;
+    if (elements === undefined) throw new UnreadError("The tensor hasn't been read.");
+    return elements;
+  }
+
+  /** Its elements in its own order. */
+  #ordered(): StoredElements {
+    const elements = this.#elements();
+    const size = this.shape.reduce((product, length) => product * length, 1);
+    const out = elements instanceof Float32Array ? new Float32Array(size) : new Uint16Array(size);
+    const walks = joined(this.axes);
+    const { length: inner, stride } = walks.pop() ?? { length: size, stride: 1 };
+    let to = 0;
+    const copy = (depth: number, from: number) => {
+      if (depth < walks.length) {
+        for (let i = 0; i < walks[depth].length; i++) {
+          copy(depth + 1, from + i * walks[depth].stride);
+        }
+      } else if (stride === 1) {
+        out.set(elements.subarray(from, from + inner), to);
+        to += inner;
+      } else {
+        for (let i = 0; i < inner; i++) out[to++] = elements[from + i * stride];
+      }
+    };
+    if (size > 0) copy(0, this.offset);
+    return { dtype: this.stored.dtype, elements: out } as StoredElements;
+  }
+}
+
+function widened({ dtype, elements }: StoredElements): Float32Array {
+  if (dtype === "float32") return elements;
+  return dtype === "float16" ? widenF16(elements) : widenBf16(elements);
+}
+
+/** Whether two matrices are the same elements, each the other's transpose. */
+export function areTransposes(a: WeightView, b: WeightView): boolean {
+  const [x, y] = [a.axes, b.axes];
+  return a.stored === b.stored && a.offset === b.offset &&
+    x.length === 2 && y.length === 2 &&
+    [0, 1].every((i) => x[i].length === y[1 - i].length && x[i].stride === y[1 - i].stride);
+}

@@ -1,0 +1,50 @@
+import { assert, assertEquals } from "@std/assert";
+import { areTransposes, WeightView } from "../../src/weights/weight_view.ts";
+
+/** 0, 1, … in a shape. */
+function counted(shape: readonly number[]): WeightView {
+  const size = shape.reduce((product, n) => product * n, 1);
+  return WeightView.stored(
+    { dtype: "float32", elements: Float32Array.from({ length: size }, (_, i) => i) },
+    shape,
+  );
+}
+
+Deno.test("WeightView.data is the stored tensor itself where nothing has to be moved or widened", () => {
+  const elements = Float32Array.of(1, 2, 3, 4, 5, 6);
+  const view = WeightView.stored({ dtype: "float32", elements }, [2, 3]);
+  assert(view.data === elements && view.reshaped([3, 1, 2]).data === elements);
+  assert(view.permuted([1, 0]).data !== elements && view.narrowed(0, 0, 1).data.length === 3);
+});
+
+Deno.test("WeightView.permuted(), narrowed() and reshaped() walk the elements as their values would be moved", () => {
+  const matrix = counted([3, 8]);
+  assertEquals([...counted([2, 3]).permuted([1, 0]).data], [0, 3, 1, 4, 2, 5]);
+  assertEquals([...matrix.narrowed(1, 6, 2).data], [6, 7, 14, 15, 22, 23]);
+  assertEquals([...matrix.narrowed(0, 1, 1).data], [8, 9, 10, 11, 12, 13, 14, 15]);
+  const heads = matrix.narrowed(1, 4, 4).reshaped([3, 2, 2]).permuted([1, 0, 2]);
+  assertEquals(heads.shape, [2, 3, 2]);
+  assertEquals([...heads.data], [4, 5, 12, 13, 20, 21, 6, 7, 14, 15, 22, 23]);
+  // No walk of equal steps: the elements are brought in order first.
+  const joined = heads.reshaped([4, 3]);
+  assertEquals([joined.shape, [...joined.data]], [[4, 3], [...heads.data]]);
+  assertEquals(counted([2, 0]).permuted([1, 0]).data.length, 0);
+  assertEquals([...counted([]).reshaped([1, 1]).data], [0]);
+});
+
+Deno.test("WeightView.data widens half precision exactly", () => {
+  const halves = { dtype: "float16", elements: Uint16Array.of(0x3c00, 0x0001, 0xfbff) } as const;
+  assertEquals([...WeightView.stored(halves, [3]).data], [1, 2 ** -24, -65504]);
+  const brain = { dtype: "bfloat16", elements: Uint16Array.of(0x3f80, 0x0001, 0xff7f) } as const;
+  assertEquals(
+    [...WeightView.stored(brain, [3]).data],
+    [1, 2 ** -133, -(2 - 2 ** -7) * 2 ** 127],
+  );
+});
+
+Deno.test("areTransposes() knows a matrix that is another one's transpose, and no other", () => {
+  const [a, b] = [counted([3, 8]), counted([3, 8])];
+  assert(areTransposes(a, a.permuted([1, 0])));
+  assert(!areTransposes(a, a) && !areTransposes(a, b.permuted([1, 0])));
+  assert(!areTransposes(a, a.permuted([1, 0]).narrowed(0, 0, 7)));
+});

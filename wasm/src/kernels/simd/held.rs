@@ -1,0 +1,177 @@
+//! Rows of panels as vectors of float32, however the cells are held. Widening is exact, so that a product has the bits that it
+//! would have with the cells widened beforehand.
+
+use super::lanes::madd;
+use crate::kernels::PANEL;
+use crate::kernels::half::widen_bf16;
+use crate::kernels::packed::paired;
+use core::arch::wasm32::*;
+
+/// A format of cells.
+pub trait Held: Copy {
+    type Cell: Copy;
+
+    /// Rows of a panel that are widened at a time when many rows of A meet them.
+    const DEPTH: usize;
+
+    /// The sixteen cells of a panel's row.
+    ///
+    /// # Safety
+    /// `at` must be valid for 16 cells.
+    unsafe fn row(self, at: *const Self::Cell) -> [v128; 4];
+
+    /// Cell `c` of a panel's row.
+    ///
+    /// # Safety
+    /// `at` must be valid for 16 cells, and `c` be less.
+    unsafe fn cell(self, at: *const Self::Cell, c: usize) -> f32;
+
+    /// `panels` panels, `step` cells apart, of `depth` rows each as float32, and how far apart they are then; `room` may be used.
+    ///
+    /// # Safety
+    /// `at` must be valid for that, `room` for `panels * depth * 16` floats.
+    unsafe fn widened(
+        self,
+        at: *const Self::Cell,
+        step: usize,
+        panels: usize,
+        depth: usize,
+        room: *mut f32,
+    ) -> (*const f32, usize) {
+        for p in 0..panels {
+            for k in 0..depth {
+                // SAFETY: the caller's.
+                unsafe {
+                    let row = self.row(at.add(p * step + k * PANEL));
+                    let out = room.add((p * depth + k) * PANEL);
+                    row.iter().enumerate().for_each(|(v, &x)| v128_store(out.add(4 * v).cast(), x));
+                }
+            }
+        }
+        (room, depth * PANEL)
+    }
+}
+
+/// float32, which needs no widening.
+#[derive(Clone, Copy)]
+pub struct Singles;
+
+impl Held for Singles {
+    type Cell = f32;
+    const DEPTH: usize = usize::MAX;
+
+    #[inline(always)]
+    unsafe fn row(self, at: *const f32) -> [v128; 4] {
+        // SAFETY: the caller's.
+        unsafe { [0, 4, 8, 12].map(|v| v128_load(at.add(v).cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn cell(self, at: *const f32, c: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { *at.add(c) }
+    }
+
+    unsafe fn widened(
+        self,
+        at: *const f32,
+        step: usize,
+        _panels: usize,
+        _depth: usize,
+        _room: *mut f32,
+    ) -> (*const f32, usize) {
+        (at, step)
+    }
+}
+
+/// bfloat16 in pairs: the upper half of a float32 is one, the lower half shifted up is the other.
+#[derive(Clone, Copy)]
+pub struct Bfloats;
+
+impl Held for Bfloats {
+    type Cell = u16;
+    const DEPTH: usize = 256;
+
+    #[inline(always)]
+    unsafe fn row(self, at: *const u16) -> [v128; 4] {
+        // SAFETY: the caller's.
+        let [x, y] = unsafe { [v128_load(at.cast()), v128_load(at.add(8).cast())] };
+        let upper = i32x4_splat(0xffff_0000u32 as i32);
+        [i32x4_shl(x, 16), v128_and(x, upper), i32x4_shl(y, 16), v128_and(y, upper)]
+    }
+
+    #[inline(always)]
+    unsafe fn cell(self, at: *const u16, c: usize) -> f32 {
+        // SAFETY: the caller's.
+        widen_bf16(unsafe { *at.add(paired(c)) })
+    }
+}
+
+/// float16 in pairs: sign, exponent and fraction are moved to their places in a float32, whose exponent a product sets right.
+#[derive(Clone, Copy)]
+pub struct Halves {
+    scale: v128,
+}
+
+impl Halves {
+    /// Of cells that hold each number times `2^shift`.
+    pub fn new(shift: u32) -> Self {
+        // The exponents' biases are 127 and 15.
+        Self { scale: f32x4_splat(f32::from_bits((127 + 127 - 15 - shift) << 23)) }
+    }
+
+    /// Of halves in the upper 16 bits of each lane.
+    #[inline(always)]
+    fn upper(self, x: v128) -> v128 {
+        let moved = v128_and(i32x4_shr(x, 3), i32x4_splat(0x8fff_e000u32 as i32));
+        f32x4_mul(moved, self.scale)
+    }
+}
+
+impl Held for Halves {
+    type Cell = u16;
+    const DEPTH: usize = 256;
+
+    #[inline(always)]
+    unsafe fn row(self, at: *const u16) -> [v128; 4] {
+        // SAFETY: the caller's.
+        let [x, y] = unsafe { [v128_load(at.cast()), v128_load(at.add(8).cast())] };
+        [self.upper(i32x4_shl(x, 16)), self.upper(x), self.upper(i32x4_shl(y, 16)), self.upper(y)]
+    }
+
+    #[inline(always)]
+    unsafe fn cell(self, at: *const u16, c: usize) -> f32 {
+        // SAFETY: the caller's.
+        let bits = unsafe { *at.add(paired(c)) };
+        f32x4_extract_lane::<0>(self.upper(i32x4_splat(i32::from(bits) << 16)))
+    }
+}
+
+/// Runs `body` with a matrix' format and cells.
+macro_rules! with_cells {
+    ($matrix:expr, |$held:ident, $cells:ident| $body:expr) => {
+        match &$matrix.cells {
+            $crate::kernels::HeldCells::Full(cells) => {
+                let ($held, $cells): (_, &[f32]) = ($crate::kernels::simd::held::Singles, cells);
+                $body
+            }
+            $crate::kernels::HeldCells::Float16 { bits, shift } => {
+                let ($held, $cells): (_, &[u16]) = ($crate::kernels::simd::held::Halves::new(*shift), bits);
+                $body
+            }
+            $crate::kernels::HeldCells::Bfloat16(bits) => {
+                let ($held, $cells): (_, &[u16]) = ($crate::kernels::simd::held::Bfloats, bits);
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_cells;
+
+/// The sums of a row of A with the sixteen columns of one row of a panel.
+#[inline(always)]
+pub fn add_row(x: v128, row: [v128; 4], sums: &mut [v128; 4]) {
+    for v in 0..4 {
+        sums[v] = madd(x, row[v], sums[v]);
+    }
+}
