@@ -61,6 +61,7 @@ export type {
   Positions,
   TokenPositions,
 } from "./src/hooks/edit_positions.ts";
+export type { CachingHooks, CachingOptions } from "./src/hooks/caching_hooks.ts";
 export type { StoredJson } from "./src/hooks/edit_json.ts";
 export { type AddHookOptions, HookPoint } from "./src/hooks/hook_point.ts";
 export type {

@@ -210,6 +210,11 @@ export class FactoredMatrix {
     return this.svd()[2];
   }
 
+  /** The same as {@linkcode FactoredMatrix.V}, by TransformerLens' older name, although it isn't transposed. */
+  get Vh(): Tensor {
+    return this.V;
+  }
+
   /**
    * The eigenvalues of the matrix, [..., mdim], apart from those that are zero because of its rank.
    *

@@ -99,6 +99,15 @@ export class HookPoint {
       (direction !== "fwd" && this.bwdHooks.length > 0);
   }
 
+  /** Removes the hooks at this point that name it: forward ones, unless options say otherwise. A predicate's stay. */
+  removeHooks(
+    direction: Direction | "both" = "fwd",
+    options: Omit<RemovalOptions, "direction"> = {},
+  ): void {
+    requireOneOf("Cannot remove the hooks of the direction", direction, ["fwd", "bwd", "both"]);
+    this.#registry.remove({ ...options, direction }, this.name);
+  }
+
   /** Forgets what hooks remembered. */
   clearContext(): void {
     this.ctx = {};

@@ -82,9 +82,13 @@ export class HookRegistry {
     return entriesAt(this.#entries, name, direction, gated);
   }
 
-  /** Removes hooks by direction, permanence and level. */
-  remove({ direction = "both", includingPermanent = false, level = null }: RemovalOptions): void {
+  /** Removes hooks by direction, permanence and level; with `at` only those that name this point. */
+  remove(
+    { direction = "both", includingPermanent = false, level = null }: RemovalOptions,
+    at?: string,
+  ): void {
     this.#entries = this.#entries.filter((entry) => {
+      if (at !== undefined && entry.selector !== at) return true;
       if (direction !== "both" && entry.direction !== direction) return true;
       if (includingPermanent) return false;
       if (entry.isPermanent) return true;

@@ -11,6 +11,8 @@ import {
   requireOneOf,
   UnknownPointError,
 } from "../core/errors.ts";
+import { ActivationCache } from "./activation_cache.ts";
+import { type CachingHooks, cachingHooks, type CachingOptions } from "./caching_hooks.ts";
 import { runnable } from "./edit_hook.ts";
 import { type Edit, isEdit } from "./edits.ts";
 import { bindPoint, HookPoint } from "./hook_point.ts";
@@ -23,6 +25,7 @@ import {
   type RemovalOptions,
 } from "./hook_registry.ts";
 import { NameDict } from "./name_dict.ts";
+import type { Tensor } from "../core/tensor.ts";
 
 /** What `resetHooks` removes. */
 export interface ResetOptions extends RemovalOptions {
@@ -164,6 +167,39 @@ export abstract class HookedRoot {
     };
   }
 
+  /**
+   * Makes hooks that keep what they see, without adding them: for `hooks()` and `runWithHooks()`.
+   *
+   * @param namesFilter Points by name, names or predicate; those that predicates reach unless said.
+   * @param options Whether gradients are kept too, and where.
+   * @returns The map that a run will fill, by name, and the hooks.
+   */
+  getCachingHooks(
+    namesFilter: PointSelector | readonly string[] | null = null,
+    options: CachingOptions = {},
+  ): CachingHooks {
+    return cachingHooks(namesFilter, options);
+  }
+
+  /**
+   * Adds hooks that keep what they see, until `resetHooks()`.
+   *
+   * @param namesFilter Points by name, names or predicate; those that predicates reach unless said.
+   * @param options Whether gradients are kept too, and where.
+   * @returns The map that runs fill, by name.
+   * @throws {UnknownPointError} If no point has a name; then no hook is added.
+   */
+  addCachingHooks(
+    namesFilter: PointSelector | readonly string[] | null = null,
+    options: CachingOptions = {},
+  ): Map<string, Tensor> {
+    const [cache, fwdHooks, bwdHooks] = cachingHooks(namesFilter, options);
+    fwdHooks.forEach(([selector]) => this.requirePoint(selector));
+    for (const [selector, hook] of fwdHooks) this.addHook(selector, hook);
+    for (const [selector, hook] of bwdHooks) this.addHook(selector, hook, "bwd");
+    return cache;
+  }
+
   /** Throws unless a selector is a predicate or names a point. */
   protected requirePoint(name: PointSelector): void {
     if (typeof name === "function") return;
@@ -214,6 +250,43 @@ export function unknownPoint(name: string, known: Iterable<string>): UnknownPoin
  */
 export abstract class HookedModule extends HookedRoot {
   #points: NameDict<HookPoint> | undefined;
+
+  /** What the module makes of a value at its point. */
+  abstract forward(x: Tensor): Tensor;
+
+  /**
+   * Runs the module alone with hooks for this run; its points have their own names then, `hook_sae_acts_post`.
+   *
+   * @throws {UnknownPointError} If a name matches no point.
+   */
+  runWithHooks(x: Tensor, hooks: HookScopeOptions): Tensor {
+    using _hooks = this.hooks(hooks);
+    return this.forward(x);
+  }
+
+  /**
+   * Runs the module alone and caches what its points see.
+   *
+   * @returns The output and the cache, by the points' own names.
+   * @throws {UnknownPointError} If `namesFilter` names no point.
+   */
+  runWithCache(
+    x: Tensor,
+    { namesFilter = null, removeBatchDim = false }: {
+      namesFilter?: PointSelector | readonly string[] | null;
+      removeBatchDim?: boolean;
+    } = {},
+  ): [output: Tensor, cache: ActivationCache] {
+    const [values, fwdHooks] = this.getCachingHooks(namesFilter, { removeBatchDim });
+    const output = this.runWithHooks(x, { fwdHooks });
+    return [output, new ActivationCache(values, undefined, { hasBatchDim: !removeBatchDim })];
+  }
+
+  /** Finds the points first: hooks by predicate reach those that are known. */
+  protected override requirePoint(name: PointSelector): void {
+    this.hookPoints();
+    super.requirePoint(name);
+  }
 
   /** Gives the points back to the module after a run had them. */
   rebindPoints(): void {

@@ -228,6 +228,21 @@ export class HookedSAE extends HookedModule implements Disposable {
     return this.#weights.store.view("b_enc");
   }
 
+  /** The bias of a gated SAE's gates [dSae]. */
+  get b_gate(): Tensor {
+    return this.#weights.store.view("b_gate");
+  }
+
+  /** The bias of a gated SAE's magnitudes [dSae]. */
+  get b_mag(): Tensor {
+    return this.#weights.store.view("b_mag");
+  }
+
+  /** What a gated SAE's encoder is scaled by for magnitudes, as logarithms [dSae]. */
+  get r_mag(): Tensor {
+    return this.#weights.store.view("r_mag");
+  }
+
   /** The decoder's bias [dOut]. */
   get b_dec(): Tensor {
     return this.#weights.store.view("b_dec");
@@ -308,7 +323,7 @@ export class HookedSAE extends HookedModule implements Disposable {
    *
    * @param x Activations as they are at `cfg.hookName`.
    */
-  forward(x: Tensor): Tensor {
+  override forward(x: Tensor): Tensor {
     const { dIn, dOut = dIn, architecture } = this.cfg;
     const { isTranscoder } = SAE_KINDS[architecture];
     const lead = this.#leading(x.shape, this.cfg.hookName);

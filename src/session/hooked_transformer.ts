@@ -42,6 +42,7 @@ import type {
 import { initialWeights } from "./initial_weights.ts";
 import { type InputOptions, type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
 import { loadModel, type LoadOptions, loadOrigin, type ModelFiles } from "./load.ts";
+import { lmCrossEntropyLoss } from "./loss.ts";
 import type {
   CacheOptions,
   ForwardOptions,
@@ -339,6 +340,21 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   }
 
   /**
+   * The loss that `forward()` gives, of logits at hand.
+   *
+   * @param logits Logits [batch, pos, dVocab].
+   * @param tokens Token ids [batch, pos].
+   * @param options `attentionMask` [batch, pos] leaves out pairs with a pad; `perToken` gives [batch, pos - 1] instead of the mean.
+   */
+  lossFn(
+    logits: Tensor,
+    tokens: Tensor,
+    options: { attentionMask?: Tensor; perToken?: boolean } = {},
+  ): Tensor {
+    return lmCrossEntropyLoss(logits, tokens, options);
+  }
+
+  /**
    * Runs the model and caches activations.
    *
    * @returns The output and the cache. User hooks run before the cache looks.
@@ -556,6 +572,21 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   /** The positional embedding [nCtx, dModel]. */
   get W_pos(): Tensor {
     return this.#execution.store.view("pos_embed.W_pos");
+  }
+
+  /**
+   * The embeddings of tokens and of positions, [dVocab + nCtx, dModel].
+   *
+   * @throws {WeightFileError} If positions have no embeddings.
+   */
+  get W_E_pos(): Tensor {
+    return Tensor.cat([this.W_E, this.W_pos]);
+  }
+
+  /** How many parameters there are: `cfg.nParams` counts the weights of attention and MLPs alone. */
+  get nParamsTotal(): number {
+    const { store } = this.#execution;
+    return store.names().reduce((total, name) => total + store.view(name).size, 0);
   }
 
   /** The unembedding [dModel, dVocab]. */

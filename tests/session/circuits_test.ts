@@ -20,6 +20,20 @@ Deno.test("QK and OV are what heads attend by and what they move", () => {
   assertEquals(model.allHeadLabels(), ["L0H0", "L0H1", "L1H0", "L1H1"]);
 });
 
+Deno.test("W_E_pos, nParamsTotal and lossFn() are what TransformerLens makes of the rest", () => {
+  using model = tinyModel();
+  const { dVocab, nCtx, dModel } = model.cfg;
+  assertEquals(model.W_E_pos.shape, [dVocab + nCtx, dModel]);
+  assertSameBits(model.W_E_pos.at(`${dVocab}:`), model.W_pos.clone());
+  const sizes = [...model.stateDict().values()].map(({ size }) => size);
+  assertEquals(model.nParamsTotal, sizes.reduce((a, b) => a + b, 0));
+  const tokens = Tensor.from([[1, 2, 3, 4]], undefined, "int32");
+  const [logits, loss] = model.forward(tokens, { returnType: "both" });
+  assertSameBits(model.lossFn(logits, tokens), loss);
+  assertEquals(model.lossFn(logits, tokens, { perToken: true }).shape, [1, 3]);
+  assertSameBits(model.QK.Vh, model.QK.V);
+});
+
 Deno.test("QK and OV give each query head the key or value that serves it", () => {
   using model = tinyModel(VARIANTS["rotary positions, shared keys and gates"].changes);
   const { attn } = model.blocks[1];
