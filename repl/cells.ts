@@ -76,6 +76,11 @@ export function takeCells(reader: WordReader, isToken: (token: string) => boolea
       cells = { ...cells, feature: feature.length === 1 ? feature[0] : feature };
     } else if (head !== undefined && NUMBERS.test(head)) {
       cells = { ...cells, head: oneOrMore(head) };
+    } else if (["pos", "position", "positions"].includes(raw)) {
+      reader.take();
+      const pos = positionsFrom(reader.require(`something behind "${raw}"`).raw, isToken);
+      cells = { ...cells, pos: cells.pos === undefined ? pos : [cells.pos, pos].flat() };
+      continue;
     } else if (["head", "heads", "text", "feature", "features", "where"].includes(raw)) {
       reader.take();
       cells = { ...cells, ...namedCells(raw, reader.require(`something behind "${raw}"`).raw) };

@@ -32,19 +32,36 @@ export function errorText(error: unknown, line: string, style: Style): string {
   const usage = reason instanceof CommandError && isCommand
     ? style.dim(`\n  usage: ${read.command.usage}`)
     : "";
-  const meant = read.kind === "code" ? meantBy(line) : undefined;
+  const meant = read.kind === "code" ? meantBy(line, message) : undefined;
   const hint = meant ? style.dim(`\n  did you mean ${meant}?`) : "";
   return style.red(message) + usage + hint;
 }
 
-/** What a line that isn't JavaScript may have meant: a command with a similar name, or a hook point. */
-function meantBy(line: string): string | undefined {
+/** What a line that failed may have meant: names in camel case, a pair, a command with a similar name, or a hook point. */
+function meantBy(line: string, message: string): string | undefined {
+  const camel = camelCaseFor(message);
+  if (camel !== undefined) return camel;
+  const [, names, value] = /^\s*(\w+(?:\s*,\s*\w+)+)\s*=\s*([^=].*)$/.exec(line) ?? [];
+  if (names !== undefined) return `const [${names}] = ${value}`;
   const [word] = line.trim().split(/\s/);
   if (expandPoint(word) !== word) return `?${word}, or show ${word}`;
   if (!/^[a-z]{2,}$/.test(word)) return undefined;
   const [nearest] = nearestNames(word, COMMANDS.map(({ name }) => name), 1);
   const isNear = nearest[0] === word[0] && Math.abs(nearest.length - word.length) <= 2;
   return isNear && word !== nearest ? `the command ${nearest}` : undefined;
+}
+
+/** The name that stands for Python's in a message about one that isn't there: `model.to_tokens is not a function`. */
+function camelCaseFor(message: string): string | undefined {
+  const [, path, name] = /((?:[\w$]+\.)*)([a-z]+(?:_[a-z0-9]+)+) is not (?:a function|defined)/
+    .exec(message) ?? [];
+  if (name === undefined) return undefined;
+  const camel = name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  const at = (scope: unknown, key: string) => (scope as Record<string, unknown> | undefined)?.[key];
+  const owners = path === "" ? ["", "utils.", "patching.", "model."] : [path];
+  return owners.map((owner) => `${owner}${camel}`).find((full) =>
+    full.split(".").reduce<unknown>(at, globalThis) !== undefined
+  );
 }
 
 /** A line's command, for programs. */

@@ -24,9 +24,18 @@ const ROOTS: Readonly<Record<string, string>> = {
 /** Names of activations that getActName doesn't know. */
 const ALIASES: Readonly<Record<string, string>> = { scores: "attn_scores", resid: "resid_pre" };
 
+/** Names with the layer in front that are otherwise TransformerLens': `1.attn.hook_z`, `1.hook_resid_pre`, codes behind them. */
+const LAYERED = /^(\d+)\.(attn\.|mlp\.|ln\d\.)?hook_(\w+?)(\.hook_sae_\w+)?((?:\.sae(?:\.\w+)?)?)$/;
+
 /** Expands a short name; a full one stays as it is, and what isn't one comes back unchanged. */
 export function expandPoint(short: string): string {
   if (Object.hasOwn(ROOTS, short)) return ROOTS[short];
+  const named = LAYERED.exec(short);
+  if (named) {
+    const [, layer, part = "", name, codes = "", suffix] = named;
+    const isNorm = part.startsWith("ln") || (part === "mlp." && name === "in");
+    return expandPoint(`${layer}.${isNorm ? part : ""}${name}${suffix}`) + codes;
+  }
   const [, layer, rest] = /^(\d+)\.([a-z].*)$/.exec(short) ?? [];
   if (layer === undefined) return short;
   const [, name, suffix] = /^(.*?)(?:\.(sae(?:\.\w+)?))?$/.exec(rest) ?? [];
@@ -68,6 +77,8 @@ export function requirePoint(word: string, names: readonly string[]): string {
   const layered = expandPoint(`0.${word}`);
   const near = names.includes(layered)
     ? [`0.${word}, with its layer`]
+    : names.includes(`blocks.${word}.hook_resid_pre`)
+    ? [`${word}.z`, `${word}.resid_pre`, `${word}.mlp_out`]
     : nearestNames(full, names).map(shortPoint);
   const isSae = /\.sae(\.|$)/.test(word);
   const hint =

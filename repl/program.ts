@@ -36,6 +36,7 @@ export function lineOf(text: string): Line {
   const line = text.trim();
   const isEmpty = line === "";
   if (isEmpty || line.startsWith("//") || line.startsWith("#")) return { kind: "nothing", isEmpty };
+  if (line === "?") return lineOf("help");
   const question = /^\?\s*(\S+)$/.exec(line) ?? /^([\w.]+)\?$/.exec(line);
   if (question) return { kind: "about", name: question[1] };
   const [, name, rest = ""] = /^([a-z]+)(?:\s+([^]*))?$/.exec(line) ?? [];
@@ -44,6 +45,14 @@ export function lineOf(text: string): Line {
   const isCode = /^(=(?!=)|[,;?]|[+*/%&|<]\s|instanceof\b|in\b)/.test(rest);
   if (!command || isCode) return { kind: "code", code: text };
   return { kind: "command", command, rest };
+}
+
+/** How a cache is read where a line asks for an activation as Python does: `cache["blocks.0.attn.hook_z"]`. */
+function indexedCache(code: string): string | undefined {
+  const [, name, key] = /^\s*([\w$]+)\[(.+)\]\s*;?\s*$/.exec(code) ?? [];
+  return name !== undefined && /^["'`](blocks\.|hook_|ln_final|unembed)/.test(key)
+    ? `${name}.get(${key})`
+    : undefined;
 }
 
 /** Runs lines one after another. */
@@ -129,8 +138,11 @@ export class Program {
       case "code": {
         const value = await this.#evaluator.run(line.code);
         this.last = value;
+        const missed = value === undefined ? indexedCache(line.code) : undefined;
         return {
-          text: shownValue(value, context),
+          text: missed
+            ? context.style.dim(`  undefined: did you mean ${missed}?`)
+            : shownValue(value, context),
           json: { value: valueJson(value) },
           ...value instanceof splicer.Figure && { figure: () => value },
         };

@@ -111,6 +111,11 @@ export class WordReader {
     return Number(word.raw);
   }
 
+  /** Takes how many steps are meant: a number, `all`, or one unless said. */
+  takeSteps(): number {
+    return this.takeIf("all") === undefined ? this.takeCount() ?? 1 : Infinity;
+  }
+
   /** Takes all that is left of the line, as it was typed. */
   rest(): string {
     const word = this.peek();

@@ -29,7 +29,7 @@ export const cut = placedEditCommand({
     throw new CommandError(`Expected a layer or a head such as 2.1, found "${text}".`);
   }
   const to = takePositions(reader, context);
-  reader.requireKeyword("from");
+  if (!reader.peek()?.raw.startsWith("@")) reader.requireKeyword("from");
   const from = takePositions(reader, context);
   const point = reader.takeIf("weight") ? "pattern" : "scores";
   reader.end();

@@ -1,35 +1,57 @@
 import { type Metric, metrics, type TokenName } from "../../mod.ts";
 import { describeMetric } from "../../src/session/metric.ts";
-import type { Command } from "../command.ts";
+import type { Command, Context } from "../command.ts";
+import { isTokenOf } from "../edit_command.ts";
 import { CommandError } from "../errors.ts";
 import { runResult } from "../render/next_tokens.ts";
 import { replaceSession } from "../state.ts";
-import type { WordReader } from "../words.ts";
+import { WordReader } from "../words.ts";
 
 const MINUS = ["-", "−", "minus"];
 
-function takeToken(reader: WordReader): TokenName {
+/** Whether a text is one token. */
+type IsToken = (text: string) => boolean;
+
+function takeToken(reader: WordReader, isToken: IsToken): TokenName {
   const { text, isQuoted } = reader.require('a token in quotes, such as " Mary"');
-  return !isQuoted && /^\d+$/.test(text) ? Number(text) : text;
+  if (isQuoted) return text;
+  if (/^\d+$/.test(text)) return Number(text);
+  // A bare word stands for the token with a space in front, where that is one.
+  return isToken(` ${text}`) ? ` ${text}` : text;
 }
 
-/** Reads `" Mary" - " John"`, one pair or one for each text, or `logit " Mary"`, `logprob " Mary"`. */
-function takeMetric(reader: WordReader): Metric {
+/** Reads `" Mary" - " John"`, one pair or one for each text, `" Mary"` alone, or `logit " Mary"`, `logprob " Mary"`. */
+function takeMetric(reader: WordReader, isToken: IsToken): Metric {
   const kind = reader.takeIf("logit", "logprob");
-  const first = takeToken(reader);
-  if (kind) {
+  const token = () => takeToken(reader, isToken);
+  const first = token();
+  if (kind || !reader.peek()) {
     const tokens = [first];
-    while (reader.peek()) tokens.push(takeToken(reader));
-    return kind === "logit" ? metrics.logit(tokens) : metrics.logProb(tokens);
+    while (reader.peek()) tokens.push(token());
+    return kind !== "logprob" ? metrics.logit(tokens) : metrics.logProb(tokens);
   }
   reader.requireKeyword(...MINUS);
-  const pairs: [TokenName, TokenName][] = [[first, takeToken(reader)]];
+  const pairs: [TokenName, TokenName][] = [[first, token()]];
   while (reader.peek()) {
-    const right = takeToken(reader);
+    const right = token();
     reader.requireKeyword(...MINUS);
-    pairs.push([right, takeToken(reader)]);
+    pairs.push([right, token()]);
   }
   return metrics.logitDiff(pairs);
+}
+
+/** A function of the logits; or tokens without quotes, where nothing in scope has their names. */
+async function evaluatedMetric(code: string, context: Context): Promise<Metric> {
+  const isToken = isTokenOf(context);
+  try {
+    const value = await context.evaluate(code);
+    if (typeof value === "function") return value as Metric;
+  } catch (error) {
+    const isWord = isToken(` ${code.split(/\s/)[0]}`);
+    if (error instanceof ReferenceError && isWord) return takeMetric(new WordReader(code), isToken);
+    throw error;
+  }
+  throw new CommandError('Expected tokens in quotes, such as " Mary" - " John", or a function.');
 }
 
 export const metric: Command = {
@@ -53,18 +75,10 @@ export const metric: Command = {
       const text = metric === undefined ? "no metric" : describeMetric(metric);
       return { text: `  ${text}`, json: { metric: text } };
     }
-    let chosen: Metric;
-    if (word.isQuoted || ["logit", "logprob"].includes(word.text) || /^\d+$/.test(word.text)) {
-      chosen = takeMetric(reader);
-    } else {
-      const value = await context.evaluate(reader.rest());
-      if (typeof value !== "function") {
-        throw new CommandError(
-          'Expected tokens in quotes, such as " Mary" - " John", or a function.',
-        );
-      }
-      chosen = value as Metric;
-    }
+    const isNamed = word.isQuoted || /^(\d+|logit|logprob)$/.test(word.text);
+    const chosen = isNamed
+      ? takeMetric(reader, isTokenOf(context))
+      : await evaluatedMetric(reader.rest(), context);
     const session = state.session.withMetric(chosen);
     session.run();
     const next = replaceSession(

@@ -18,7 +18,7 @@ export const patch = editCommand({
     ],
   ],
 }, (cells, reader, context) => {
-  reader.requireKeyword("from");
+  if (!reader.peek()?.isQuoted) reader.requireKeyword("from");
   const word = reader.peek();
   const isPlaced = word?.raw.startsWith("@") ?? false;
   const fromPos = isPlaced

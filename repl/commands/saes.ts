@@ -79,6 +79,13 @@ function next(saes: readonly KnownSae[], { state, style }: Context): Result {
   };
 }
 
+/** Takes what is to be done; `on all` and `off all` have names of their own. */
+function takeAction(reader: WordReader): string | undefined {
+  const action = reader.takeIf("on", "off", "only", "all", "none", "error", "add");
+  if ((action !== "on" && action !== "off") || reader.takeIf("all") === undefined) return action;
+  return action === "on" ? "all" : "none";
+}
+
 export const saes: Command = {
   name: "saes",
   group: "session",
@@ -96,7 +103,7 @@ export const saes: Command = {
   ],
   run: async (reader, context) => {
     const { state, style } = context;
-    const action = reader.takeIf("on", "off", "only", "all", "none", "error", "add");
+    const action = takeAction(reader);
     if (action === undefined) {
       reader.end();
       return { text: table(state, style), json: { saes: listJson(state) } };

@@ -11,6 +11,6 @@ export const set = editCommand({
     ["set 2.resid_pre @3 to model.W_E.at(model.toSingleToken(' Rose'))", "an expression's tensor"],
   ],
 }, async (cells, reader, context) => {
-  reader.requireKeyword("to");
+  if (reader.takeIf("=") === undefined) reader.requireKeyword("to");
   return edits.set({ ...cells, value: await takeValue(reader, context) });
 });

@@ -4,11 +4,11 @@ import { runResult } from "../render/next_tokens.ts";
 export const undo: Command = {
   name: "undo",
   group: "session",
-  usage: "undo [COUNT]",
+  usage: "undo [COUNT|all]",
   summary: "undo the last edits, or whatever was done to them",
-  examples: [["undo", "the last step"], ["undo 99", "back to the start"]],
+  examples: [["undo", "the last step"], ["undo all", "back to the start"]],
   run: (reader, { state: { session }, style }) => {
-    const wanted = reader.takeCount() ?? 1;
+    const wanted = reader.takeSteps();
     reader.end();
     const done = session.undo(wanted);
     const what = done === 0 ? "nothing to undo" : `undid ${done} of ${done + session.nUndo} steps`;

@@ -352,7 +352,7 @@ Deno.test({
 });
 
 Deno.test("repl: gen goes on under the edits, greedily or drawn, and more of it under others", async () => {
-  const [plain, drawn, again, other, under, edited, more] = await answers([
+  const [plain, drawn, again, other, under, edited, more, , later, written] = await answers([
     "gen 2",
     "gen 8 temp 1 seed 3",
     "gen 8 temp 1 seed 3",
@@ -360,6 +360,9 @@ Deno.test("repl: gen goes on under the edits, greedily or drawn, and more of it 
     "gen 1",
     "ablate 0.z.sae 3 @5",
     "gen more 1",
+    "undo all",
+    "ablate 3.resid_pre @15",
+    "gen 2",
   ]);
   assertEquals(plain.texts, [" Mary."]);
   assertEquals(drawn.texts, again.texts);
@@ -367,6 +370,9 @@ Deno.test("repl: gen goes on under the edits, greedily or drawn, and more of it 
   assertEquals(under.texts, [" John"]);
   // What the edit concerns of the text so far is computed again.
   assertEquals([more.rewoundTo, more.texts], [5, [" John."]]);
+  // Behind the prompt of fifteen positions it waits, and then changes what follows the first new token.
+  assertEquals(later.idle[0].reason, "it waits for generated text");
+  assertEquals(written.texts, [" Mary<|endoftext|>"]);
 });
 
 Deno.test("repl: save, load, export and replay give the same logits in other processes", async () => {
@@ -437,7 +443,7 @@ Deno.test("repl: what a command can't understand is said with how it is written"
     ["scale 1.z by x", 'Expected a factor, found "x".'],
     ["cut x @1 from @2", 'Expected a layer or a head such as 2.1, found "x".'],
     ["clamp 1.z", 'Expected "min" or "max".'],
-    ["metric Mary", "Mary is not defined"],
+    ["metric Maryy", "Maryy is not defined"],
     ["metric 5 6", 'Expected "-" or "−" or "minus", found "6".'],
     [
       "saes only 7.z",
@@ -462,4 +468,47 @@ Deno.test("repl: what a command can't understand is said with how it is written"
   // Nothing of it changed the session.
   assertEquals([found.at(-1)?.edits, found.at(-1)?.nUndo], [[], 0]);
   assertEquals(code, 1);
+});
+
+Deno.test("repl: lines as they come to somebody who knows TransformerLens are understood, or put right", async () => {
+  const { answers: found } = await answersTo([
+    "ablate 1.attn.hook_z head 1 pos 10",
+    "ablate blocks.1.attn.hook_z h1 @10",
+    "undo all",
+    "redo all",
+    "undo all",
+    "cut 3.3 @-1 @10",
+    `patch 2.resid_pre @10 "${OTHER}"`,
+    "set 1.z.sae 517 @10 = 4",
+    "undo all",
+    "metric Mary - John",
+    "metric Mary",
+    "saes off all",
+    "saes on all",
+    "sweep 2",
+  ]);
+  assertEquals(found[0].edit, found[1].edit);
+  assertEquals([found[2].undone, found[3].redone, found[4].undone], [2, 2, 2]);
+  assertEquals(found[5].edit, "cut head 3 @10 → @-1");
+  assertStringIncludes(found[6].edit, "patch @10 from");
+  assertEquals([found[7].edit, found[8].undone], ["set feature 517 @10 to 4", 3]);
+  assertEquals(found[9].metric.of, '" Mary" − " John"');
+  assertEquals(found[10].metric.of, 'logit " Mary"');
+  const nOn = ({ saes }: Answer) => saes.filter(({ isOn }: { isOn: boolean }) => isOn).length;
+  assertEquals([nOn(found[11]), nOn(found[12])], [0, 5]);
+  assertEquals(
+    found[13].error.message,
+    'There is no hook point "2". Did you mean 2.z, 2.resid_pre, 2.mlp_out?',
+  );
+  const { out, err } = await runProgram([], [
+    'model.to_tokens("hi")',
+    'get_act_name("z", 0)',
+    'logits, cache = model.runWithCache("hi")',
+    'const [logits, cache] = model.runWithCache("hi")',
+    'cache["blocks.0.attn.hook_z"]',
+  ]);
+  assertMatch(err + out, /did you mean model\.toTokens\?/);
+  assertMatch(err + out, /did you mean utils\.getActName\?/);
+  assertMatch(err + out, /did you mean const \[logits, cache\] = model\.runWithCache\("hi"\)\?/);
+  assertMatch(out, /undefined: did you mean cache\.get\("blocks\.0\.attn\.hook_z"\)\?/);
 });

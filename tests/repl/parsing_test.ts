@@ -33,6 +33,7 @@ Deno.test("takeCells reads features, heads, positions, texts and conditions", ()
   const cases: [string, unknown][] = [
     ["517 @10", { feature: 517, pos: 10 }],
     ["3,5 7", { feature: [3, 5, 7] }],
+    ["h1 pos 3 position 5:", { head: 1, pos: [3, { from: 5 }] }],
     ["h1 @-1", { head: 1, pos: -1 }],
     ["heads 0,3 text 1", { head: [0, 3], text: 1 }],
     ["@2:5", { pos: { from: 2, to: 5 } }],
@@ -80,6 +81,20 @@ Deno.test("points have short names that expand to themselves", async () => {
   };
   for (const [name, wanted] of Object.entries(short)) assertEquals(shortPoint(name), wanted);
   assertEquals(expandPoint("nonsense"), "nonsense");
+  // TransformerLens' names behind a layer's number.
+  const long = {
+    "2.attn.hook_z": "blocks.2.attn.hook_z",
+    "2.hook_z": "blocks.2.attn.hook_z",
+    "2.hook_z.sae": "blocks.2.attn.hook_z.hook_sae_acts_post",
+    "2.attn.hook_z.hook_sae_error": "blocks.2.attn.hook_z.hook_sae_error",
+    "0.hook_resid_pre": "blocks.0.hook_resid_pre",
+    "1.attn.hook_attn_scores": "blocks.1.attn.hook_attn_scores",
+    "1.mlp.hook_post": "blocks.1.mlp.hook_post",
+    "1.mlp.hook_in": "blocks.1.mlp.hook_in",
+    "1.hook_mlp_in": "blocks.1.hook_mlp_in",
+    "1.ln2.hook_scale": "blocks.1.ln2.hook_scale",
+  };
+  for (const [name, wanted] of Object.entries(long)) assertEquals(expandPoint(name), wanted);
 });
 
 Deno.test("lineOf tells commands from code", () => {
@@ -107,6 +122,7 @@ Deno.test("lineOf tells commands from code", () => {
     assertEquals(kinds(code), "code", code);
   }
   assertEquals(kinds("?2.z"), "about");
+  assertEquals(kinds("?"), "help|");
   assertEquals(kinds("session?"), "about");
   for (const line of ["", "  ", "// x", "# x"]) assertEquals(kinds(line), "nothing");
 });
