@@ -54,6 +54,14 @@ export function shown(token: string, border = "⟨start⟩"): string {
   return token.replaceAll("\n", "⏎").replaceAll(/^ | $/g, "·");
 }
 
+/** A token of a text, with its position where the same stands elsewhere too. */
+export function placed(tokens: readonly string[], pos: number): string {
+  const token = tokens[pos];
+  if (token === undefined) return `#${pos}`;
+  const isAlone = tokens.indexOf(token) === tokens.lastIndexOf(token);
+  return isAlone ? shown(token) : `${shown(token)}\u00a0@${pos}`;
+}
+
 /** A number with its sign, as text. */
 export function signed(value: number, digits = 2): string {
   const text = Math.abs(value).toFixed(digits);

@@ -7,7 +7,6 @@ import {
   type HookSpec,
   SAE,
   type Tensor,
-  TokenError,
 } from "../../mod.ts";
 import type {
   AttentionView,
@@ -219,12 +218,10 @@ export class Study {
   }
 
   #tokens({ prompt }: PageState): number[] {
-    try {
-      return [...this.#model.toTokens(prompt, { truncate: false }).at(0).data()];
-    } catch (error) {
-      if (!(error instanceof TokenError)) throw error;
-      throw new Error(`This prompt is too long: the model reads ${this.#model.cfg.nCtx} tokens.`);
-    }
+    const { nCtx } = this.#model.cfg;
+    const tokens = [...this.#model.toTokens(prompt, { truncate: false }).at(0).data()];
+    if (tokens.length <= nCtx) return tokens;
+    throw new Error(`This prompt is too long: the model reads ${nCtx} tokens.`);
   }
 
   #texts(tokens: readonly number[]): string[] {

@@ -12,7 +12,11 @@ async function open(
   options: { width: number; colorScheme: "light" | "dark" },
 ): Promise<Page> {
   const { width, colorScheme } = options;
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+  const context = await browser.newContext({
+    viewport: { width, height: 900 },
+    colorScheme,
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
   const page = await context.newPage();
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) problems.push(message.text());
@@ -76,6 +80,48 @@ async function drag(page: Page, id: string, part: number): Promise<number[]> {
   return seen;
 }
 
+/** The largest change of a head's attention that is drawn. */
+const CHANGES = `Math.max(
+  ...[...document.querySelector(".heads").data].flatMap(({ z }) => z.flat()).map(Math.abs),
+)`;
+
+/** Goes on to the next thing that takes the keyboard until it is one of a kind, as someone without a mouse does. */
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses++) {
+    await page.keyboard.press("Tab");
+    if (
+      await page.evaluate<boolean>(`document.activeElement.matches(${JSON.stringify(selector)})`)
+    ) {
+      return;
+    }
+  }
+  throw new Error(`The keyboard doesn't reach ${selector}`);
+}
+
+/** A whole visit without a mouse: a prompt, a feature, its ablation, a slider, undoing all of it. */
+async function playByKeyboard(browser: Browser): Promise<Showing[]> {
+  const page = await open(browser, address, { width: 1280, colorScheme: "dark" });
+  const seen = [await showing(page)];
+  const note = async () => void seen.push(await showing(page));
+  await tabTo(page, "textarea");
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("The capital of France is");
+  await page.keyboard.press("Enter");
+  await note();
+  await tabTo(page, "td[role=gridcell]");
+  const isLive = `!document.activeElement.title.endsWith(": 0.00")`;
+  do await page.keyboard.press("ArrowRight"); while (!await page.evaluate<boolean>(isLive));
+  await page.keyboard.press("a");
+  await note();
+  await tabTo(page, "#slider-add");
+  await page.keyboard.press("End");
+  await note();
+  for (let step = 0; step < 3; step++) await page.keyboard.press("Control+z");
+  await note();
+  await page.context().close();
+  return seen;
+}
+
 async function play(browser: Browser): Promise<Played> {
   const page = await open(browser, address, { width: 1280, colorScheme: "light" });
   const first = await showing(page);
@@ -123,10 +169,23 @@ async function play(browser: Browser): Promise<Played> {
   await page.keyboard.press("ArrowRight");
   await page.locator(".heads .heatmaplayer image").nth(3).waitFor({ state: "attached" });
   const nHeads = await page.locator(".heads .heatmaplayer image").count();
+  await page.getByLabel("layer 3").check();
+  await page.getByLabel("only what the edits change").check();
+  await until(page, `${CHANGES} < 1`);
+  const attentionChange = await page.evaluate<number>(CHANGES);
+  await page.evaluate("scrollTo(0, document.body.scrollHeight)");
+  const deskOverFigures = await page.evaluate<number>(`
+    document.querySelector(".side").getBoundingClientRect().bottom -
+      document.querySelector(".figures").getBoundingClientRect().top`);
 
-  const url = page.url();
+  await page.locator("#share").click();
+  const url = await page.evaluate<string>("navigator.clipboard.readText()");
   const other = await open(browser, url, { width: 1280, colorScheme: "light" });
   const shared = await showing(other);
+  await other.locator("#edits .remove").first().click();
+  const oneLess = await showing(other);
+  await other.locator("#clear").click();
+  const cleared = await showing(other);
   await other.context().close();
 
   const answers = page.getByLabel("The second answer");
@@ -178,6 +237,11 @@ async function play(browser: Browser): Promise<Played> {
     ablatedByKey,
     fromBar,
     nHeads,
+    attentionChange,
+    deskOverFigures,
+    oneLess,
+    cleared,
+    byKeyboard: await playByKeyboard(browser),
     shared,
     answered,
     refused,

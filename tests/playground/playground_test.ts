@@ -39,6 +39,15 @@ export interface Played {
   readonly ablatedByKey: Showing;
   readonly fromBar: Showing;
   readonly nHeads: number;
+  /** The largest change of attention in the last layer. */
+  readonly attentionChange: number;
+  /** How far the column beside the grid reaches down over the figures once the page is at its end. */
+  readonly deskOverFigures: number;
+  /** One of the shared edits taken out, and all of them. */
+  readonly oneLess: Showing;
+  readonly cleared: Showing;
+  /** A visit without a mouse: at first, another prompt, ablated, steered too, undone. */
+  readonly byKeyboard: readonly Showing[];
   readonly shared: Showing;
   readonly answered: Showing;
   readonly refused: Showing;
@@ -116,12 +125,24 @@ Deno.test({
       assertEquals(played.walked, "blocks.1.hook_z:468@10");
       assertEquals([played.ablatedByKey.chosen, played.ablatedByKey.edits], ["Feature 468", 3]);
     });
+    await t.step("without a mouse", () => {
+      const [start, typed, off, both, undone] = played.byKeyboard;
+      assertEquals([start.difference, typed.next[0][0]], [expected.plain, " Paris"]);
+      assertEquals([typed.edits, off.edits, both.edits], [0, 1, 2]);
+      assertEquals(new Set([typed, off, both].map(({ difference }) => difference)).size, 3);
+      assertEquals(undone, { ...start, chosen: undone.chosen });
+    });
     await t.step("figures", () => {
       assertNotEquals(played.fromBar.chosen, "Feature 468");
       assertEquals(played.nHeads, 4);
+      assert(played.attentionChange > 0.001 && played.attentionChange < 1);
+      assert(played.deskOverFigures < 0, `it reaches ${played.deskOverFigures} pixels too far`);
     });
     await t.step("a link opened elsewhere shows the same numbers", () => {
       assertEquals({ ...shared, chosen: null }, { ...played.fromBar, chosen: null });
+      assertEquals([played.oneLess.edits, played.cleared.edits], [shared.edits - 1, 0]);
+      assertNotEquals(played.oneLess.difference, shared.difference);
+      assertEquals(played.cleared.difference, expected.plain);
     });
     await t.step("what can't be done is said", () => {
       assertEquals(played.answered.notice, "");

@@ -1,6 +1,6 @@
 /** The edits that are in force, each with a way to take it out. */
 import { type App, nameOf, type Part } from "../app.ts";
-import { find, make, plain, shown, signed } from "../dom.ts";
+import { find, make, placed, plain, signed } from "../dom.ts";
 import type { PageView } from "../protocol.ts";
 import { type FeatureEdit, withoutEdit } from "../state.ts";
 
@@ -23,7 +23,7 @@ export class EditList implements Part {
     const { state, info } = this.#app;
     const items = state.edits.map((edit) => {
       const { kind, sae, feature, pos } = edit;
-      const where = pos === undefined ? "everywhere" : `at ${shown(tokens[pos] ?? `#${pos}`)}`;
+      const where = pos === undefined ? "everywhere" : `at ${placed(tokens, pos)}`;
       return make("li", {}, [
         make("button", {
           className: "link",

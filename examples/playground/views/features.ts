@@ -1,6 +1,6 @@
 /** Each layer's live features over the tokens, as a grid that the arrow keys walk through. */
 import { type App, type Choice, isAbout, type Part } from "../app.ts";
-import { find, make, plain, setAttributes, shown } from "../dom.ts";
+import { find, make, placed, plain, setAttributes, shown } from "../dom.ts";
 import type { FeatureRow, PageView, SaeView } from "../protocol.ts";
 
 /** Below this a cell counts as unchanged. */
@@ -125,8 +125,8 @@ export class Features implements Part {
         "data-changed": isChanged,
         "aria-selected": String(isHere),
         tabindex: isHere || (choice === undefined && this.#isFirst(id, feature, pos)) ? 0 : -1,
-        "aria-label": `feature ${feature} at ${shown(this.#tokens[pos])}: ${value}`,
-        title: `${feature} at ${shown(this.#tokens[pos])}: ${value}`,
+        "aria-label": `feature ${feature} at ${placed(this.#tokens, pos)}: ${value}`,
+        title: `${feature} at ${placed(this.#tokens, pos)}: ${value}`,
       });
     }
   }

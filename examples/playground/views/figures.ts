@@ -1,6 +1,6 @@
 /** Figures that are drawn when they are looked at: attribution and attention. */
 import { type App, nameOf, type Part } from "../app.ts";
-import { find, make, shown } from "../dom.ts";
+import { find, make, placed, shown } from "../dom.ts";
 import { type Engine, latestOnly } from "../engine.ts";
 import type { AttentionView, AttributionView } from "../protocol.ts";
 import { axis, colour, diverging, draw } from "./plotly.ts";
@@ -149,7 +149,7 @@ function drawBars(place: HTMLElement, { features, tokens }: AttributionView, { i
   const short = (sae: string) =>
     nameOf(info, sae).replace("Attention, layer ", "L").replace("Stream before layer ", "S");
   const labels = features.map(({ sae, feature, pos }, n) =>
-    `${short(sae)} ${feature} ${shown(tokens[pos])}` + "\u200b".repeat(n)
+    `${short(sae)} ${feature} ${placed(tokens, pos)}` + "\u200b".repeat(n)
   );
   return draw(place, [{
     type: "bar",
@@ -199,7 +199,12 @@ function drawHeads(place: HTMLElement, { heads, tokens }: AttentionView, showsCh
   const width = (1 - gapX * (columns - 1)) / columns;
   const height = (1 - gapY * (nRows - 1)) / nRows;
   const axes: Record<string, unknown> = {};
-  const data = heads.map(({ before, after }, n) => {
+  const changes = heads.map(({ before, after }) =>
+    after.map((line, q) => line.map((value, k) => value - before[q][k]))
+  );
+  // Small changes are to be seen too, but not noise.
+  const most = Math.max(...changes.flat(2).map(Math.abs), 0.01);
+  const data = heads.map(({ after }, n) => {
     const suffix = n === 0 ? "" : String(n + 1);
     const [column, row] = [n % columns, Math.floor(n / columns)];
     const left = column * (width + gapX);
@@ -218,16 +223,15 @@ function drawHeads(place: HTMLElement, { heads, tokens }: AttentionView, showsCh
       showgrid: false,
       showticklabels: column === 0,
     });
-    const change = after.map((line, q) => line.map((value, k) => value - before[q][k]));
     return {
       type: "heatmap",
-      z: showsChange ? change : after,
+      z: showsChange ? changes[n] : after,
       x: labels,
       y: labels,
       xaxis: `x${suffix}`,
       yaxis: `y${suffix}`,
-      zmin: showsChange ? -1 : 0,
-      zmax: 1,
+      zmin: showsChange ? -most : 0,
+      zmax: showsChange ? most : 1,
       colorscale: showsChange ? diverging() : [[0, colour("paper")], [1, colour("up")]],
       showscale: false,
       hovertemplate: "%{y} looks at %{x}: %{z:.3f}<extra></extra>",

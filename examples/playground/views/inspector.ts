@@ -1,6 +1,6 @@
 /** The chosen feature: what it writes, and how it is edited. */
 import { type App, type Choice, nameOf, type Part } from "../app.ts";
-import { find, make, plain, shown, signed } from "../dom.ts";
+import { find, make, placed, plain, shown, signed } from "../dom.ts";
 import type { FeatureInfo, PageView } from "../protocol.ts";
 import { type EditKind, type FeatureEdit, withEdit, withoutEdit } from "../state.ts";
 
@@ -85,7 +85,7 @@ export class Inspector implements Part {
     if (choice === undefined || pos === undefined) return;
     const row = saes.find(({ id }) => id === sae)?.rows.find((row) => row.feature === feature);
     const [before, after] = [row?.before[pos] ?? 0, row?.after[pos] ?? 0];
-    const at = `at ${shown(tokens[pos] ?? "")}`;
+    const at = `at ${placed(tokens, pos)}`;
     this.#strength.textContent = before === after
       ? `${plain(after)} ${at}`
       : `${plain(before)} → ${plain(after)} ${at}`;
