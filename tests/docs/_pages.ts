@@ -10,6 +10,8 @@ export interface Block {
   readonly text: string;
   /** The line of the opening fence, from 1. */
   readonly line: number;
+  /** How many lines stand between the fences. */
+  readonly nLines: number;
 }
 
 /** One page. */
@@ -32,7 +34,8 @@ export function pageOf(path: string, text: string): Page {
     if (open === undefined && fence) {
       open = { fence: fence[1], language: fence[2].trim(), line: i + 1, lines: [] };
     } else if (open && fence?.[1] === open.fence && fence[2] === "") {
-      blocks.push({ language: open.language, line: open.line, text: open.lines.join("\n") });
+      const { language, line, lines } = open;
+      blocks.push({ language, line, nLines: lines.length, text: lines.join("\n") });
       open = undefined;
     } else (open?.lines ?? prose).push(line);
   });

@@ -7,6 +7,8 @@ import { type Block, type Page, ROOT } from "./_pages.ts";
 export interface Listing {
   /** Page and line. */
   readonly place: string;
+  /** The line of its opening fence. */
+  readonly line: number;
   readonly text: string;
   /** The block of text behind it, which is the whole of what it prints. */
   readonly output: string | undefined;
@@ -24,7 +26,8 @@ export function programsOf({ path, blocks }: Page): Program[] {
     if (!isCode(block)) return;
     const next = blocks[i + 1];
     const output = next?.language === "text" ? next.text : undefined;
-    const listing = { place: `${path}:${block.line}`, text: block.text, output };
+    const { line, text } = block;
+    const listing = { place: `${path}:${line}`, line, text, output };
     if (/^import /m.test(block.text) || programs.length === 0) programs.push([listing]);
     else programs.at(-1)!.push(listing);
   });

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { runProgram } from "../repl/_program.ts";
 import { assertSameNumbers, assertSameOutput, wordsOf } from "../_written_output.ts";
 import { allPages, ROOT } from "./_pages.ts";
+import { isSession, writtenSessions } from "./_sessions.ts";
 import { expectations, type Listing, programsOf, runPrograms } from "./_programs.ts";
 
 const PAGES = allPages();
@@ -37,22 +37,11 @@ Deno.test("the pages' TypeScript has no type errors, runs, and prints what they 
 });
 
 for (const { path, blocks } of PAGES.filter(({ path }) => !MADE.has(path))) {
-  const sessions = blocks.filter(({ text }) => text.startsWith("splicer> "));
+  const sessions = blocks.filter(isSession);
   if (sessions.length === 0) continue;
   Deno.test(`the sessions of ${path} are what the interactive program writes`, async () => {
-    const MARK = "=== next ===";
-    const commands = sessions.map(({ text }) =>
-      Array.from(text.matchAll(/^splicer> (.*)$/gm), ([, line]) => line)
-    );
-    const mark = `console.log(${JSON.stringify(MARK)})`;
-    const lines = commands.flatMap((session) => session.flatMap((line) => [line, mark]));
-    const { out, err } = await runProgram([], lines);
-    assertEquals(err, "");
-    const outputs = out.split(`${MARK}\n`);
-    for (const [i, { text }] of sessions.entries()) {
-      const today = commands[i].map((line) => `splicer> ${line}\n${outputs.shift()}`).join("");
-      assertSameOutput(text.trimEnd(), today.trimEnd());
-    }
+    const today = await writtenSessions(sessions);
+    sessions.forEach(({ text }, i) => assertSameOutput(text.trimEnd(), today[i]));
   });
 }
 
@@ -60,7 +49,7 @@ Deno.test("the pages' blocks are of kinds that are tested", () => {
   // Diagrams and shell commands aren't run here; the latter's tasks are looked up below.
   const kinds = new Set(["ts", "text", "sh", "json", "mermaid"]);
   const others = PAGES.flatMap(({ path, blocks }) =>
-    blocks.filter(({ language, text }) => !kinds.has(language) && !text.startsWith("splicer> "))
+    blocks.filter((block) => !kinds.has(block.language) && !isSession(block))
       .map(({ line }) => `${path}:${line}`)
   );
   assertEquals(others, []);
@@ -73,7 +62,7 @@ Deno.test("tasks, versions and files that the pages name are there", async () =>
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const wrong: string[] = [];
   for (const { path, text, blocks } of PAGES.filter(({ path }) => path !== "CHANGELOG.md")) {
-    for (const [, task] of text.matchAll(/\btask ([a-z]+)/g)) {
+    for (const [, task] of text.matchAll(/\bdeno(?:@[\d.]+)? task ([a-z]+)/g)) {
       if (!Object.hasOwn(tasks, task)) wrong.push(`${path}: the task ${task}`);
     }
     for (const [, version] of text.matchAll(/\bdeno@(\d[\w.]*)/g)) {
@@ -91,4 +80,13 @@ Deno.test("tasks, versions and files that the pages name are there", async () =>
     }
   }
   assertEquals(wrong, []);
+});
+
+Deno.test("the picture of rows shows those that the run beside it computed", async () => {
+  const picture = await Deno.readTextFile(new URL("docs/images/rows.svg", ROOT));
+  const page = await Deno.readTextFile(new URL("docs/how-it-works.md", ROOT));
+  const [, nRan] = page.match(/model\.ran\.rows\); \/\/ 1\.attn_out (\d+)$/m) ?? [];
+  const [, nAll] = page.match(/model\.ran\.rows\); \/\/ null (\d+):/) ?? [];
+  const count = (name: string) => picture.split(`<rect class="${name}"`).length - 1;
+  assertEquals([count("ran"), count("ran") + count("idle")], [Number(nRan), Number(nAll)]);
 });

@@ -3,7 +3,9 @@
  * temporary folder, serves them, runs `deno task demo --model gpt2-small --saes gpt2-small-hook-z-kk` against that, and tells how
  * long it took and how much memory it held.
  *
- *     deno run -A tests/hub/full_size.ts
+ *     deno run -A tests/hub/full_size.ts [folder]
+ *
+ * A folder that is named is kept, and used as it is the next time.
  */
 import { fileURLToPath } from "node:url";
 import { processMemory } from "../../bench/_process_memory.ts";
@@ -46,16 +48,21 @@ async function runDemo(env: Record<string, string>, out: string): Promise<number
   return code;
 }
 
-const folder = await Deno.makeTempDir({ prefix: "splicer_full_size_" });
+const [kept] = Deno.args;
+const folder = kept ?? await Deno.makeTempDir({ prefix: "splicer_full_size_" });
+const done = `${folder}/done`;
 let code = 1;
 try {
-  await timed("writing the repositories", () => writeGpt2Small(`${folder}/hub`, FULL));
+  if (!await Deno.stat(done).catch(() => undefined)) {
+    await timed("writing the repositories", () => writeGpt2Small(`${folder}/hub`, FULL));
+    await Deno.writeTextFile(done, "");
+  }
   await using hub = serveHub(await repositoriesIn(`${folder}/hub`));
   const env = { HF_ENDPOINT: hub.endpoint, HF_HOME: `${folder}/home` };
   const out = `${folder}/out`;
   code = await timed("the demo with its downloads", () => runDemo(env, out));
   if (code === 0) code = await timed("the demo from the cache", () => runDemo(env, out));
 } finally {
-  await Deno.remove(folder, { recursive: true });
+  if (kept === undefined) await Deno.remove(folder, { recursive: true });
 }
 Deno.exit(code);
