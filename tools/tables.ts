@@ -1,127 +1,38 @@
 /**
- * Writes the README's tables of what is compatible anew, from the registries; `--check` only compares.
+ * Writes the tables of the pages anew: what is compatible from the registries, what was measured from its record. `--check` only
+ * compares.
  */
 import { fileURLToPath } from "node:url";
-import { ActivationCache, evals, patching, utils } from "../mod.ts";
-import { ARCHITECTURES } from "../src/model/architectures/registry.ts";
-import { type NamedModel, namedModels } from "../src/model/architectures/named_models.ts";
-import { createSaeConfig } from "../src/sae/config.ts";
-import { SAE_FORMAT_NAMES } from "../src/sae/formats/registry.ts";
-import { SAE_KINDS } from "../src/sae/kinds/registry.ts";
-import { RELEASES } from "../src/sae/releases/table.ts";
+import { blockOf, withBlock } from "./tables/blocks.ts";
+import { compatibility, compatibilityInShort } from "./tables/compatibility.ts";
 
-const README = fileURLToPath(new URL("../README.md", import.meta.url));
-const BEGIN = "<!-- compatibility -->";
-const END = "<!-- /compatibility -->";
+const ROOT = new URL("..", import.meta.url);
 
-function code(text: string): string {
-  return `\`${text}\``;
+function read(path: string): Promise<string> {
+  return Deno.readTextFile(new URL(path, ROOT));
 }
 
-function list(names: readonly string[]): string {
-  return names.map(code).join(", ");
+/** A part of a page that is made of something else. */
+interface Table {
+  readonly page: string;
+  /** What stands in the comments around it. */
+  readonly name: string;
+  readonly make: () => string | Promise<string>;
 }
 
-function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const line = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
-}
+/** The tables that there are. */
+export const TABLES: readonly Table[] = [
+  {
+    page: "README.md",
+    name: "speed",
+    make: async () => blockOf(await read("bench/RESULTS.md"), "speed", "bench/RESULTS.md"),
+  },
+  { page: "README.md", name: "compatibility", make: compatibilityInShort },
+  { page: "docs/compatibility.md", name: "compatibility", make: compatibility },
+];
 
-/** Items by what they have in common, in the order in which that comes first. */
-function grouped<Item>(items: readonly Item[], keyOf: (item: Item) => string): [string, Item[]][] {
-  const groups = new Map<string, Item[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    groups.set(key, [...groups.get(key) ?? [], item]);
-  }
-  return [...groups];
-}
-
-function ofFamilies(models: readonly NamedModel[]): string {
-  const rows = grouped(models, ({ family }) => family).map(([family, members]) => {
-    const { name, aliases } = members[0];
-    return [family, members.length, code(aliases[0] ?? name)];
-  });
-  return table(["family", "official names", "such as"], rows);
-}
-
-function models(): string {
-  const [run, refused] = [true, false].map((is) =>
-    namedModels().filter(({ isSupported }) => isSupported === is)
-  );
-  const others = grouped(refused, ({ family }) => family).map(([family]) => family);
-  return `### Models
-
-Checkpoints whose \`config.json\` has the \`model_type\` ${
-    list(ARCHITECTURES.map(({ modelType }) => modelType))
-  }. TransformerLens' official names and their aliases resolve to ${run.length} models:
-
-${ofFamilies(run)}
-
-The other ${refused.length} official names are known and refused with a reason: ${
-    others.join(", ")
-  }.`;
-}
-
-/** The tensors of a kind's weight file; those of a module inside it as one. */
-function tensorsOf(architecture: keyof typeof SAE_KINDS): string[] {
-  const own = architecture === "topk" || architecture === "abstopk" ? { k: 1 } : {};
-  const cfg = createSaeConfig({ dIn: 64, dSae: 512, hookName: "hook_embed", architecture, ...own });
-  const names = Object.keys(SAE_KINDS[architecture].shapes(cfg));
-  return [...new Set(names.map((name) => name.replace(/^(\w+)\..*$/, "$1.*")))];
-}
-
-function saes(): string {
-  const kinds = Object.entries(SAE_KINDS).map(([name, { isTranscoder, appliesBDec }]) => [
-    code(name),
-    isTranscoder ? "a point from another" : "a point from itself",
-    appliesBDec ? "yes" : "no",
-    list(tensorsOf(name as keyof typeof SAE_KINDS)),
-  ]);
-  const releases = Object.entries(RELEASES);
-  const formats = SAE_FORMAT_NAMES.map((format) => {
-    const of = releases.filter(([, release]) => release.format === format);
-    return [code(format), of.length || "", of.length === 0 ? "by `format` alone" : code(of[0][0])];
-  });
-  return `### SAEs
-
-${table(["architecture", "reconstructs", "`b_dec` from the input", "tensors"], kinds)}
-
-The training-only kinds (\`batchtopk\`, \`matryoshka_batchtopk\`) are saved as \`jumprelu\`. ${releases.length} releases are known by name, in these layouts:
-
-${table(["layout", "releases", "such as"], formats)}`;
-}
-
-/** The methods that a class has itself. */
-function methodsOf({ prototype }: { prototype: object }): string[] {
-  const properties = Object.entries(Object.getOwnPropertyDescriptors(prototype));
-  const isMethod = ([name, { value }]: [string, PropertyDescriptor]) =>
-    typeof value === "function" && name !== "constructor";
-  return properties.filter(isMethod).map(([name]) => name);
-}
-
-/** Functions of TransformerLens that aren't methods of the model, by where they are. */
-function analysis(): string {
-  const isPatch = (name: string) => name.startsWith("getActPatch") && !name.includes("DirectPath");
-  const patches = Object.keys(patching).filter(isPatch);
-  const parts: [string, string[]][] = [
-    ["`ActivationCache`", methodsOf(ActivationCache)],
-    [`\`patching\`, ${patches.length} patches`, patches],
-    ["`patching`, beside them", Object.keys(patching).filter((name) => !isPatch(name))],
-    ["`evals`", Object.keys(evals)],
-    ["`utils`", Object.keys(utils)],
-  ];
-  const items = parts.map(([where, names]) => `- **${where}**: ${list(names.toSorted())}`);
-  return `### Analysis
-
-TransformerLens' names in camel case:
-
-${items.join("\n")}`;
-}
-
-/** The tables, as `deno fmt` lays them out. */
-async function tables(): Promise<string> {
-  const text = [BEGIN, models(), saes(), analysis(), END].join("\n\n");
+/** Lays Markdown out as `deno fmt` does. */
+async function formatted(text: string): Promise<string> {
   const format = new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--ext=md", "--line-width=100", "-"],
     stdin: "piped",
@@ -135,21 +46,24 @@ async function tables(): Promise<string> {
   return new TextDecoder().decode(stdout).trim();
 }
 
-/** A README whose tables are those of the registries. */
-export async function withTables(readme: string): Promise<string> {
-  const [before, rest] = readme.split(BEGIN);
-  const after = rest?.split(END)[1];
-  if (after === undefined) throw new Error(`README.md has no place between ${BEGIN} and ${END}`);
-  return before + await tables() + after;
+/** A page as it should be. */
+export async function upToDate(page: string): Promise<string> {
+  let text = await read(page);
+  for (const { name, make } of TABLES.filter((table) => table.page === page)) {
+    text = withBlock(text, name, await formatted(await make()), page);
+  }
+  return text;
 }
 
 if (import.meta.main) {
-  const readme = await Deno.readTextFile(README);
-  const written = await withTables(readme);
-  const isSame = written === readme;
-  if (Deno.args.includes("--check")) {
-    console.log(isSame ? "README.md is up to date" : "README.md is old: run deno task tables");
-    Deno.exit(isSame ? 0 : 1);
+  const pages = new Set(TABLES.map(({ page }) => page));
+  for (const page of pages) {
+    const [now, written] = await Promise.all([read(page), upToDate(page)]);
+    if (!Deno.args.includes("--check")) {
+      await Deno.writeTextFile(fileURLToPath(new URL(page, ROOT)), written);
+    } else if (now !== written) {
+      console.log(`${page} is old: run deno task tables`);
+      Deno.exitCode = 1;
+    }
   }
-  await Deno.writeTextFile(README, written);
 }

@@ -1,22 +1,21 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { withTables } from "../../tools/tables.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { blockOf, withBlock } from "../../tools/tables/blocks.ts";
+import { TABLES, upToDate } from "../../tools/tables.ts";
 
-const README = new URL("../../README.md", import.meta.url);
+for (const page of new Set(TABLES.map(({ page }) => page))) {
+  Deno.test(`the tables of ${page} are those of the registries and records`, async () => {
+    const now = await Deno.readTextFile(new URL(`../../${page}`, import.meta.url));
+    assertEquals(now, await upToDate(page), "run deno task tables");
+  });
+}
 
-Deno.test("README.md has the tables that the registries give", async () => {
-  const readme = await Deno.readTextFile(README);
-  const withoutTables = readme.replace(
-    /(<!-- compatibility -->)[^]*(<!-- .compatibility -->)/,
-    "$1$2",
-  );
-  assertEquals(readme === withoutTables, false);
-  assertEquals(await withTables(withoutTables), readme);
-});
-
-Deno.test("withTables() says where a README has no place for tables", async () => {
-  await assertRejects(
-    () => withTables("# Splicer\n"),
+Deno.test("withBlock() changes what stands between the comments, and says where there are none", () => {
+  const page = "a\n<!-- x -->\nold\n<!-- /x -->\nb";
+  assertEquals(blockOf(page, "x", "p.md"), "old");
+  assertEquals(withBlock(page, "x", "new", "p.md"), "a\n<!-- x -->\n\nnew\n\n<!-- /x -->\nb");
+  assertThrows(
+    () => withBlock("<!-- x -->", "x", "new", "p.md"),
     Error,
-    "README.md has no place between <!-- ",
+    "p.md has no place between <!-- x --> and <!-- /x -->",
   );
 });

@@ -96,7 +96,7 @@ export const ROOMS: Record<string, Room> = {
   "twins": { paths: ["tests/kernels/pkg/"], imports: [], shipped: false },
   "tools": { paths: ["tools/"], imports: [], shipped: false },
   // Describes the library by its own registries.
-  "tables": { paths: ["tools/tables.ts"], imports: PUBLIC, shipped: false },
+  "tables": { paths: ["tools/tables.ts", "tools/tables/"], imports: PUBLIC, shipped: false },
 };
 
 /** Rooms that may use what only one runtime has; all others run in browsers and workerd too. */
