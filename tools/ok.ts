@@ -43,6 +43,10 @@ function steps(all: boolean): Step[] {
       command: [DENO, "lint", "--rules-include=explicit-module-boundary-types", "mod.ts", "src"],
     },
     { name: "deno check", command: [DENO, "check", "--frozen"] },
+    {
+      name: "types of the pages' programs",
+      command: [DENO, "run", "-A", "tests/docs/check_types.ts"],
+    },
     { name: "documentation of the public names", command: [DENO, "doc", "--lint", "mod.ts"] },
     {
       name: "import directions",

@@ -51,12 +51,16 @@ function sourceOf(program: Program): string {
 }
 
 /**
- * Type-checks and runs programs, one after another, in a folder of their own.
+ * Runs programs, one after another, in a folder of their own.
  *
+ * @param check Whether types are checked too, which takes longer than the programs.
  * @returns What each printed, a call of `console.log` an entry, by program and block.
  * @throws {Error} If a type is wrong or a program throws.
  */
-export async function runPrograms(programs: readonly Program[]): Promise<string[][][]> {
+export async function runPrograms(
+  programs: readonly Program[],
+  { check = false }: { check?: boolean } = {},
+): Promise<string[][][]> {
   const folder = await Deno.makeTempDir({ prefix: "splicer_docs_" });
   try {
     const steps = await Promise.all(programs.map(async (program, i) => {
@@ -84,7 +88,7 @@ log(JSON.stringify(all));
     const { code, out, err } = await runToEnd(Deno.execPath(), [
       "run",
       "--quiet",
-      "--check",
+      check ? "--check" : "--no-check",
       "--no-prompt",
       ...config,
       "--allow-read",

@@ -28,7 +28,7 @@ function assertPrints(listing: Listing, printed: string[]): void {
   }
 }
 
-Deno.test("the pages' TypeScript has no type errors, runs, and prints what they say", async () => {
+Deno.test("the pages' TypeScript runs, and prints what they say", async () => {
   const programs = PAGES.flatMap(programsOf);
   const printed = await runPrograms(programs);
   programs.forEach((program, i) =>

@@ -13,7 +13,7 @@ async function rewritten(path: string): Promise<string> {
   /** What stands between the fences of a block, by its line. */
   const bodies = new Map<number, string>();
   const programs = programsOf(pageOf(path, lines.join("\n")));
-  const printed = await runPrograms(programs);
+  const printed = await runPrograms(programs, { check: true });
   programs.forEach((program, i) =>
     program.forEach(({ text, line, output }, block) => {
       const said = [...printed[i][block]];
