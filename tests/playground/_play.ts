@@ -163,6 +163,7 @@ async function play(browser: Browser): Promise<Played> {
   await page.keyboard.press("a");
   const ablatedByKey = await showing(page);
 
+  await page.locator(".figures").scrollIntoViewIfNeeded();
   await page.locator(".bars .point path").first().click({ force: true });
   const fromBar = await showing(page);
   await page.locator("#tab-attribution").focus();
@@ -212,6 +213,7 @@ async function play(browser: Browser): Promise<Played> {
   for (const width of [320, 700]) {
     const narrow = await open(browser, url, { width, colorScheme: "dark" });
     await cell(narrow, "blocks.1.hook_z", 969, 10).click();
+    await narrow.locator(".figures").scrollIntoViewIfNeeded();
     await narrow.locator(".sums .heatmaplayer image").waitFor({ state: "attached" });
     overflows.push(
       await narrow.evaluate<number>(

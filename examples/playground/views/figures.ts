@@ -32,6 +32,10 @@ export class Figures implements Part {
   #open: Tab;
   #layer = 2;
   #showsChange = false;
+  readonly #sight: IntersectionObserver;
+  /** Whether they are in sight, or nearly: drawing takes the page longer than anything else. */
+  #isSeen = false;
+  #isStale = false;
 
   /**
    * @param app The page.
@@ -51,6 +55,10 @@ export class Figures implements Part {
     ];
     this.#open = this.#tabs[0];
     this.#redraw = latestOnly(() => this.#open.draw().catch(report));
+    this.#sight = new IntersectionObserver((entries) => {
+      this.#isSeen = entries.some(({ isIntersecting }) => isIntersecting);
+      if (this.#isStale) this.show();
+    }, { rootMargin: "200px" });
     for (const one of this.#tabs) one.tab.addEventListener("click", () => this.#switchTo(one));
     this.#tabs[0].tab.parentElement?.addEventListener("keydown", ({ key }) => {
       if (key !== "ArrowLeft" && key !== "ArrowRight") return;
@@ -62,7 +70,10 @@ export class Figures implements Part {
   }
 
   show(): void {
-    this.#redraw();
+    // From the first run on: before it the page above is empty, and everything in sight.
+    this.#sight.observe(find("figures"));
+    this.#isStale = !this.#isSeen;
+    if (this.#isSeen) this.#redraw();
   }
 
   #switchTo(open: Tab): void {
