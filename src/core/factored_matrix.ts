@@ -289,8 +289,10 @@ export class FactoredMatrix {
    *
    * @throws {ShapeError} If there are more parts than axes.
    */
-  at(...index: Index[]): FactoredMatrix {
+  at(...parts: Index[]): FactoredMatrix {
     const { rank } = this;
+    const rest = Array<Index>(Math.max(0, rank + 1 - parts.length)).fill(":");
+    const index = parts.flatMap((part) => part === "..." ? rest : [part]);
     if (index.length > rank) {
       throw new ShapeError(
         `Cannot index a factored matrix of shape [${

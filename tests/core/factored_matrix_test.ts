@@ -105,6 +105,9 @@ Deno.test("FactoredMatrix.at() reads in front, then rows, then columns, and keep
   assertNear(m.at(1, 2, "1:3"), m.AB.at(1, 2, "1:3"));
   assertNear(m.at(1, 2, -1), m.AB.at(1, 2, [3]));
   assertNear(m.at(1, 2, [3, 0], [4, 1]), m.AB.at(1, 2, [3, 0]).at(":", [4, 1]));
+  assertNear(m.at("...", "1:3", ":"), m.AB.at("...", "1:3", ":"));
+  assertNear(m.at(1, "...", 2), m.AB.at(1, "...", [2]));
+  assertNear(m.at(1, "..."), m.AB.at(1));
   assertNear(m.at(1, 2, 3, 4), m.AB.at(1, 2, [3], ":").at(":", [4]));
   assertEquals(m.getCorner(2).shape, [2, 2, 2, 2]);
   assertNear(m.getCorner(2), m.AB.at(":2", ":2", ":2", ":2"));

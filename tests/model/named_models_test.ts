@@ -56,7 +56,7 @@ Deno.test("no two models share a name", () => {
     }
   }
   // TransformerLens 3.9 has as many.
-  assertEquals(namedModels().length, 247);
+  assertEquals(namedModels().length, 249);
 });
 
 Deno.test("a name brings the context that TransformerLens gives its model", () => {

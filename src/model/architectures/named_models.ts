@@ -466,6 +466,8 @@ const GROUPS: readonly ModelGroup[] = [
       "allenai/OLMo-1B-hf": ["olmo-1b"],
       "allenai/OLMo-2-0425-1B": ["olmo-2-1b"],
       "allenai/OLMo-2-1124-7B": ["olmo-2-7b"],
+      "allenai/Olmo-3-1025-7B": [],
+      "allenai/Olmo-3-1125-32B": [],
       "allenai/Olmo-3-32B-Think": [],
       "allenai/Olmo-3-7B-Instruct": [],
       "allenai/Olmo-3-7B-Think": [],
