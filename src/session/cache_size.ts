@@ -10,7 +10,7 @@ import type { PassShape } from "../model/rows.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice } from "./splice.ts";
 
-/** What a cache will hold. */
+/** What a cache will hold, and what the run that fills it costs. */
 export interface CacheSize {
   /** How many activations, gradients included. */
   readonly points: number;
@@ -18,6 +18,11 @@ export interface CacheSize {
   readonly bytes: number;
   /** Points of modules of one's own: their size isn't known before they run, and isn't in `bytes`. */
   readonly unknown: readonly string[];
+  /**
+   * Multiply-adds of matrix products, attention and encoding in a run from the beginning; what is unembedded comes on top. A base run
+   * on the same input saves some, or all.
+   */
+  readonly multiplyAdds: number;
 }
 
 /** The run whose cache is measured. */
@@ -89,7 +94,7 @@ export function cacheSize(
   all: readonly PointInfo[],
   cached: readonly PointInfo[],
   gradients: boolean,
-): CacheSize {
+): Omit<CacheSize, "multiplyAdds"> {
   const own = pointSizes(run, all);
   const unknown: string[] = [];
   let elements = 0;

@@ -218,18 +218,28 @@ export class Execution implements Disposable, GenerationHost {
     request: RunRequest & { readonly cache: CacheRequest },
     posSlice: Slice,
   ): CacheSize {
-    const { resolved: { shape }, plans, span } = this.#prepare(input, options, request);
+    const { resolved, plans, span } = this.#prepare(input, options, request);
+    const { shape } = resolved;
     const { cfg } = this.#host;
     const { splices } = this.attachments;
     const points = this.points.active(cfg, splices, span).map(({ info }) => info);
     const cached = [...plans.values()].filter(({ cached }) => cached);
     const nKept = posSlice.indices(shape.nPos).length;
-    return cacheSize(
+    const size = cacheSize(
       { cfg, shape, splices, nKept },
       points,
       cached.map(({ active }) => active.info),
       request.cache.gradients,
     );
+    const { all } = new RowSpace(shape.batch, shape.nPos);
+    // As if everything was new where the stream begins.
+    const begins = [ROOT_NAMES.embed, this.#names[span.startAtLayer ?? 0]?.residPre ?? ""];
+    const { multiplyAdds } = this.#foreseen(
+      resolved,
+      span,
+      new Map(begins.map((name) => [name, all])),
+    );
+    return { ...size, multiplyAdds };
   }
 
   /** Foresees what a run under the hooks and edits that are in place will cost, without computing anything. */
@@ -242,14 +252,31 @@ export class Execution implements Disposable, GenerationHost {
     const points = this.points.active(cfg, splices, {});
     const texts = textsOf(resolved, tokenizer, { nMost: this.#nMost(undefined) });
     const { rows, idle, otherRuns } = foreseeEdits(entries, { points, texts, space });
-    const measured = { cfg, shape, splices, nKept: shape.nPos };
-    const sizes = pointSizes(measured, points.map(({ info }) => info));
-    const widthOf = (name: string) => (sizes.get(name) ?? 0) / space.all.count;
-    const run = new ForeseenRun({ space, edits: rows, splices, widthOf });
-    const pass = this.#passOf(resolved, {});
-    finalNorm(run, pass, runBlocks(run, pass, this.#names));
+    const run = this.#foreseen(resolved, {}, rows);
     const { stages, multiplyAdds, bytes } = run;
     return { stages, rows: run.rows, multiplyAdds, bytes, otherRuns, idle };
+  }
+
+  /** Walks through a run in which rows are known alone, of which some differ from the base run's at points. */
+  #foreseen(
+    resolved: ResolvedInput,
+    span: RunSpan,
+    edits: ReadonlyMap<string, Rows>,
+  ): ForeseenRun {
+    const { cfg } = this.#host;
+    const { splices } = this.attachments;
+    const { shape } = resolved;
+    const space = new RowSpace(shape.batch, shape.nPos);
+    const points = this.points.active(cfg, splices, {}).map(({ info }) => info);
+    const sizes = pointSizes({ cfg, shape, splices, nKept: shape.nPos }, points);
+    const widthOf = (name: string) => (sizes.get(name) ?? 0) / space.all.count;
+    const run = new ForeseenRun({ space, edits, splices, widthOf });
+    scoped(() => {
+      const pass = this.#passOf(resolved, span);
+      const stream = runBlocks(run, pass, this.#names);
+      if (span.stopAtLayer === undefined) finalNorm(run, pass, stream);
+    });
+    return run;
   }
 
   /** Changes when the parameters do. */

@@ -1,11 +1,22 @@
 import { assertEquals } from "@std/assert";
-import { type ActivationCache, HookedModule, HookPoint, type Tensor } from "../../mod.ts";
+import {
+  type ActivationCache,
+  type CacheSize,
+  HookedModule,
+  HookPoint,
+  Tensor,
+} from "../../mod.ts";
 import { VARIANTS } from "./_variants.ts";
 import { tinyModel, tinySae, TOKENS } from "./_models.ts";
 
 function held(cache: ActivationCache) {
   const bytes = [...cache.values()].reduce((sum, { size }) => sum + size * 4, 0);
   return { points: cache.size, bytes, unknown: [] };
+}
+
+/** A size without what the run costs. */
+function room({ multiplyAdds: _, ...size }: CacheSize) {
+  return size;
 }
 
 Deno.test("cacheSize() is the size of the cache, and runs nothing", () => {
@@ -26,7 +37,7 @@ Deno.test("cacheSize() is the size of the cache, and runs nothing", () => {
   ) {
     const size = model.cacheSize(TOKENS, options);
     const [, cache] = model.runWithCache(TOKENS, options);
-    assertEquals(size, held(cache), JSON.stringify(options));
+    assertEquals(room(size), held(cache), JSON.stringify(options));
   }
   using fresh = tinyModel();
   fresh.cacheSize(TOKENS);
@@ -39,7 +50,7 @@ for (const [kind, { changes, never = /$./ }] of Object.entries(VARIANTS)) {
     const namesFilter = [...model.hookDict.keys()].filter((name) => !never.test(name));
     for (const options of [{}, { namesFilter }, { posSlice: -1 }]) {
       const [, cache] = model.runWithCache(TOKENS, options);
-      assertEquals(model.cacheSize(TOKENS, options), held(cache));
+      assertEquals(room(model.cacheSize(TOKENS, options)), held(cache));
     }
   });
 }
@@ -49,7 +60,7 @@ Deno.test("cacheSize() minds the switches", () => {
   model.setUseSplitQkvInput(true);
   model.setUseAttnResult(true);
   model.setUseHookMlpIn(true);
-  assertEquals(model.cacheSize(TOKENS), held(model.runWithCache(TOKENS)[1]));
+  assertEquals(room(model.cacheSize(TOKENS)), held(model.runWithCache(TOKENS)[1]));
 });
 
 Deno.test("cacheSize() with SAEs, and with a module of one's own, whose points nobody knows", () => {
@@ -58,7 +69,7 @@ Deno.test("cacheSize() with SAEs, and with a module of one's own, whose points n
   for (const useErrorTerm of [false, true]) {
     const options = { saes: sae, useErrorTerm };
     assertEquals(
-      model.cacheSize(TOKENS, options),
+      room(model.cacheSize(TOKENS, options)),
       held(model.runWithCacheWithSaes(TOKENS, options)[1]),
     );
   }
@@ -72,4 +83,39 @@ Deno.test("cacheSize() with SAEs, and with a module of one's own, whose points n
   const plain = model.cacheSize(TOKENS);
   const { bytes, unknown } = model.cacheSize(TOKENS, { saes: new Own() });
   assertEquals([bytes, unknown], [plain.bytes, ["blocks.0.hook_mlp_out.hook_mid"]]);
+});
+
+for (
+  const [kind, { changes }] of [
+    ["the plain model", { changes: {} }] as const,
+    ...Object.entries(VARIANTS),
+  ]
+) {
+  Deno.test(`cacheSize() tells what a run of ${kind} costs from the beginning`, () => {
+    using model = tinyModel(changes);
+    model.keepBase = false;
+    const resid = Tensor.randn([2, 6, 16], { seed: 1 });
+    for (
+      const span of [{}, { stopAtLayer: 1 }, { stopAtLayer: -1 }, { startAtLayer: 1 }, {
+        stopAtLayer: 0,
+      }]
+    ) {
+      const input = "startAtLayer" in span ? resid : TOKENS;
+      // Nothing is unembedded.
+      const options = { ...span, returnType: null };
+      const { multiplyAdds } = model.cacheSize(input, options);
+      model.runWithCache(input, options);
+      assertEquals(multiplyAdds, model.ran.multiplyAdds, JSON.stringify(span));
+    }
+  });
+}
+
+Deno.test("cacheSize() tells what a run with an SAE costs", () => {
+  using model = tinyModel();
+  model.keepBase = false;
+  using sae = tinySae("blocks.1.hook_resid_pre");
+  const options = { saes: sae, returnType: null } as const;
+  const { multiplyAdds } = model.cacheSize(TOKENS, options);
+  model.runWithCacheWithSaes(TOKENS, options);
+  assertEquals(multiplyAdds, model.ran.multiplyAdds);
 });
