@@ -51,7 +51,11 @@ export interface EditContext {
 type Rows = readonly (readonly number[])[];
 
 /** What a block's cells become: told where they are, and how they were. */
-type Change = (block: Block, layout: Layout, read: () => Tensor) => Tensor | number;
+interface Change {
+  (block: Block, layout: Layout, read: () => Tensor): Tensor | number;
+  /** Where the values come from, when that is another activation. */
+  readonly source?: Tensor;
+}
 
 /** Gives the mean of a block's cells. */
 type MeanCells = (block: Block) => Tensor;
@@ -170,10 +174,28 @@ function matched(
 function patching(observed: Observed, from: Positions | undefined, rows: Rows): Change {
   const { value, texts } = observed;
   const places = rows.map((targets, text) => matched(targets, from, texts[text] ?? texts[0]));
-  return (block, layout) => {
+  const change = (block: Block, layout: Layout) => {
     checkSource(value, layout);
     return cellsIn(value, block, layout, (pos) => places[block.text[0]].get(pos) ?? pos);
   };
+  return Object.assign(change, { source: value });
+}
+
+/**
+ * Leaves out the keys of an attention pattern that its source doesn't have: those behind a query, as a text has more positions while it
+ * grows.
+ *
+ * @throws {ShapeError} If a query sees keys that the source doesn't have.
+ */
+function seenKeys(block: Block, layout: Layout, source: Tensor | undefined): Block {
+  const nKeys = source && layout.isByHead ? source.shape[source.rank - 1] : Infinity;
+  const feature = block.feature.filter((key) => key < nKeys);
+  const last = block.pos[block.pos.length - 1];
+  const missing = block.feature.find((key) => key >= nKeys && key <= last);
+  if (missing === undefined) return { ...block, feature };
+  throw new ShapeError(
+    `Cannot patch "${layout.name}" at query ${last} from ${nKeys} keys: the query sees key ${missing}.`,
+  );
 }
 
 /** What the cells become, by kind. */
@@ -199,7 +221,9 @@ const CHANGES: {
   meanAblate: ({ of, over = "positions" }, name, context) => {
     const observed = of === undefined ? context.unedited(name) : context.elsewhere(of, name);
     let mean: MeanCells | undefined;
-    return (block, layout) => (mean ??= meanOf(observed, over, layout))(block);
+    const change = (block: Block, layout: Layout) =>
+      (mean ??= meanOf(observed, over, layout))(block);
+    return Object.assign(change, { source: observed.value });
   },
   patch: ({ from, fromPos }, name, context, rows) =>
     patching(readSource(from, name, context), fromPos, rows),
@@ -306,8 +330,9 @@ export function editHook(
   const isApart = edit.kind === "patch" && edit.fromPos !== undefined;
   return (act) => {
     const layout = layoutOf(name, act.shape);
-    for (const block of blocksOf(edit, rows, layout, from, isApart)) {
-      writeBlock(act, block, layout, from, change, edit.when);
+    for (const whole of blocksOf(edit, rows, layout, from, isApart)) {
+      const block = seenKeys(whole, layout, change.source);
+      if (block.feature.length > 0) writeBlock(act, block, layout, from, change, edit.when);
     }
   };
 }

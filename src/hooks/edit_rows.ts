@@ -21,14 +21,19 @@ export function requireSome(positions: Positions, texts: readonly PositionedText
   throw nothingChosen(positions, texts[0]);
 }
 
+/** Whether an edit's values come from a run on the prompt, and are for its positions: behind them there are none. */
+function reachesPromptAlone(edit: Edit): boolean {
+  return edit.kind === "freeze" || (edit.kind === "meanAblate" && edit.over === "texts");
+}
+
 /** Checks that an edit of cells touches something in a text, or may do so once it grows. */
 export function requireTargets(
   edit: Exclude<Edit, PathPatchEdit | CutEdgeEdit>,
   texts: readonly PositionedText[],
 ): void {
   const positions = edit.pos ?? "all";
-  // Behind the prompt there is nothing unedited to go back to, and of a source only what is named by number.
-  const isOfPrompt = edit.kind === "freeze" || edit.kind === "patch" &&
+  // Of a source only what is named by number reaches behind the prompt.
+  const isOfPrompt = reachesPromptAlone(edit) || edit.kind === "patch" &&
       texts.every(({ nPrompt }) => numberedBehind(positions, nPrompt).length === 0);
   const seen = isOfPrompt ? texts.map((text) => ({ ...text, nMost: text.nPrompt })) : texts;
   requireSome(positions, seen);
@@ -58,7 +63,7 @@ function positionsOf(edit: Exclude<Edit, PathPatchEdit>): Positions {
 /** Whether an edit touches positions that aren't there yet. */
 export function mayFireLater(edit: Edit, texts: readonly PositionedText[]): boolean {
   if (edit.kind === "pathPatch") return mayFireLater(edit.edit, texts);
-  if (edit.kind === "freeze") return false;
+  if (reachesPromptAlone(edit)) return false;
   const positions = positionsOf(edit);
   return texts.some((text) =>
     edit.kind === "patch"
@@ -82,9 +87,9 @@ export function targetRows(
   return texts.map((text) => {
     if (!isTextMeant(edit.text, text.text, texts.length)) return [];
     const chosen = positionsIn(positions, text);
-    if (edit.kind !== "freeze" && edit.kind !== "patch") return chosen;
+    if (!reachesPromptAlone(edit) && edit.kind !== "patch") return chosen;
     const ofPrompt = chosen.filter((pos) => pos < text.nPrompt);
-    if (edit.kind === "freeze") return ofPrompt;
+    if (edit.kind !== "patch") return ofPrompt;
     const behind = new Set(numberedBehind(positions, text.nPrompt));
     return [...ofPrompt, ...[...behind].sort((a, b) => a - b)];
   });

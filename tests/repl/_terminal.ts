@@ -10,7 +10,7 @@ const LOOK_MS = 40;
 const BETWEEN_TABS_MS = 400;
 
 /** Whether there is a tmux to open terminals with. */
-export const hasTmux: boolean = await (async () => {
+const hasTmux: boolean = await (async () => {
   try {
     const { success } = await new Deno.Command("tmux", { args: ["-V"], stdout: "null" }).output();
     return success;
@@ -77,6 +77,12 @@ export class Terminal implements AsyncDisposable {
     return text.replace(/\s+$/, "");
   }
 
+  /** All that was on the screen since it was opened or cleared, what has scrolled away included. */
+  async transcript(): Promise<string> {
+    const text = await tmux(this.#socket, "capture-pane", "-p", "-S", "-", "-t", "0");
+    return text.replace(/\n+$/, "");
+  }
+
   /** Types keys by their names in tmux: `Tab`, `Enter`, `C-c`, `Up`, or text. */
   async press(...keys: string[]): Promise<void> {
     await tmux(this.#socket, "send-keys", "-t", "0", ...keys);
@@ -129,8 +135,19 @@ export class Terminal implements AsyncDisposable {
     throw new Error(`${pattern} didn't come up. The screen:\n${await this.screen()}`);
   }
 
+  /** Types a line below what is there, and waits until there is another prompt. */
+  async addLine(line: string): Promise<void> {
+    const count = (screen: string) => screen.match(/^splicer[^\n>]*>/gm)?.length ?? 0;
+    const before = count(await this.screen());
+    await this.type(line);
+    await this.press("Enter");
+    const isBack = (screen: string) => count(screen) > before && /\nsplicer[^\n>]*>$/.test(screen);
+    if (await this.#look(PATIENCE_MS, { test: isBack }) !== undefined) return;
+    throw new Error(`"${line}" doesn't end. The screen:\n${await this.screen()}`);
+  }
+
   /** Looks for a while whether the screen looks like this. */
-  async #look(ms: number, pattern: RegExp): Promise<string | undefined> {
+  async #look(ms: number, pattern: Pick<RegExp, "test">): Promise<string | undefined> {
     const until = Date.now() + ms;
     while (Date.now() < until) {
       const screen = await this.screen();
@@ -143,4 +160,20 @@ export class Terminal implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await tmux(this.#socket, "kill-server");
   }
+}
+
+/** A test in a terminal; without tmux there is none. */
+export function terminalTest(name: string, body: (folder: string) => Promise<void>): void {
+  Deno.test({
+    name: hasTmux ? name : `${name} (ignored: there is no tmux)`,
+    ignore: !hasTmux,
+    async fn() {
+      const folder = await Deno.makeTempDir({ prefix: "splicer_repl_" });
+      try {
+        await body(folder);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
 }

@@ -1,22 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { runProgram } from "./_program.ts";
-import { hasTmux, Terminal } from "./_terminal.ts";
-
-/** A test in a terminal; without tmux there is none. */
-function terminalTest(name: string, body: (folder: string) => Promise<void>): void {
-  Deno.test({
-    name: hasTmux ? name : `${name} (ignored: there is no tmux)`,
-    ignore: !hasTmux,
-    async fn() {
-      const folder = await Deno.makeTempDir({ prefix: "splicer_repl_" });
-      try {
-        await body(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
+import { Terminal, terminalTest } from "./_terminal.ts";
 
 terminalTest(
   "repl opens with the model, the prompt's positions and what to try",

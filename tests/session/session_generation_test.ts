@@ -4,6 +4,7 @@ import {
   edits,
   type HookedSAETransformer,
   HookedSAETransformer as Model,
+  HookError,
   type HookFunction,
   type HookSpec,
   memoryUsage,
@@ -45,6 +46,8 @@ Deno.test("SessionGeneration chooses each token from the logits of one run over 
     "blocks.0.hook_resid_pre",
     "blocks.1.mlp.hook_post",
     "blocks.1.attn.hook_v",
+    "blocks.0.attn.hook_pattern",
+    "blocks.1.attn.hook_attn_scores",
   ];
   const positions: Positions[] = [
     "generated",
@@ -70,6 +73,7 @@ Deno.test("SessionGeneration chooses each token from the logits of one run over 
       edits.patch({ pos: isRange(pos) ? 8 : pos, from: [[7, 7, 7, 2, 0, 1, 3, 4, 5, 6, 9, 8]] }),
     (pos) => edits.freeze({ pos: isBehind(pos) ? 3 : pos }),
     (pos) => edits.meanAblate({ pos, feature: [1, 3] }),
+    (pos) => edits.meanAblate({ pos: isBehind(pos) ? -2 : pos, over: "texts" }),
   ];
   const path = edits.pathPatch({
     edit: edits.ablate({ feature: 1, pos: "all" }),
@@ -306,4 +310,42 @@ Deno.test("generate() fires an edit when it comes to its position, and runs refu
   assertSameBits(session.run().logits, session.base().logits);
   assertEquals(session.explain().idle.map(({ reason }) => reason), ["it waits for generated text"]);
   assertEquals(session.explain().rows, 0);
+});
+
+Deno.test("attention that is frozen or patched keeps the prompt's keys while the text grows", () => {
+  using model = tinyModel({ nCtx: 16 });
+  const [upstream, at] = ["blocks.0.hook_resid_pre", "blocks.1.attn.hook_pattern"];
+  const scale = edits.scale({ pos: 2, by: 3 });
+  const OTHER = [[7, 7, 7, 2, 0, 1], [1, 2, 3, 4, 5, 6]];
+  const patternOn = (tokens: number[][]) =>
+    model.runWithCache(tokens, { namesFilter: at })[1].get(at);
+  const mean = patternOn(TOKENS).mean(0, { keepdim: true }).expand([2, 2, 6, 6]);
+  const placed: [Edit, Tensor][] = [
+    [edits.freeze(), patternOn(TOKENS)],
+    [edits.patch({ from: OTHER }), patternOn(OTHER)],
+    [edits.meanAblate({ over: "texts" }), mean],
+  ];
+  for (const [edit, value] of placed) {
+    const session = model.session(TOKENS);
+    session.edit(upstream, scale);
+    session.edit(at, edit);
+    using text = session.generate({ stopAtEos: false });
+    for (let length = 6; length < 10; length++) {
+      const whole = text.tokens;
+      const byHand: HookFunction = (act) => act.set([":", ":", ":6", ":6"], value);
+      const fwdHooks: HookSpec[] = [[upstream, scale], [at, byHand]];
+      const wanted = model.runWithHooks(whole, { fwdHooks }).at(":", -1);
+      assertSameBits(text.step().logits, wanted, `${session.describe()[1]}, ${length}`);
+      // Another edit has all of it computed again: the prompt's queries then see keys behind them.
+      session.edit(upstream, edits.scale({ pos: 0, by: 1 }));
+    }
+  }
+  assertThrows(
+    () =>
+      model.runWithHooks(TOKENS, {
+        fwdHooks: [[at, edits.patch({ from: [[3, 1]], pos: 5, fromPos: 1 })]],
+      }),
+    HookError,
+    `Cannot pass "${at}": hook 1 threw: Cannot patch "${at}" at query 5 from 2 keys: the query sees key 2.`,
+  );
 });
