@@ -14,6 +14,8 @@ export const LIMITS = {
   newTokens: 32,
   /** Milliseconds after which generation stops. */
   streamMs: 20_000,
-  /** Generations at one time. */
-  streams: 64,
+  /** Generations at one time: each keeps what it has told of, up to 3 MB, while its client takes its time. */
+  streams: 16,
+  /** Bytes of the core's memory: the model and its SAEs take 11 MB. */
+  coreBytes: 48e6,
 } as const;

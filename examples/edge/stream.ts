@@ -84,10 +84,10 @@ export async function stream(
     const message = `${nStreams} generations are under way, which is the most`;
     throw new Failure(503, "busy", message, { headers: { "retry-after": "1" } });
   }
-  nStreams++;
-  let isOpen = true;
   const generation = begin(study, query);
   const { steps } = generation;
+  nStreams++;
+  let isOpen = true;
   const leave = async () => {
     if (isOpen) nStreams--;
     isOpen = false;

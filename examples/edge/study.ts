@@ -1,5 +1,6 @@
 /** The model and its SAEs, loaded once. */
 import { HookedSAETransformer, SAE } from "../../mod.ts";
+import { LIMITS } from "./limits.ts";
 
 /** The embedded SAEs by id, each with its release. */
 const RELEASES: Readonly<Record<string, string>> = {
@@ -30,7 +31,9 @@ export interface Study {
 let loading: Promise<Study> | undefined;
 
 async function load(): Promise<Study> {
-  const model = await HookedSAETransformer.fromPretrained("ioi-tiny");
+  const model = await HookedSAETransformer.fromPretrained("ioi-tiny", {
+    memoryLimit: LIMITS.coreBytes,
+  });
   const saes = await Promise.all(
     SAE_IDS.map(async (id) => [id, await SAE.fromPretrained(RELEASES[id], id)] as const),
   );

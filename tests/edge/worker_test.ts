@@ -4,6 +4,7 @@ import type { Answer } from "../../examples/edge/answer.ts";
 import { LIMITS } from "../../examples/edge/limits.ts";
 import type { Token } from "../../examples/edge/stream.ts";
 import worker from "../../examples/edge/worker.ts";
+import { runDeno } from "../runtimes/_package.ts";
 
 const PROMPT = "When John and Mary went to the shops, John gave the bag to";
 const SAE_ID = "blocks.1.hook_z";
@@ -138,6 +139,24 @@ Deno.test("a client that leaves a stream lets another one have its place", async
   const again = await post("/stream", { ...body, newTokens: 1 });
   assertEquals(again.status, 200);
   await again.text();
+});
+
+Deno.test("a stream that is refused takes no place", async () => {
+  const edits = [{ at: "blocks.0.hook_resid_pre", kind: "ablate", pos: 1e9 }];
+  for (let n = 0; n <= LIMITS.streams; n++) {
+    const refused = await post("/stream", { prompt: PROMPT, edits });
+    assertEquals([refused.status, (await refused.json()).error.code], [422, "RangeError"]);
+  }
+  assertEquals((await events({ prompt: PROMPT, newTokens: 1 })).length, 2);
+});
+
+Deno.test("the most generations at once, each as large as it may be, fit 128 MB", async () => {
+  const program = new URL("./_streams.ts", import.meta.url).pathname;
+  const flags = ["--quiet", "--v8-flags=--expose-gc", "--allow-read=models"];
+  const { streams, bytes } = JSON.parse(await runDeno(["run", ...flags, program]));
+  assertEquals(streams, LIMITS.streams);
+  // With room for requests of the other kind, which take turns.
+  assert(bytes < 100e6, `they take ${(bytes / 1e6).toFixed(0)} MB`);
 });
 
 /** What is wrong with a request, and what the answer says of it. */

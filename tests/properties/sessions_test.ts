@@ -18,6 +18,7 @@ import {
 import { assertSameBits, tinyModel, tinySae, TOKENS } from "../session/_models.ts";
 import { check, fc } from "./_check.ts";
 import { editAt } from "./_edits.ts";
+import { broken, faults } from "./_json.ts";
 
 /** An edit in a list, as the model of a session has it. */
 interface Listed {
@@ -235,50 +236,14 @@ function isTyped(error: unknown): boolean {
   return TYPED.some((type) => error instanceof type);
 }
 
-/** Every place in a JSON value: the keys on the way to it. */
-function paths(value: unknown, to: readonly string[] = []): (readonly string[])[] {
-  if (typeof value !== "object" || value === null) return [to];
-  return [to, ...Object.entries(value).flatMap(([key, part]) => paths(part, [...to, key]))];
-}
-
-/** A value with another at a place; without the place for `undefined`. */
-function replaced(value: unknown, [key, ...rest]: readonly string[], by: unknown): unknown {
-  if (key === undefined) return by;
-  if (Array.isArray(value)) {
-    return value.flatMap((part, i) => {
-      if (String(i) !== key) return [part];
-      const put = replaced(part, rest, by);
-      return put === undefined ? [] : [put];
-    });
-  }
-  const copy = { ...value as Record<string, unknown> };
-  const put = replaced(copy[key], rest, by);
-  if (put === undefined) delete copy[key];
-  else copy[key] = put;
-  return copy;
-}
-
-/** What stands where something else should. */
-const strays = fc.oneof(
-  fc.constantFrom<unknown>(undefined, null, true, "", "all", -1, 0, 1.5, 1e9, 2 ** 31, -0, [], {}),
-  fc.jsonValue({ maxDepth: 2 }),
-);
-
 Deno.test("A broken file of a session ends in a typed error or in a session that runs", async () => {
   using parts = setting();
   const { model, saes, begin } = parts;
   let [refused, whole] = [0, 0];
-  const broken = fc.record({
-    edits: stacks,
-    faults: fc.array(fc.tuple(fc.nat(), strays), { minLength: 1, maxLength: 2 }),
-  });
+  const cases = fc.record({ edits: stacks, faults });
   await check(
-    fc.asyncProperty(broken, async ({ edits, faults }) => {
-      let json: unknown = JSON.parse(JSON.stringify(sessionWith(begin, edits).toJSON()));
-      for (const [at, stray] of faults) {
-        const places = paths(json);
-        json = replaced(json, places[at % places.length], stray);
-      }
+    fc.asyncProperty(cases, async ({ edits, faults }) => {
+      const json = broken(JSON.parse(JSON.stringify(sessionWith(begin, edits).toJSON())), faults);
       try {
         const loaded = await Session.load(JSON.stringify(json) ?? "", { model, saes });
         loaded.describe();
