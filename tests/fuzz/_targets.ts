@@ -230,34 +230,40 @@ const GPT2_WEIGHTS = safetensors(small({
   "transformer.ln_f.bias": [4],
 }));
 
-/** The fixtures with checkpoints of the other families. */
-const FAMILIES = [
-  "bloom",
-  "gemma",
-  "gemma2",
-  "gemma3",
-  "gpt_neo",
-  "gpt_neox_parallel",
-  "gptj",
-  "llama_rope_scaling",
-  "mistral",
-  "opt",
-  "phi",
-  "qwen2",
-  "qwen3",
-];
+/** The fixtures with checkpoints of the other families, by their `model_type` or what it begins. */
+const FAMILIES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    [
+      "bloom",
+      "gemma",
+      "gemma2",
+      "gemma3",
+      "gpt_neo",
+      "gpt_neox_parallel",
+      "gptj",
+      "llama_rope_scaling",
+      "mistral",
+      "opt",
+      "phi",
+      "qwen2",
+      "qwen3",
+    ].map((name) => [name, `${name}/model`]),
+  ),
+  phi3: "rope/phi3_longrope_short",
+};
+const FAMILY_FOLDERS = Object.values(FAMILIES);
 
 const familyWeights = new Map<string, Promise<Uint8Array>>();
 
 /** The weights of the family that a configuration still names, GPT-2's otherwise. */
 async function weightsOf(config: Uint8Array): Promise<Uint8Array> {
   const [, type] = /"model_type": "(\w+)"/.exec(new TextDecoder().decode(config)) ?? [];
-  const family = FAMILIES.find((name) =>
+  const family = Object.keys(FAMILIES).find((name) =>
     type !== "gpt2" && type && name.startsWith(type.replace("_text", ""))
   );
   if (family === undefined) return GPT2_WEIGHTS;
   const known = familyWeights.get(family) ??
-    openFixture(`${family}/model`).read("model.safetensors");
+    openFixture(FAMILIES[family]).read("model.safetensors");
   familyWeights.set(family, known);
   return await known;
 }
@@ -467,9 +473,9 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     kind: "text",
     cases: 8_000,
     corpus: async () => [
-      ...Array<Uint8Array>(FAMILIES.length).fill(jsonLines(GPT2_CONFIG)),
+      ...Array<Uint8Array>(FAMILY_FOLDERS.length).fill(jsonLines(GPT2_CONFIG)),
       ...await Promise.all(
-        FAMILIES.map((family) => openFixture(`${family}/model`).read("config.json")),
+        FAMILY_FOLDERS.map((folder) => openFixture(folder).read("config.json")),
       ),
     ],
     async read(config) {
