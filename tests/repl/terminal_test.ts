@@ -126,6 +126,21 @@ terminalTest("repl stops a sweep at Ctrl-C, keeps what is done and goes on", asy
   assertMatch(await terminal.enter("list"), /\[1\] +0\.z\.sae +ablate feature 721/);
 });
 
+terminalTest("repl stops what the model says at Ctrl-C, keeps it and goes on", async (folder) => {
+  await using terminal = await Terminal.open(folder);
+  await terminal.type("gen 110 temp 3 seed 5");
+  await terminal.press("Enter");
+  await terminal.waitFor(/gave the bag to \S+/);
+  await terminal.press("C-c");
+  const screen = await terminal.waitFor(/tokens, [^\n]*\nsplicer>$/);
+  const [, nNew] = /(\d+) tokens, [\d.]+ ms each, stopped\n/.exec(screen) ?? [];
+  assert(Number(nNew) > 0 && Number(nNew) < 110, screen);
+  const more = await terminal.enter("gen more 2");
+  const said = /gave the bag to[^]*(?=\n {2}\d+ tokens)/.exec(screen)![0].replaceAll("\n", "");
+  assert(more.replaceAll("\n", "").includes(said), more);
+  assertStringIncludes(more, "  2 tokens, ");
+});
+
 terminalTest("repl fits a narrow terminal, in colours", async (folder) => {
   await using terminal = await Terminal.open(folder, { columns: 60, rows: 60 });
   const opened = await terminal.screen();
