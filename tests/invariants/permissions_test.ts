@@ -4,6 +4,8 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { filesOf, serveHub } from "../hub/_hub_server.ts";
+
 const ROOT = new URL("../../", import.meta.url);
 const MODELS = fileURLToPath(new URL("models/ioi-tiny", ROOT));
 
@@ -11,6 +13,7 @@ const MODELS = fileURLToPath(new URL("models/ioi-tiny", ROOT));
 async function run(
   source: string,
   permissions: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<{ success: boolean; said: string }> {
   const folder = await Deno.makeTempDir({ prefix: "splicer_permissions_" });
   try {
@@ -20,9 +23,12 @@ async function run(
     await Deno.writeTextFile(program, text.replaceAll("FOLDER", folder));
     const args = ["run", "--quiet", "--no-prompt", "--no-check", "--no-lock"];
     const flags = permissions.map((flag) => flag.replaceAll("FOLDER", folder));
+    const replaced = Object.entries(variables).map(([name, value]) =>
+      [name, value.replaceAll("FOLDER", folder)] as const
+    );
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...args, ...flags, program],
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...Object.fromEntries(replaced) },
     }).output();
     const decoder = new TextDecoder();
     return { success, said: decoder.decode(stdout) + decoder.decode(stderr) };
@@ -74,6 +80,18 @@ for (const [name, source, permissions] of TASKS) {
     });
   }
 }
+
+Deno.test("a model of the hub: the hub, its variables and its cache are enough", async () => {
+  await using hub = serveHub({ "somebody/model": filesOf(new URL(`file://${MODELS}/model/`)) });
+  const source = `
+    using model = await splicer.HookedTransformer.fromPretrained("somebody/model");
+    console.log(model.cfg.nLayers);`;
+  const host = new URL(hub.endpoint).hostname;
+  const folder = ["--allow-read=FOLDER", "--allow-write=FOLDER"];
+  const flags = [`--allow-net=${host}`, "--allow-env", ...folder];
+  const variables = { HF_ENDPOINT: hub.endpoint, HF_HOME: "FOLDER" };
+  assertEquals(await run(source, flags, variables), { success: true, said: "4\n" });
+});
 
 Deno.test("importing the library does nothing that wants a permission", async () => {
   const { success, said } = await run("console.log(Object.keys(splicer).length > 20);", []);

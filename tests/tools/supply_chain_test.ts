@@ -16,6 +16,22 @@ Deno.test("docs/contributing.md names every npm package of the lockfile, with it
   assertEquals([...rows].map(([, name, version]) => `${name}@${version}`).sort(), locked);
 });
 
+Deno.test("the README names the npm packages that the library itself may ask for, and no other", async () => {
+  const sources = ["src", "repl"].flatMap((folder) =>
+    filesBelow(`${ROOT}${folder}`).map((file) => `${ROOT}${folder}/${file}`)
+  );
+  const texts = await Promise.all(
+    [`${ROOT}mod.ts`, ...sources].map((path) => Deno.readTextFile(path)),
+  );
+  const used = texts.flatMap((text) =>
+    [...text.matchAll(/"npm:((?:@[\w-]+\/)?[\w.-]+)@[\d.]+["/]/g)].map(([, name]) => name)
+  );
+  const readme = await Deno.readTextFile(`${ROOT}README.md`);
+  const [, section = ""] = readme.split("## Dependencies\n");
+  const named = section.split("\n## ")[0].matchAll(/`(@?[\w.-]+(?:\/|-)[\w.-]+)`/g);
+  assertEquals([...named].map(([, name]) => name).sort(), [...new Set(used)].sort());
+});
+
 Deno.test("the lockfile holds the integrity of every package", async () => {
   const { npm }: { npm: Record<string, { integrity?: string }> } = JSON.parse(
     await Deno.readTextFile(`${ROOT}deno.lock`),
