@@ -16,6 +16,7 @@ export const HARMLESS_KEYS: readonly string[] = [
   "torch_dtype",
   "dtype",
   "transformers_version",
+  "transformers.js_config",
   "name_or_path",
   "use_cache",
   "bos_token_id",

@@ -39,9 +39,9 @@ export const LLAMA: Architecture = {
   readers: [keyHeadReader(undefined, false), ropeReader(), ATTENTION_BIAS_READER],
   always: LLAMA_ALWAYS,
   // TransformerLens' gated MLP adds its one bias after the product, so those of its factors have no place.
-  fixedKeys: { mlp_bias: false },
+  fixedKeys: { mlp_bias: false, rope_interleaved: false },
   twinKeys: { max_sequence_length: "max_position_embeddings" },
-  harmlessKeys: LLAMA_HARMLESS,
+  harmlessKeys: [...LLAMA_HARMLESS, "is_llama_config"],
   isTiedByDefault: false,
   prefixes: ["model."],
   tensorRules: llamaRules(),

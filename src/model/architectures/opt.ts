@@ -55,7 +55,7 @@ export const OPT: Architecture = {
     _remove_final_layer_norm: false,
   },
   twinKeys: { word_embed_proj_dim: "hidden_size" },
-  harmlessKeys: [...TRAINING_KEYS, "init_std"],
+  harmlessKeys: [...TRAINING_KEYS, "init_std", "output_projection"],
   isTiedByDefault: true,
   prefixes: ["model.decoder.", "decoder."],
   tensorRules: (shape) => [

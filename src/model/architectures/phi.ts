@@ -130,7 +130,14 @@ export const PHI3: Architecture = {
     windowReader({ isLocal: () => true }),
   ],
   always: { ...LLAMA_ALWAYS, finalRms: false },
-  fixedKeys: { attention_bias: false },
+  // The last four stand in Phi 4 mini's files.
+  fixedKeys: {
+    attention_bias: false,
+    mlp_bias: false,
+    lm_head_bias: false,
+    full_attn_mod: 1,
+    interpolate_factor: 1,
+  },
   twinKeys: {},
   harmlessKeys: LLAMA_HARMLESS,
   isTiedByDefault: false,
