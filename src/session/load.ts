@@ -34,6 +34,7 @@ import { type ProcessingOptions, processWeights } from "../weights/process.ts";
 import type { Source, SourceOptions } from "../weights/source.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import { requireRoom } from "./memory_limit.ts";
+import { readTokenizer } from "./read_tokenizer.ts";
 import type { WeightDtype } from "../weights/weight_view.ts";
 import type { Threads } from "./threads.ts";
 
@@ -148,19 +149,6 @@ function asTokenizer(given: NonNullable<ModelFiles["tokenizer"]>): Promise<Token
   return loadTokenizer({ tokenizerJson: given });
 }
 
-async function readTokenizer(source: Source): Promise<Tokenizer | undefined> {
-  if (!await source.has("tokenizer.json")) return undefined;
-  const optional = async (
-    name: string,
-  ) => (await source.has(name) ? await source.readText(name) : undefined);
-  const [tokenizerJson, tokenizerConfig, specialTokensMap] = await Promise.all([
-    source.readText("tokenizer.json"),
-    optional("tokenizer_config.json"),
-    optional("special_tokens_map.json"),
-  ]);
-  return await loadTokenizer({ tokenizerJson, tokenizerConfig, specialTokensMap });
-}
-
 function openFiles({ config, weights }: ModelFiles, options: SourceOptions): Source {
   const files = weights instanceof Uint8Array
     ? new Map([["model.safetensors", weights]])
@@ -195,11 +183,18 @@ export async function loadModel(
   const modelName = typeof model === "string"
     ? model.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1)
     : undefined;
-  const [json, given] = await Promise.all([
+  const [json, own] = await Promise.all([
     source.readJson("config.json"),
     tokenizer ?? (inMemory?.tokenizer ? asTokenizer(inMemory.tokenizer) : readTokenizer(source)),
   ]);
   const read = configFromHuggingFace(json, { modelName, firstNLayers, nCtx, defaultPrependBos });
+  // TransformerLens' own models name a repository for it.
+  const given = own ??
+    (named && read.tokenizerName
+      ? await readTokenizer(
+        await openRepository(read.tokenizerName, { ...options, revision: "main" }),
+      )
+      : undefined);
   requireRoom(read);
   const checkpoint = parametersFromHuggingFace(json, read, await openCheckpoint(source));
   await coreChosen;

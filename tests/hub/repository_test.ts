@@ -194,3 +194,19 @@ Deno.test("fromPretrained() loads a model of the hub by TransformerLens' name fo
     filesOf(new URL("../fixtures/gpt2/model/", import.meta.url)),
     "gpt2",
   ));
+
+Deno.test("fromPretrained() reads the tokenizer from the repository that the model's config.json names", async () => {
+  const repo = "NeelNanda/Attn_Only_2L512W_C4_Code";
+  const toy = new Map(await filesOf(new URL("../fixtures/toy/attn_only_2l/", import.meta.url)));
+  const gpt2 = await filesOf(new URL("../fixtures/gpt2/model/", import.meta.url));
+  const { tokenizer_name: named } = JSON.parse(
+    new TextDecoder().decode(toy.get("config.json") as Uint8Array),
+  );
+  await using hub = serveHub({ [repo]: toy, [named]: new Map(gpt2) });
+  using model = await HookedTransformer.fromPretrained("attn-only-2l", {
+    endpoint: hub.endpoint,
+    cacheDir: null,
+  });
+  assertEquals(model.toTokens("the shops").at(0, 0).item(), 0);
+  assertEquals(model.toString([259]), " the");
+});
