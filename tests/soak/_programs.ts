@@ -149,6 +149,22 @@ async function* edited(setting: Setting, random: Random): AsyncGenerator<Tensor>
   yield loaded.run().logits;
 }
 
+async function* written(setting: Setting, random: Random): AsyncGenerator<Tensor> {
+  const { model } = setting;
+  const saes = someSaes(setting, random);
+  const { tokens } = randomTokens(random);
+  const session = model.session(tokens, { saes });
+  const names = editablePoints(model, saes, /hook_pattern$|_error$/);
+  using text = session.generate({ stopAtEos: false, doSample: true, seed: below(random, 1000) });
+  for (let step = 0; step < 5; step++) {
+    const act = random();
+    if (act < 0.4) session.edit(pick(random, names), randomEdit(random, tokens.shape[1]));
+    else if (act < 0.5) session.undo();
+    else if (act < 0.6 && text.nNew > 0) text.takeBack(1);
+    yield text.step().logits;
+  }
+}
+
 async function* swept(setting: Setting, random: Random): AsyncGenerator<Tensor> {
   const { model } = setting;
   const saes = someSaes(setting, random);
@@ -204,6 +220,7 @@ export const PROGRAMS = {
   differentiated,
   generated,
   edited,
+  written,
   swept,
   coded,
   reloaded,
