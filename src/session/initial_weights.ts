@@ -9,9 +9,15 @@ import { sizeOf } from "../core/scope.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { isBias, isNormWeight, parameterShapes } from "../model/parameters.ts";
 import type { StateDict } from "../weights/state_dict.ts";
+import { requireRoom } from "./memory_limit.ts";
 
-/** GPT-2's initialisation: normal weights, zero biases (TransformerLens `init_weights`). */
+/**
+ * GPT-2's initialisation: normal weights, zero biases (TransformerLens `init_weights`).
+ *
+ * @throws {MemoryBudgetError} If they can't fit the budget.
+ */
 export function initialWeights(cfg: HookedTransformerConfig): StateDict {
+  requireRoom(cfg);
   const random = normal(cfg.seed ?? 0);
   return new Map(
     Array.from(parameterShapes(cfg), ([name, shape]) => {

@@ -11,6 +11,9 @@ import { sizeOf } from "../core/scope.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { isBias, isNormWeight, parameterShapes } from "../model/parameters.ts";
 
+/** What WASM memory of 32 bits can address. */
+const ADDRESS_SPACE = 2 ** 32;
+
 /** What a weight takes at least, whatever it is stored as. */
 const LEAST_BYTES = 2;
 
@@ -39,9 +42,10 @@ export function requireRoom(cfg: HookedTransformerConfig): void {
   );
   const bytes = LEAST_BYTES * matrices.reduce((sum, [, shape]) => sum + sizeOf(shape), 0);
   const { liveBytes } = memoryUsage();
-  if (liveBytes + bytes <= limit) return;
+  const budget = Math.min(limit, ADDRESS_SPACE);
+  if (liveBytes + bytes <= budget) return;
   throw new MemoryBudgetError(
-    `Out of memory budget: the weights of ${cfg.modelName} take at least ${bytes} bytes, ${liveBytes} are in use and the budget is ${limit}`,
+    `Out of memory budget: the weights of ${cfg.modelName} take at least ${bytes} bytes, ${liveBytes} are in use and the budget is ${budget}`,
   );
 }
 

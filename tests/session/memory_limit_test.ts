@@ -68,6 +68,15 @@ Deno.test("a model that doesn't fit its memoryLimit after all leaves budget and 
   assertEquals([memoryBudget(), memoryUsage().liveBytes], [Infinity, before]);
 });
 
+Deno.test("a random model that no memory holds is refused before it is drawn", () => {
+  const cfg = { nLayers: 1, dModel: 2 ** 16, nCtx: 4, dVocab: 2 ** 20, attnOnly: true } as const;
+  const error = assertThrows(
+    () => new HookedSAETransformer({ ...cfg, nHeads: 2, dHead: 4, modelName: "huge" }),
+    MemoryBudgetError,
+  );
+  assert(/the weights of huge take at least \d{12} bytes, \d+ are in use/.test(error.message));
+});
+
 Deno.test("a memoryLimit that is no number of bytes is refused", async () => {
   for (const bytes of [-1, NaN, "1 GB"]) {
     const shown = JSON.stringify(bytes) ?? bytes;
