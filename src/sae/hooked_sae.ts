@@ -131,6 +131,8 @@ export class HookedSAE extends HookedModule implements Disposable {
   readonly hookSaeOutput: HookPoint = new HookPoint("hook_sae_output");
   #weights: SaeWeights;
   #lastInput: Tensor | undefined;
+  /** What codes were made of, as long as they are there. */
+  readonly #inputs = new WeakMap<Tensor, Tensor>();
 
   /**
    * Makes an SAE with random weights, the same for the same seed.
@@ -272,20 +274,24 @@ export class HookedSAE extends HookedModule implements Disposable {
    */
   encode(x: Tensor): Tensor {
     const lead = this.#leading(x.shape, this.cfg.hookName);
-    this.#lastInput = x.detach();
-    return apply([x], (handle) => {
+    const input = x.detach();
+    const made = apply([x], (handle) => {
       const context = this.#standalone(lead);
       const { codes } = encode(context, this.#rows(context, handle, x.shape.slice(lead.length)));
       return core().reshape(codes.handle, Uint32Array.of(...lead, this.cfg.dSae));
     });
+    this.#lastInput = input;
+    this.#inputs.set(made, input);
+    return made;
   }
 
   /**
-   * Decodes codes. What the last {@linkcode HookedSAE.encode} did to its input is undone: its scale and its head axis (SAELens).
+   * Decodes codes. What {@linkcode HookedSAE.encode} did to its input is undone, its scale and its head axis: where these are codes
+   * that it gave, to theirs, else to the last (SAELens).
    *
    * @param codes Codes [..., dSae].
    * @returns Activations [..., dOut], with the head axis where the SAE is one of `hook_z`.
-   * @throws {ShapeError} If the codes have another width, or nothing was encoded that a scale could be taken from.
+   * @throws {ShapeError} If the codes have another width, or no input of their shape was encoded that a scale could be taken from.
    */
   decode(codes: Tensor): Tensor {
     const { dSae, dIn, dOut = dIn, normalizeActivations, reshapeActivations } = this.cfg;
@@ -294,7 +300,7 @@ export class HookedSAE extends HookedModule implements Disposable {
         `Cannot decode [${codes.shape.join(", ")}]: expected [..., dSae ${dSae}].`,
       );
     }
-    const last = this.#lastInput;
+    const last = this.#inputs.get(codes) ?? this.#lastInput;
     const isScaled = RESTORED.has(normalizeActivations);
     if (isScaled && !last) {
       throw new ShapeError(
@@ -302,13 +308,27 @@ export class HookedSAE extends HookedModule implements Disposable {
       );
     }
     const lead = codes.shape.slice(0, -1);
+    const lastLead = last ? this.#leading(last.shape, this.cfg.hookName) : [];
+    if (isScaled && last && sizeOf(lead) !== sizeOf(lastLead)) {
+      const shapes = [codes, last].map(({ shape }) => `[${shape.join(", ")}]`);
+      throw new ShapeError(
+        `Cannot decode ${
+          shapes[0]
+        } with ${normalizeActivations}: the scale is taken from the input, and the last was ${
+          shapes[1]
+        }.`,
+      );
+    }
     const tail = reshapeActivations === "hook_z" && last ? last.shape.slice(-2) : [dOut];
     return apply(last ? [codes, last] : [codes], (handle, scaled) => {
       const context = this.#standalone(lead);
       const rows = this.#rows(context, handle, [dSae]);
       const input = last && isScaled
         ? flattened(
-          core().reshape(scaled, Uint32Array.of(sizeOf(lead), ...last.shape.slice(lead.length))),
+          core().reshape(
+            scaled,
+            Uint32Array.of(sizeOf(lead), ...last.shape.slice(lastLead.length)),
+          ),
           this.cfg,
         )
         : 0;

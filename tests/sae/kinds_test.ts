@@ -306,3 +306,25 @@ Deno.test("new HookedSAE() refuses options of a kind that contradict each other"
     );
   }
 });
+
+Deno.test("decode() takes the scale of the codes' own input, whatever was encoded meanwhile", () => {
+  for (const normalizeActivations of ["layer_norm", "constant_norm_rescale"] as const) {
+    using sae = new HookedSAE({ dIn: 8, dSae: 20, hookName: RESID, normalizeActivations });
+    const [first, second] = [
+      Tensor.randn([2, 3, 8], { seed: 1 }),
+      Tensor.randn([5, 8], { seed: 2 }),
+    ];
+    const codes = sae.encode(first);
+    const wanted = sae.decode(codes);
+    sae.encode(second.mul(7));
+    assertSameBits(sae.decode(codes), wanted, normalizeActivations);
+    // Codes in another shape are those of the last input, as long as there are as many.
+    assertError(
+      () => sae.decode(codes.mul(1)),
+      ShapeError,
+      `Cannot decode [2, 3, 20] with ${normalizeActivations}: the scale is taken from the input, and the last was [5, 8].`,
+    );
+    sae.encode(first);
+    assertSameBits(sae.decode(codes.reshape(6, 20)), wanted.reshape(6, 8), normalizeActivations);
+  }
+});
