@@ -606,6 +606,10 @@ Deno.test("what TransformerLens' parts can't say is refused", () => {
     'hidden_activation is "relu", wanted "gelu_pytorch_tanh" or "gelu"',
   );
   assertRefused(
+    { model_type: "gemma3_text", attn_logit_softcapping: 50 },
+    "attn_logit_softcapping is 50, wanted null",
+  );
+  assertRefused(
     { ...LLAMA, num_key_value_heads: 0 },
     "num_key_value_heads is 0, wanted a whole number of at least 1",
   );

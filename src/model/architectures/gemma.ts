@@ -200,6 +200,8 @@ export const GEMMA3: Architecture = {
     ATTENTION_BIAS_READER,
   ],
   always: { ...COMMON.always, useNormalizationBeforeAndAfter: true, useQkNorm: true },
+  // transformers reads a cap of scores and leaves it out.
+  fixedKeys: { ...COMMON.fixedKeys, attn_logit_softcapping: null },
   harmlessKeys: [...LLAMA_HARMLESS, "hidden_act"],
   prefixes: ["model.", "language_model.model.", "language_model.", "model.language_model."],
   tensorRules: llamaRules({ norm, embed, norms: AROUND, hasHeadNorms: true }),
