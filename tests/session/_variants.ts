@@ -77,6 +77,15 @@ export const VARIANTS: Readonly<Record<string, Variant>> = {
       yarnOriginalMaxPositionEmbeddings: 8,
     },
   },
+  "each pair stretched by a factor of its own": {
+    changes: {
+      positionalEmbeddingType: "rotary",
+      longRopeShortFactors: [1, 1.1, 1.3, 2],
+      longRopeLongFactors: [1, 1.5, 3, 9],
+      longRopeAttentionFactor: 1.2,
+      longRopeOriginalMaxPositionEmbeddings: 8,
+    },
+  },
   "slopes and a norm after the embedding": {
     changes: { positionalEmbeddingType: "alibi", postEmbeddingLn: true, actFn: "gelu_fast" },
     never: /^hook_pos_embed$/,
