@@ -7,6 +7,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Index } from "../core/tensor.ts";
 import type { EditCells, Places } from "./edits.ts";
+import { isJoined } from "./points.ts";
 
 /** How an activation's axes lie. */
 export interface Layout {
@@ -33,8 +34,25 @@ export interface Block {
 
 const BY_HEAD = /\.hook_(attn_scores|pattern)$/;
 
-/** The layout of an activation: [batch, pos, feature], [batch, pos, head, feature] or [batch, head, query, key]. */
+/**
+ * Checks that a point's positions have an axis of their own.
+ *
+ * @throws {ConfigError} If they don't, as in norms of queries and keys, whose rows are positions and heads at once.
+ */
+export function requirePositionAxis(name: string): void {
+  if (!isJoined(name)) return;
+  throw new ConfigError(
+    `Cannot edit cells of "${name}": its rows are positions and heads at once. A function can, or an edit of queries or keys.`,
+  );
+}
+
+/**
+ * The layout of an activation: [batch, pos, feature], [batch, pos, head, feature] or [batch, head, query, key].
+ *
+ * @throws {ConfigError} If positions have no axis of their own.
+ */
 export function layoutOf(name: string, shape: readonly number[]): Layout {
+  requirePositionAxis(name);
   const isByHead = BY_HEAD.test(name);
   const [text, second, third] = shape;
   const hasHead = shape.length === 4;

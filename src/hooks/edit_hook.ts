@@ -7,9 +7,17 @@
 import { ConfigError, ShapeError } from "../core/errors.ts";
 import { Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "./activation_cache.ts";
-import { type Block, blocksOf, cellAxes, indexOf, type Layout, layoutOf } from "./edit_cells.ts";
+import {
+  type Block,
+  blocksOf,
+  cellAxes,
+  indexOf,
+  type Layout,
+  layoutOf,
+  requirePositionAxis,
+} from "./edit_cells.ts";
 import { type PositionedText, type Positions, positionsIn } from "./edit_positions.ts";
-import { editedRows, isTextMeant, requireSome, requireTargets, targetRows } from "./edit_rows.ts";
+import { editedRows, isTextMeant, requireTargets, targetRows } from "./edit_rows.ts";
 import type {
   Activity,
   CutEdgeEdit,
@@ -278,8 +286,7 @@ function writeBlock(
 function cuttingHook(edit: CutEdgeEdit, name: string, context: EditContext): HookFunction {
   const { texts, from } = context;
   const queries = editedRows(edit, texts);
-  requireSome(edit.to, texts);
-  requireSome(edit.from, texts);
+  requireTargets(edit, texts);
   const change = CHANGES.cutEdge(edit, name, context, queries);
   const cuts = texts.filter(({ text }) => isTextMeant(edit.text, text, texts.length))
     .map((text) => ({
@@ -313,7 +320,10 @@ export function editHook(
   context: EditContext,
 ): HookFunction | undefined {
   if (edit.kind === "cutEdge") return cuttingHook(edit, name, context);
-  const { texts, from } = context;
+  requirePositionAxis(name);
+  const { texts } = context;
+  // Turned keys are shown with those of a cache.
+  const from = /\.hook_rot_k$/.test(name) ? 0 : context.from;
   requireTargets(edit, texts);
   const rows = targetRows(edit, texts);
   if (!rows.some((row) => row.some((pos) => pos >= from))) return undefined;

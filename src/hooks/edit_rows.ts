@@ -12,7 +12,7 @@ import {
   type Positions,
   positionsIn,
 } from "./edit_positions.ts";
-import type { CutEdgeEdit, Edit, PathPatchEdit, Places } from "./edits.ts";
+import type { Edit, PathPatchEdit, Places } from "./edits.ts";
 
 /** Checks that positions choose something in a text, or may do so once it grows. */
 export function requireSome(positions: Positions, texts: readonly PositionedText[]): void {
@@ -26,12 +26,13 @@ function reachesPromptAlone(edit: Edit): boolean {
   return edit.kind === "freeze" || (edit.kind === "meanAblate" && edit.over === "texts");
 }
 
-/** Checks that an edit of cells touches something in a text, or may do so once it grows. */
+/** Checks that an edit touches something in a text, or may do so once it grows. */
 export function requireTargets(
-  edit: Exclude<Edit, PathPatchEdit | CutEdgeEdit>,
+  edit: Exclude<Edit, PathPatchEdit>,
   texts: readonly PositionedText[],
 ): void {
-  const positions = edit.pos ?? "all";
+  const positions = positionsOf(edit);
+  if (edit.kind === "cutEdge") requireSome(edit.from, texts);
   // Of a source only what is named by number reaches behind the prompt.
   const isOfPrompt = reachesPromptAlone(edit) || edit.kind === "patch" &&
       texts.every(({ nPrompt }) => numberedBehind(positions, nPrompt).length === 0);

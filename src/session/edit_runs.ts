@@ -7,17 +7,16 @@
 import { ConfigError } from "../core/errors.ts";
 import { Tensor } from "../core/tensor.ts";
 import { type EditContext, editHook, type Observed } from "../hooks/edit_hook.ts";
-import { type Edit, edits, type PathEnd, type PathPatchEdit } from "../hooks/edits.ts";
-import { type PositionedText, positionsIn } from "../hooks/edit_positions.ts";
-import { editedRows, isTextMeant, requireSome } from "../hooks/edit_rows.ts";
-import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
-import { unknownPoint } from "../hooks/hooked_root.ts";
+import type { PositionedText } from "../hooks/edit_positions.ts";
+import type { HookEntry } from "../hooks/hook_registry.ts";
+import { pathEntries } from "./edit_paths.ts";
 import {
   type InputOptions,
   type ModelInput,
   requireTokenizer,
   type ResolvedInput,
 } from "./input.ts";
+import type { ActivePoint } from "./plan.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Which values of a run are wanted, and under which hooks. */
@@ -143,113 +142,19 @@ function contextOf(host: EditHost): EditContext {
   };
 }
 
-/** An entry with the edit's own hook in it; none when the run computes nothing that it touches. */
-function compiled(entry: HookEntry, name: string, context: EditContext): HookEntry[] {
+/**
+ * An entry with the edit's own hook in it; none when the run computes nothing that it touches. A point that is off under the switches is
+ * there in every piece of a text all the same, as the others see by it how a layer's input is shared.
+ */
+function compiled(
+  entry: HookEntry,
+  { info: { name }, isGated }: Pick<ActivePoint, "info" | "isGated">,
+  context: EditContext,
+): HookEntry[] {
   const { edit } = entry;
   if (!edit || edit.kind === "pathPatch") return [entry];
-  const hook = editHook(edit, name, context);
+  const hook = editHook(edit, name, context) ?? (isGated ? () => {} : undefined);
   return hook ? [{ ...entry, hook, edit: undefined }] : [];
-}
-
-/** A hook for a run that one edit asks for. */
-function entryOf(selector: string, edit: Exclude<Edit, PathPatchEdit>): HookEntry {
-  const hook = () => {};
-  return { selector, hook, edit, direction: "fwd", isPermanent: false, level: null };
-}
-
-/** The layer and the part of a point: the attention layer and the MLP have points inside, the residual stream is neither. */
-function placeOf(name: string): { layer: number; part: "attn" | "mlp" | "stream" } {
-  const layer = Number(/^blocks\.(\d+)\./.exec(name)?.[1] ?? -1);
-  if (/\.(attn|ln1)\.|\.hook_(attn_in|attn_out|[qkv]_input)/.test(name)) {
-    return { layer, part: "attn" };
-  }
-  return { layer, part: /\.(mlp|ln2)\.|\.hook_mlp_(in|out)/.test(name) ? "mlp" : "stream" };
-}
-
-/** Whether an edit that begins a path changes positions behind its own: attention carries it on. */
-export function spreads(at: string, through: PathPatchEdit["through"]): boolean {
-  const isMixed = placeOf(at).part === "attn" && !/\.hook_(z|result|attn_out)$/.test(at);
-  return isMixed || through.includes("attn");
-}
-
-/**
- * Whether a path changes anything from a position on.
- *
- * @param at Where it begins.
- * @param from The first position that a run computes.
- */
-export function pathReaches(
-  edit: PathPatchEdit,
-  at: PointSelector,
-  texts: readonly PositionedText[],
-  from: number,
-): boolean {
-  const first = typeof at === "string" && spreads(at, edit.through) ? 0 : from;
-  return editedRows(edit, texts).some((row) => row.some((pos) => pos >= first));
-}
-
-/** Patches a path's end at the positions that it speaks of, those of generated text included. */
-function endEntries(
-  { at, pos = "all", text, ...cells }: PathEnd,
-  from: Tensor,
-  texts: readonly PositionedText[],
-): HookEntry[] {
-  requireSome(pos, texts);
-  return texts.flatMap((one) => {
-    const places = positionsIn(pos, one);
-    if (!isTextMeant(text, one.text, texts.length) || places.length === 0) return [];
-    return [entryOf(at, edits.patch({ ...cells, text: one.text, pos: places, from }))];
-  });
-}
-
-/** What components write into the stream behind a point, those aside that may react: they keep their values. */
-function heldParts(
-  at: string,
-  { through }: PathPatchEdit,
-  names: readonly string[],
-): string[] {
-  const begin = placeOf(at);
-  const from = names.indexOf(at);
-  return names.filter((name, i) => {
-    const part = /\.hook_(attn|mlp)_out$/.exec(name)?.[1] as "attn" | "mlp" | undefined;
-    if (!part || i <= from || through.includes(part)) return false;
-    // The part in which the path begins carries it on.
-    return !(begin.part === part && begin.layer === placeOf(name).layer);
-  });
-}
-
-/**
- * What becomes of a path: its ends are patched with what they are when the edit reaches them alone.
- *
- * @param before The hooks in front of it.
- */
-function pathEntries(
-  entry: HookEntry,
-  edit: PathPatchEdit,
-  before: readonly HookEntry[],
-  host: EditHost,
-): HookEntry[] {
-  const { selector: at } = entry;
-  if (typeof at !== "string") {
-    throw new ConfigError("Cannot patch paths that begin where a predicate says: expected a name.");
-  }
-  const names = host.pointNames();
-  for (const name of [at, ...edit.to.map((end) => end.at)]) {
-    if (!names.includes(name)) throw unknownPoint(name, names);
-  }
-  const { texts, from } = contextOf(host);
-  if (!pathReaches(edit, at, texts, from)) return [];
-  const held = heldParts(at, edit, names);
-  const kept = host.observe({ names: held, entries: before });
-  const holding = [...kept].map(([name, value]) => entryOf(name, edits.patch({ from: value })));
-  const first = entryOf(at, edit.edit as Exclude<Edit, PathPatchEdit>);
-  const ends = [...new Set(edit.to.map((end) => end.at))];
-  const reached = host.observe({ names: ends, entries: [...before, first, ...holding] });
-  return edit.to.flatMap((end) => {
-    const from = reached.get(end.at);
-    if (!from) throw new Error(`The run never passes "${end.at}".`);
-    return endEntries(end, from, texts);
-  });
 }
 
 /**
@@ -262,19 +167,19 @@ export function resolveEdits(
   host: EditHost,
 ): {
   entries: readonly HookEntry[];
-  compile: (entry: HookEntry, name: string) => HookEntry[];
+  compile: (entry: HookEntry, point: Pick<ActivePoint, "info" | "isGated">) => HookEntry[];
 } {
   const resolved = entries.reduce<readonly HookEntry[]>(
     (before, entry) =>
       entry.edit?.kind === "pathPatch"
-        ? [...before, ...pathEntries(entry, entry.edit, before, host)]
+        ? [...before, ...pathEntries(entry, entry.edit, before, { host, ...contextOf(host) })]
         : [...before, entry],
     [],
   );
   let context: EditContext | undefined;
   return {
     entries: resolved,
-    compile: (entry, name) =>
-      entry.edit ? compiled(entry, name, context ??= contextOf(host)) : [entry],
+    compile: (entry, point) =>
+      entry.edit ? compiled(entry, point, context ??= contextOf(host)) : [entry],
   };
 }

@@ -18,6 +18,7 @@ import type {
   PointSelector,
 } from "../hooks/hook_registry.ts";
 import { runnable } from "../hooks/edit_hook.ts";
+import type { PositionedText } from "../hooks/edit_positions.ts";
 import { unknownPoint } from "../hooks/hooked_root.ts";
 import { Mode } from "../hooks/points.ts";
 import type { RowValue } from "../hooks/tap.ts";
@@ -38,10 +39,10 @@ import type { ModelWeights } from "../model/weights.ts";
 import { type CacheSize, cacheSize, pointSizes } from "./cache_size.ts";
 import { Attachments } from "./attachments.ts";
 import type { BaseRun } from "./base_run.ts";
+import { type EditPlaces, editPlaces, needsWholeText } from "./edit_growth.ts";
 import {
   type EditHost,
   type Observation,
-  pathReaches,
   resolveEdits,
   SourceValues,
   textsOf,
@@ -96,7 +97,10 @@ interface PreparedRun {
   readonly logitsAt: readonly number[] | undefined;
   readonly request: RunRequest;
   /** Makes the hooks of a point that an edit among its entries stands for. */
-  readonly compile: (entry: HookEntry, name: string) => readonly HookEntry[];
+  readonly compile: (
+    entry: HookEntry,
+    point: Pick<ActivePoint, "info" | "isGated">,
+  ) => readonly HookEntry[];
 }
 
 /** The plan of a point of which nobody asks anything. */
@@ -323,16 +327,27 @@ export class Execution implements Disposable, GenerationHost {
     return this.#host.cfg;
   }
 
-  /** Whether something is spliced in that has to see whole texts, or a path is patched, which runs from the beginning find. */
-  needsWholeTexts(piece: ResolvedInput, whole: WholeTexts): boolean {
+  /** The texts of a piece that is to be run. */
+  textsOf(piece: ResolvedInput, whole: WholeTexts): PositionedText[] {
+    return textsOf(piece, this.#host.tokenizer, { whole, nMost: this.cfg.nCtx });
+  }
+
+  /** Where the edits that are in place are in texts. */
+  editPlaces(texts: readonly PositionedText[]): EditPlaces {
+    return editPlaces(this.attachments.entries, texts);
+  }
+
+  /** Whether something is spliced in, or edited, for which texts have to be run from the beginning. */
+  needsWholeTexts(texts: readonly PositionedText[], from: number): boolean {
     const { splices, entries } = this.attachments;
     if (splices.some(({ mixesPositions }) => mixesPositions)) return true;
-    const paths = entries.filter(({ edit }) => edit?.kind === "pathPatch");
-    if (paths.length === 0) return false;
-    const { tokenizer, cfg: { nCtx } } = this.#host;
-    const texts = textsOf(piece, tokenizer, { whole, nMost: nCtx });
-    return paths.some(({ edit, selector }) =>
-      edit?.kind === "pathPatch" && pathReaches(edit, selector, texts, piece.shape.offset)
+    const names = () => this.points.active(this.cfg, splices, {}).map(({ info }) => info.name);
+    return entries.some(({ edit, selector }) =>
+      edit && needsWholeText(
+        { edit, at: selector, names: typeof selector === "string" ? [] : names() },
+        texts,
+        from,
+      )
     );
   }
 
@@ -516,7 +531,7 @@ export class Execution implements Disposable, GenerationHost {
         ...UNASKED,
         active,
         mode: Mode.split,
-        fwd: compile({ ...entry, direction: "fwd" }, name),
+        fwd: compile({ ...entry, direction: "fwd" }, active),
       }]]),
       keep: () => {},
     });
@@ -582,9 +597,7 @@ export class Execution implements Disposable, GenerationHost {
       points,
       hooksAt: (active, direction) => {
         const found = this.attachments.hooksAt(active, direction, entries);
-        return found.length === 0
-          ? found
-          : found.flatMap((entry) => compile(entry, active.info.name));
+        return found.length === 0 ? found : found.flatMap((entry) => compile(entry, active));
       },
       splices,
       cache: request.cache,

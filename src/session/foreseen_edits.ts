@@ -12,7 +12,7 @@ import { editedRows, mayFireLater } from "../hooks/edit_rows.ts";
 import { describeEdit } from "../hooks/edit_text.ts";
 import type { Edit, PathEnd, PathPatchEdit } from "../hooks/edits.ts";
 import type { HookEntry, PointSelector } from "../hooks/hook_registry.ts";
-import { spreads } from "./edit_runs.ts";
+import { reachedRows } from "./edit_paths.ts";
 import type { IdleEdit } from "./forecast.ts";
 import { type ActivePoint, selects } from "./plan.ts";
 
@@ -44,16 +44,12 @@ function rowsFrom(positions: readonly (readonly number[])[], space: RowSpace): R
 
 /** Where a path ends: at those positions that the end speaks of and the beginning reaches. */
 function endRows(
-  { edit, through }: PathPatchEdit,
+  path: PathPatchEdit,
   at: PointSelector,
   { pos, text }: PathEnd,
   { texts, space }: ForeseenContext,
 ): Rows {
-  const isSpread = typeof at === "string" && spreads(at, through);
-  const begin = editedRows(edit, texts).map((row, i) => {
-    const first = row[0] ?? texts[i].nPos;
-    return isSpread ? positionsIn({ from: first }, texts[i]) : row;
-  });
+  const begin = reachedRows(path, at, texts);
   const isMeant = (one: number) => text === undefined || [text].flat().includes(one);
   const kept = begin.map((row, i) => {
     if (!isMeant(i)) return [];

@@ -15,11 +15,14 @@
 
 import { Tensor } from "../core/tensor.ts";
 import type { ActivationCache, CachedModel } from "../hooks/activation_cache.ts";
+import type { PositionedText } from "../hooks/edit_positions.ts";
+import type { Edit } from "../hooks/edits.ts";
 import type { PointSelector } from "../hooks/hook_registry.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { HookedTransformerKeyValueCache, maskOf } from "../model/kv_cache.ts";
 import { GrowingCache } from "./growing_cache.ts";
 import { positioned, type ResolvedInput, rowsOf } from "./input.ts";
+import { type EditPlaces, firstMoved } from "./edit_growth.ts";
 import type { WholeTexts } from "./edit_runs.ts";
 import type { CacheRequest, KeepValue, RunRequest } from "./plan.ts";
 
@@ -39,12 +42,16 @@ export interface GenerationHost {
       readonly request: RunRequest;
     },
   ): Float32Array<ArrayBuffer>;
+  /** The texts of a piece that is to be run. */
+  textsOf(piece: ResolvedInput, whole: WholeTexts): PositionedText[];
+  /** Where the edits that are in place are in texts. */
+  editPlaces(texts: readonly PositionedText[]): EditPlaces;
   /**
-   * Whether something is spliced in that has to see whole texts, or a path is patched, which runs from the beginning find.
+   * Whether something is spliced in, or edited, for which texts have to be run from the beginning.
    *
-   * @param piece The positions that are to be run.
+   * @param from The first position that is to be run otherwise.
    */
-  needsWholeTexts(piece: ResolvedInput, whole: WholeTexts): boolean;
+  needsWholeTexts(texts: readonly PositionedText[], from: number): boolean;
   /** Embeds tokens: [..., dModel]. */
   embed(tokens: Tensor): Tensor;
 }
@@ -83,6 +90,8 @@ export class GenerationRun implements Disposable {
   readonly #mask: number[][] | undefined;
   #embeds: Tensor | undefined;
   #length: number;
+  /** Where edits were when the text was last run. */
+  #places: EditPlaces = new Map();
   /** Up to where keys, values and activations are there. */
   #computed = 0;
   #logits: Float32Array<ArrayBuffer> | undefined;
@@ -149,6 +158,11 @@ export class GenerationRun implements Disposable {
     this.#logits = undefined;
   }
 
+  /** The first position that an edit touched when the text was last run; `Infinity` when it touched none. */
+  firstEdited(edit: Edit): number {
+    return Math.min(...this.#places.get(edit)?.map(([first]) => first ?? Infinity) ?? [], Infinity);
+  }
+
   /** Takes the text back to its first positions. What was computed of them stays. */
   truncate(length: number): void {
     if (!Number.isInteger(length) || length < 1 || length > this.#length) {
@@ -168,9 +182,13 @@ export class GenerationRun implements Disposable {
     if (this.#logits) return this.#logits;
     const last = this.#tokens.map((_, text) => this.#lastReal(text));
     const whole = { tokens: this.#embeds ? undefined : this.tokens, nPrompt: this.#nPrompt };
+    let places: EditPlaces;
     let from = this.#keysAndValues ? Math.min(this.#computed, ...last) : 0;
     try {
-      if (from > 0 && this.#host.needsWholeTexts(this.#piece(from), whole)) from = 0;
+      const texts = this.#host.textsOf(this.#piece(from), whole);
+      places = this.#host.editPlaces(texts);
+      from = Math.min(from, firstMoved(this.#places, places));
+      if (from > 0 && this.#host.needsWholeTexts(texts, from)) from = 0;
       const width = this.#length - from;
       this.#logits = this.#host.advance(
         this.#piece(from),
@@ -183,6 +201,7 @@ export class GenerationRun implements Disposable {
       this.#computed = Math.min(this.#computed, from);
       throw error;
     }
+    this.#places = places;
     this.#activations.commit(from, this.#length);
     this.#computed = this.#length;
     return this.#logits;

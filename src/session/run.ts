@@ -247,8 +247,10 @@ export class Run implements Tap {
   /** Runs the forward hooks, each on what the one before left, and finds the rows that differ now. */
   #hooked(plan: PointPlan, value: RowValue): RowValue {
     const { active: { point, info }, fwd } = plan;
-    point.posOffset = this.#options.posOffset ?? 0;
     const before = this.#lent(plan, value);
+    // What is shown with the keys of a cache begins with the text.
+    const isWhole = !isByHead(info) && before.shape[1] > this.space.nPos;
+    point.posOffset = isWhole ? 0 : this.#options.posOffset ?? 0;
     let tensor = before;
     fwd.forEach((entry, index) => {
       const result = callHook(entry, index, tensor, point, info.axes);

@@ -63,6 +63,22 @@ function changedEdits(before: SessionState, now: SessionState): readonly Session
   return isMoved ? [...changed, ...kept[0]] : changed;
 }
 
+/** The points that an edit is at; none where a predicate says, which nobody knows beforehand. */
+function pointsOf({ at, edit }: SessionEdit): string[] | undefined {
+  const ends = typeof edit !== "function" && edit.kind === "pathPatch" ? edit.to : [];
+  return typeof at === "string" ? [at, ...ends.map((end) => end.at)] : undefined;
+}
+
+/**
+ * Whether changed edits give queries, keys or values of a layer inputs of their own, or no longer: then an edit of the norm that they share
+ * reaches others, at all positions.
+ */
+function splitsDifferently(changed: readonly SessionEdit[], all: readonly SessionEdit[]): boolean {
+  const isAt = (pattern: RegExp) => (edit: SessionEdit) =>
+    pointsOf(edit)?.some((name) => pattern.test(name)) ?? true;
+  return changed.some(isAt(/\.hook_([qkv]_input|attn_in)$/)) && all.some(isAt(/\.ln1\./));
+}
+
 /**
  * A text that a model goes on with under a session's edits, token after token. Edits may come, go and change between tokens: then keys
  * and values are computed again from the first position concerned, so that every token is chosen from the logits of one run over the
@@ -185,9 +201,12 @@ export class SessionGeneration implements Disposable {
     const { state } = this.#session;
     if (state === this.#state) return undefined;
     const texts = this.#texts();
-    const first = Math.min(
-      ...changedEdits(this.#state, state).map(({ edit }) =>
-        typeof edit === "function" ? 0 : firstPosition(edit, texts)
+    const changed = changedEdits(this.#state, state);
+    const first = splitsDifferently(changed, [...this.#state.edits, ...state.edits]) ? 0 : Math.min(
+      ...changed.map(({ edit }) =>
+        typeof edit === "function"
+          ? 0
+          : Math.min(firstPosition(edit, texts), this.#run.firstEdited(edit))
       ),
     );
     this.#state = state;

@@ -1,8 +1,10 @@
 /** Small models and SAEs for tests, and exact comparison. */
 
 import { assertEquals } from "@std/assert";
-import { HookedSAE, HookedSAETransformer, Tensor } from "../../mod.ts";
+import { HookedSAE, HookedSAETransformer, type Session, Tensor } from "../../mod.ts";
 import type { ConfigInput } from "../../src/model/config.ts";
+import { GenerationRun } from "../../src/session/generation_run.ts";
+import { executionOf } from "../../src/session/hooked_transformer.ts";
 
 /** Two blocks of two heads, layer norms with weights of their own. */
 export const TINY: ConfigInput = {
@@ -71,4 +73,20 @@ export function assertSameBits(actual: Tensor, expected: Tensor, what = ""): voi
 export function differs(actual: Tensor, expected: Tensor): boolean {
   const [a, b] = [bits(actual), bits(expected)];
   return a.some((word, i) => word !== b[i]);
+}
+
+/** The logits behind a text in one run over all of it, under the session's edits. */
+export function oneShotLogits(model: HookedSAETransformer, session: Session, text: Tensor): Tensor {
+  const [batch, nPrompt] = session.tokens.shape;
+  const rows: number[][] = text.toArray();
+  using run = new GenerationRun(executionOf(model), {
+    batch,
+    nPos: nPrompt,
+    tokens: Int32Array.from(rows.flatMap((row) => row.slice(0, nPrompt))),
+    mask: undefined,
+    embeds: undefined,
+  }, { usePastKvCache: false });
+  for (let pos = nPrompt; pos < rows[0].length; pos++) run.append(rows.map((row) => row[pos]));
+  const logits = session.within(() => run.logits());
+  return Tensor.from(logits, [batch, logits.length / batch]);
 }

@@ -427,3 +427,26 @@ Deno.test("an edit that doesn't fit its point is an error that says why", () => 
     `Cannot add the edit "ablate" as a hook at "${RESID}": expected a function, as edits are of activations.`,
   );
 });
+
+Deno.test("an edit of norms of queries and keys, whose rows are positions and heads at once, is refused", () => {
+  using model = tinyModel({ useQkNorm: true, normalizationType: "LNPre" });
+  const at = "blocks.0.attn.q_norm.hook_normalized";
+  assertThrows(
+    () => model.session(TOKENS).edit(at, edits.ablate({ pos: 1 })),
+    ConfigError,
+    `Cannot edit cells of "${at}": its rows are positions and heads at once. A function can, or an edit of queries or keys.`,
+  );
+});
+
+Deno.test("a path has no effect where its beginning doesn't reach: later edits count there", () => {
+  using model = tinyModel();
+  const at = "blocks.0.hook_mlp_out";
+  const path = edits.pathPatch({
+    edit: edits.ablate({ pos: 1 }),
+    to: { at: "blocks.1.hook_resid_post" },
+  });
+  const last = (fwdHooks: HookSpec[]) =>
+    model.runWithHooks(TOKENS, { fwdHooks }).at(":", -1).clone();
+  const scale: HookSpec = [at, edits.scale({ pos: 4, by: 3 })];
+  assertSameBits(last([[at, path], scale]), last([scale]));
+});

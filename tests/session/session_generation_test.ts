@@ -2,7 +2,6 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type Edit,
   edits,
-  type HookedSAETransformer,
   HookedSAETransformer as Model,
   HookError,
   type HookFunction,
@@ -10,33 +9,15 @@ import {
   memoryUsage,
   type Positions,
   SAE,
-  type Session,
-  Tensor,
+  type Tensor,
   TokenError,
 } from "../../mod.ts";
 import { uniform } from "../../src/core/random.ts";
-import { GenerationRun } from "../../src/session/generation_run.ts";
-import { executionOf } from "../../src/session/hooked_transformer.ts";
-import { assertSameBits, differs, tinyModel, tinySae, TOKENS } from "./_models.ts";
+import { assertSameBits, differs, oneShotLogits, tinyModel, tinySae, TOKENS } from "./_models.ts";
+import { VARIANTS } from "./_variants.ts";
 
 const PROMPT = "When John and Mary went to the shops, John gave the bag to";
 const CODES = "blocks.0.attn.hook_z.hook_sae_acts_post";
-
-/** The logits behind a text in one run over all of it, under the session's edits. */
-function oneShot(model: HookedSAETransformer, session: Session, text: Tensor): Tensor {
-  const [batch, nPrompt] = session.tokens.shape;
-  const rows: number[][] = text.toArray();
-  using run = new GenerationRun(executionOf(model), {
-    batch,
-    nPos: nPrompt,
-    tokens: Int32Array.from(rows.flatMap((row) => row.slice(0, nPrompt))),
-    mask: undefined,
-    embeds: undefined,
-  }, { usePastKvCache: false });
-  for (let pos = nPrompt; pos < rows[0].length; pos++) run.append(rows.map((row) => row[pos]));
-  const logits = session.within(() => run.logits());
-  return Tensor.from(logits, [batch, logits.length / batch]);
-}
 
 Deno.test("SessionGeneration chooses each token from the logits of one run over the whole text, whatever edits come and go", () => {
   const random = uniform(9);
@@ -92,7 +73,7 @@ Deno.test("SessionGeneration chooses each token from the logits of one run over 
       else if (random() < 0.4) session.undo(1 + Math.floor(random() * 2));
       else if (random() < 0.3) session.off();
       const whole = text.tokens;
-      const before = oneShot(model, session, whole);
+      const before = oneShotLogits(model, session, whole);
       const { logits, newTokens, rewoundTo } = text.step();
       assertSameBits(
         logits,
@@ -168,7 +149,7 @@ const eachOf =
   (positions: number[], change: (act: Tensor, pos: number) => void): HookFunction => (act) =>
     positions.filter((pos) => pos < act.shape[1]).forEach((pos) => change(act, pos));
 
-function laterEdits(model: HookedSAETransformer): Later[] {
+function laterEdits(model: Model): Later[] {
   const there = model.runWithCache(SOURCE, { namesFilter: RESID })[1].get(RESID).at(0);
   return [
     [RESID, edits.ablate({ pos: 9 }), eachOf([9], (act, pos) => act.set([":", pos], 0))],
@@ -245,7 +226,7 @@ Deno.test("a path that begins behind the prompt, or reaches there, is found agai
     using text = session.generate({ stopAtEos: false });
     for (let length = 6; length < 14; length++) {
       const whole = text.tokens;
-      const wanted = oneShot(model, session, whole);
+      const wanted = oneShotLogits(model, session, whole);
       const { logits } = text.step();
       assertSameBits(logits, wanted, `path ${i}, after ${length} tokens`);
       // The end of a path at another position has no effect, so that all of it is seen in the last logits.
@@ -348,4 +329,29 @@ Deno.test("attention that is frozen or patched keeps the prompt's keys while the
     HookError,
     `Cannot pass "${at}": hook 1 threw: Cannot patch "${at}" at query 5 from 2 keys: the query sees key 2.`,
   );
+});
+
+Deno.test("a hook on turned keys sees those of the cache too, from the first on", () => {
+  const { changes } = VARIANTS["rotary positions, shared keys and gates"];
+  using model = tinyModel({ ...changes, nCtx: 16 });
+  const at = "blocks.1.attn.hook_rot_k";
+  const seen: number[][] = [];
+  const halveThird: HookFunction = (act, hook) => {
+    seen.push([hook.posOffset, act.shape[1]]);
+    const third = 2 - hook.posOffset;
+    act.set([":", third], act.at(":", third).mul(0.5));
+  };
+  const options = { maxNewTokens: 3, doSample: false, verbose: false, stopAtEos: false };
+  const written = (hook: HookFunction | Edit) =>
+    (model.generate(TOKENS, {
+      ...options,
+      fwdHooks: [[at, hook]],
+      outputLogits: true,
+    }) as unknown as {
+      logits: Tensor[];
+    }).logits;
+  const byHand = written(halveThird);
+  assertEquals(seen, [[0, 6], [0, 7], [0, 8]]);
+  const byEdit = written(edits.scale({ pos: 2, by: 0.5 }));
+  byHand.forEach((logits, i) => assertSameBits(logits, byEdit[i], `step ${i}`));
 });
