@@ -59,7 +59,9 @@ function translated(error: unknown): unknown {
   const [kind, message] = [error.slice(0, split), error.slice(split + 1)];
   switch (kind) {
     case "memory":
-      return new MemoryBudgetError(`Out of memory budget: ${message}`);
+      return new MemoryBudgetError(
+        `Out of memory budget: ${message}. Run fewer texts at once, cache fewer points, or raise it with setMemoryLimit(), to at most 4 GiB.`,
+      );
     case "stale":
       return new BorrowedTensorError(
         "The value's run has ended. Keep act.clone() or act.detach() instead of the tensor that a hook is lent.",

@@ -109,24 +109,51 @@ export function described(value: unknown): string {
   return `${/^[aeio]/i.test(kind) ? "an" : "a"} ${kind === "Object" ? "object" : kind}`;
 }
 
+/** A name as it is whatever its spelling: `fwd_hooks` and `fwdHooks` are one. */
+const spelling = (name: string) => name.replaceAll(/[_-]/g, "").toLowerCase();
+
+/** The name that was meant by another: the same in another spelling, or the nearest unless all are far. */
+function meantName(name: string, known: readonly string[]): string | undefined {
+  const respelled = known.find((other) => spelling(other) === spelling(name));
+  const [nearest] = respelled === undefined ? nearestNames(name, known, 1) : [respelled];
+  const isNear = nearest !== undefined &&
+    distance(spelling(name), spelling(nearest)) <= Math.max(2, name.length / 3);
+  return isNear ? nearest : undefined;
+}
+
 /**
  * Checks the keys of an options object; those that are `undefined` count as left out.
  *
  * @param what What the options are for, as a message begins: `Cannot run`.
  * @param options The options as they were given.
  * @param known The names of the options that there are.
+ * @param elsewhere Names that mean something in another place or library, each with a sentence that says so.
  * @throws {ConfigError} If there is another; the message names the nearest.
  */
 export function requireKnownOptions(
   what: string,
   options: object,
   known: ReadonlySet<string>,
+  elsewhere: Readonly<Record<string, string>> = {},
 ): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ConfigError(
+      `${what} with ${described(options)} for options: expected { name: value }.`,
+    );
+  }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || known.has(name)) continue;
-    const [nearest] = nearestNames(name, known, 1);
+    if (/^\d+$/.test(name)) {
+      throw new ConfigError(`${what} with a list for options: expected { name: value }.`);
+    }
+    const meant = meantName(name, [...known, ...Object.keys(elsewhere)]);
+    const hint = meant === undefined
+      ? `There are ${[...known].map((other) => `"${other}"`).join(", ")}.`
+      : known.has(meant)
+      ? `Did you mean "${meant}"?`
+      : elsewhere[meant];
     throw new ConfigError(
-      `${what} with the option "${name}": there is none of this name. Did you mean "${nearest}"?`,
+      `${what} with the option "${name}": there is none of this name. ${hint}`,
     );
   }
 }

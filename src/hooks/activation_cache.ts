@@ -5,6 +5,7 @@
  */
 
 import { nearestNames, requireOneOf, ShapeError, UnknownPointError } from "../core/errors.ts";
+import { explainPythonNames } from "../core/python_names.ts";
 import { Slice, type SliceInput } from "../core/slice.ts";
 import { Tensor } from "../core/tensor.ts";
 import { getActName } from "./act_name.ts";
@@ -26,6 +27,8 @@ import {
 
 /** What a cache asks of the model that filled it. */
 export interface CachedModel {
+  /** Its hook points by name, where it tells them. */
+  readonly hookDict?: { has(name: string): boolean };
   /** Its configuration. */
   readonly cfg: {
     readonly nLayers: number;
@@ -190,9 +193,23 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
     const value = this.#find(name, layer, layerType);
     if (value) return value;
     const full = this.#fullName(name, layer, layerType);
+    const isPoint = this.size > 0 && this.model?.hookDict?.has(full);
+    if (isPoint) {
+      throw new UnknownPointError(
+        `The cache has no "${full}": the run didn't keep it, by its \`namesFilter\`, or didn't pass it. It holds ${this.#listed()}.`,
+      );
+    }
     const near = nearestNames(full, this.#values.keys()).map((candidate) => `"${candidate}"`);
     const hint = near.length > 0 ? ` Did you mean ${near.join(", ")}?` : " The cache is empty.";
     throw new UnknownPointError(`The cache has no "${full}".${hint}`);
+  }
+
+  /** The first of the names, for messages. */
+  #listed(): string {
+    const [first, second, third, ...others] = this.keys();
+    const shown = [first, second, third].filter((name) => name !== undefined);
+    const more = others.length === 0 ? "" : ` and ${others.length} more`;
+    return `${shown.map((name) => `"${name}"`).join(", ")}${more}`;
   }
 
   /** Whether an activation is cached, by its full or short name. */
@@ -565,6 +582,10 @@ export class ActivationCache implements Iterable<[string, Tensor]> {
     layerType: string | undefined,
   ): Tensor | undefined {
     return this.#values.get(this.#fullName(name, layer, layerType));
+  }
+
+  static {
+    explainPythonNames(ActivationCache);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   described,
   HookError,
   nearestNames,
+  requireKnownOptions,
   requireOneOf,
   UnknownPointError,
 } from "../core/errors.ts";
@@ -85,12 +86,15 @@ export abstract class HookedRoot {
     name: PointSelector,
     hook: HookFunction | Edit,
     direction: Direction = "fwd",
-    { isPermanent = false, level = null, prepend = false }: {
+    options: {
       isPermanent?: boolean;
       level?: number | null;
       prepend?: boolean;
     } = {},
   ): void {
+    const known = new Set(["isPermanent", "level", "prepend"]);
+    requireKnownOptions("Cannot add a hook", options, known);
+    const { isPermanent = false, level = null, prepend = false } = options;
     this.requirePoint(name);
     requireOneOf("Cannot add a hook for the direction", direction, ["fwd", "bwd"]);
     requireHook(name, hook, direction);
@@ -144,6 +148,8 @@ export abstract class HookedRoot {
     { fwdHooks = [], bwdHooks = [], resetHooksEnd = true, clearContexts = false }:
       HookScopeOptions = {},
   ): Disposable {
+    requireList(fwdHooks);
+    requireList(bwdHooks);
     const check = (direction: Direction) => (spec: HookSpec) => {
       requirePair(spec);
       this.requirePoint(spec[0]);
@@ -214,10 +220,17 @@ export abstract class HookedRoot {
   }
 }
 
+function requireList(hooks: unknown): void {
+  if (!Array.isArray(hooks)) throw notPairs(hooks);
+}
+
 function requirePair(spec: HookSpec): void {
-  if (Array.isArray(spec) && spec.length === 2) return;
-  throw new HookError(
-    `Cannot add ${described(spec)} as a hook: expected a list of pairs, [[name, hook], …].`,
+  if (!Array.isArray(spec) || spec.length !== 2) throw notPairs(spec);
+}
+
+function notPairs(given: unknown): HookError {
+  return new HookError(
+    `Cannot add ${described(given)} as a hook: expected a list of pairs, [[name, hook], …].`,
   );
 }
 
@@ -237,11 +250,33 @@ function requireHook(
   );
 }
 
+/** Why a name that looks like a point's isn't one; `undefined` where nothing but its spelling can be wrong. */
+function reasonNotPoint(name: string, known: readonly string[]): string | undefined {
+  const [spliced] = name.split(".hook_sae_");
+  if (spliced !== name && known.includes(spliced) && !known.includes(`${spliced}.hook_sae_input`)) {
+    return `No SAE is spliced in at "${spliced}": pass it as \`saes\`, or addSae() it first.`;
+  }
+  const blocks = new Set(known.map((other) => /^blocks\.(\d+)\./.exec(other)?.[1]));
+  const layer = /^blocks\.(-?\d+)\./.exec(name)?.[1];
+  if (layer !== undefined && !blocks.has(layer) && blocks.has("0")) {
+    const last = Math.max(...[...blocks].filter((one) => one !== undefined).map(Number));
+    return `There is no layer ${layer}: they go from 0 to ${last}.`;
+  }
+  const bare = name.replace(/^hook_/, "");
+  const short = known.filter((other) => other.endsWith(`.hook_${bare}`));
+  if (short.length === 0) return undefined;
+  return `It is the end of ${short.length} names such as "${
+    short[0]
+  }": utils.getActName("${bare}", layer) gives one.`;
+}
+
 /** The error for a name that no point has. */
 export function unknownPoint(name: string, known: Iterable<string>): UnknownPointError {
-  const near = nearestNames(name, known).map((candidate) => `"${candidate}"`);
-  const hint = near.length > 0 ? ` Did you mean ${near.join(", ")}?` : "";
-  return new UnknownPointError(`There is no hook point "${name}".${hint}`);
+  const names = [...known];
+  const near = nearestNames(name, names).map((candidate) => `"${candidate}"`);
+  const hint = reasonNotPoint(name, names) ??
+    (near.length > 0 ? `Did you mean ${near.join(", ")}?` : "");
+  return new UnknownPointError(`There is no hook point "${name}". ${hint}`.trimEnd());
 }
 
 /**

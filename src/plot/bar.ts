@@ -46,7 +46,7 @@ export function bar(
     ...(options.color ? { marker: { color: options.color } } : {}),
     ...(errors ? { error_y: { type: "data", array: errors[i].values, visible: true } } : {}),
   }));
-  const layout = layoutFrom(options);
+  const layout = layoutFrom(options, ["errorY", "names", "barmode", "color"]);
   if (series.length > 1) layout.barmode = options.barmode ?? "group";
   if (places.areNames) mergeJson(layout, { xaxis: places.axis });
   return new Figure({ data, layout });

@@ -45,6 +45,23 @@ export interface ImshowOptions extends LayoutOptions {
   coloraxis?: JsonObject;
 }
 
+/** The options that are heat maps' own. */
+const OWN = [
+  "x",
+  "y",
+  "colorContinuousScale",
+  "midpoint",
+  "zmin",
+  "zmax",
+  "facetCol",
+  "facetLabels",
+  "facetColWrap",
+  "aspect",
+  "colorbar",
+  "colorscale",
+  "coloraxis",
+] as const;
+
 /**
  * Draws matrices as heat maps, as plotly express' `imshow` does in TransformerLens' notebooks: red
  * below 0, blue above, the first row on top.
@@ -88,7 +105,7 @@ export function imshow(
   });
   if (options.coloraxis) layout.coloraxis = sharedColours(options);
   // The facets' own axes carry their names, where a row ends and where it begins.
-  mergeJson(layout, layoutFrom({ ...options, xaxis: undefined, yaxis: undefined }));
+  mergeJson(layout, layoutFrom({ ...options, xaxis: undefined, yaxis: undefined }, OWN));
   return new Figure({ data, layout });
 }
 

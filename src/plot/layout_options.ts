@@ -1,3 +1,4 @@
+import { requireKnownOptions } from "../core/errors.ts";
 import { type Json, type JsonObject, mergeJson } from "./json.ts";
 
 /** Options that every plot takes, named after TransformerLens' notebooks, in camelCase. */
@@ -81,9 +82,15 @@ const PLACES: Record<keyof LayoutOptions, string> = {
  * Makes a plotly layout of the options that all plots share.
  *
  * @param options A plot's options; fields that belong to the kind of plot are passed over.
+ * @param own The fields that belong to the kind of plot.
  * @returns A layout with only what was given.
+ * @throws {ConfigError} If there is another field.
  */
-export function layoutFrom(options: LayoutOptions): JsonObject {
+export function layoutFrom<O extends LayoutOptions>(
+  options: O,
+  own: readonly Exclude<keyof O & string, keyof LayoutOptions>[],
+): JsonObject {
+  requireKnownOptions("Cannot plot", options, new Set([...Object.keys(PLACES), ...own]));
   const layout: JsonObject = {};
   for (const [option, path] of Object.entries(PLACES)) {
     const value: Json | undefined = options[option as keyof LayoutOptions];

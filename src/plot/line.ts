@@ -65,7 +65,7 @@ function drawLines(
     y: values,
     name,
   }));
-  const layout = layoutFrom(options);
+  const layout = layoutFrom(options, ["names", "markers"]);
   if (places?.areNames) mergeJson(layout, { xaxis: places.axis });
   return new Figure({ data, layout });
 }

@@ -47,7 +47,14 @@ export function scatter(x: LabelInput, y: VectorInput, options: ScatterOptions =
     ...(hover ? { hovertext: points.map((i) => hover[i]) } : {}),
     ...(text ? { text: points.map((i) => text[i]), textposition: "top center" } : {}),
   }));
-  const layout = layoutFrom(options);
+  const layout = layoutFrom(options, [
+    "color",
+    "caxis",
+    "colorContinuousScale",
+    "hover",
+    "text",
+    "size",
+  ]);
   if (isTextList(x)) mergeJson(layout, { xaxis: { type: "category" } });
   if (groups[0]?.name !== undefined) {
     layout.showlegend = true;

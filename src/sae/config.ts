@@ -176,6 +176,13 @@ export function readSaeConfig(
  * @throws {ConfigError} If something is missing, unknown or contradictory; all of it in one message.
  */
 export function createSaeConfig(options: SaeConfigOptions): SaeConfig {
+  const snake = Object.keys(options).filter((key) => key !== camelCase(key));
+  if (snake.length > 0) {
+    const renamed = snake.map((key) => `"${key}" is "${camelCase(key)}"`);
+    throw new ConfigError(
+      `Cannot use the SAE config of a new SAE: names are camelCase here, ${renamed.join(", ")}`,
+    );
+  }
   const { metadata, hookName, hookNameOut, ...rest } = options;
   const json = {
     architecture: "standard",

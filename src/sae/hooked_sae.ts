@@ -5,7 +5,8 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
-import { ConfigError, ShapeError, UnknownPointError } from "../core/errors.ts";
+import { ConfigError, described, ShapeError, UnknownPointError } from "../core/errors.ts";
+import { explainPythonNames } from "../core/python_names.ts";
 import { normal } from "../core/random.ts";
 import { sizeOf } from "../core/scope.ts";
 import { apply, Tensor } from "../core/tensor.ts";
@@ -273,6 +274,13 @@ export class HookedSAE extends HookedModule implements Disposable {
    * @returns Codes [..., dSae].
    */
   encode(x: Tensor): Tensor {
+    if (!(x instanceof Tensor)) {
+      throw new ShapeError(
+        `Cannot encode ${
+          described(x)
+        }: expected a Tensor of activations [..., dIn ${this.cfg.dIn}].`,
+      );
+    }
     const lead = this.#leading(x.shape, this.cfg.hookName);
     const input = x.detach();
     const made = apply([x], (handle) => {
@@ -574,7 +582,7 @@ export class HookedSAE extends HookedModule implements Disposable {
     throw new ShapeError(
       `Cannot encode [${shape.join(", ")}] at "${where}": expected [..., ${
         byHead ? `head × dHead = ${dIn}` : `dIn ${dIn}`
-      }].`,
+      }]. Is it an SAE of this model?`,
     );
   }
 
@@ -592,5 +600,9 @@ export class HookedSAE extends HookedModule implements Disposable {
       const context = { cfg, ops, names: saeNames(prefix), tap, bypass };
       return splicedOutput(context, input, original, mode);
     };
+  }
+
+  static {
+    explainPythonNames(HookedSAE);
   }
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { requireKnownOptions } from "../core/errors.ts";
+import { DEVICE_OPTIONS } from "../core/python_names.ts";
 import { openSharedCore } from "../core/shared_core.ts";
 import { openSource, type SourceLocation } from "../weights/open_source.ts";
 import { openRepository, type RepositoryOptions } from "../weights/repository.ts";
@@ -40,6 +42,20 @@ export interface SaeReleaseOptions extends RepositoryOptions {
   cfg?: SaeOverrides;
 }
 
+const SOURCE_OPTIONS = ["format", "cfg", "signal", "onProgress"] as const;
+const DISK_OPTIONS: ReadonlySet<string> = new Set<keyof SaeLoadOptions>([
+  ...SOURCE_OPTIONS,
+  "path",
+  "repo",
+]);
+const RELEASE_OPTIONS: ReadonlySet<string> = new Set<keyof SaeReleaseOptions>([
+  ...SOURCE_OPTIONS,
+  "revision",
+  "endpoint",
+  "token",
+  "cacheDir",
+]);
+
 /** Reads an SAE, and meanwhile readies a core that a model which is loaded later may share with threads. */
 async function readForCore(...args: Parameters<typeof readSae>): Promise<ReadSae> {
   const [sae] = await Promise.all([readSae(...args), openSharedCore()]);
@@ -49,8 +65,10 @@ async function readForCore(...args: Parameters<typeof readSae>): Promise<ReadSae
 /** Reads an SAE from files of one's own; see `SAE.fromDisk`. */
 export async function loadSae(
   location: SourceLocation,
-  { format, path, repo, cfg, ...options }: SaeLoadOptions,
+  given: SaeLoadOptions,
 ): Promise<ReadSae> {
+  requireKnownOptions("Cannot load an SAE", given, DISK_OPTIONS, DEVICE_OPTIONS);
+  const { format, path, repo, cfg, ...options } = given;
   const source = openSource(location, options);
   const isNative = path === undefined && (format === undefined || format === "sae_lens") &&
     await hasNativeFiles(source);
@@ -71,8 +89,10 @@ export async function loadSae(
 export async function loadRelease(
   release: string,
   id: string,
-  { format, cfg = {}, ...options }: SaeReleaseOptions,
+  given: SaeReleaseOptions,
 ): Promise<ReadSae> {
+  requireKnownOptions("Cannot load an SAE", given, RELEASE_OPTIONS, DEVICE_OPTIONS);
+  const { format, cfg = {}, ...options } = given;
   const found = locateRelease(release, id);
   const source = "location" in found.at
     ? openSource(found.at.location, options)

@@ -49,7 +49,7 @@ export async function detectFormat(place: Place): Promise<SaeFormatName> {
   throw new WeightFileError(
     `Cannot tell the format of the SAE "${place.path}" in ${place.source.base}: pass { format }, one of ${
       quoteAll(SAE_FORMAT_NAMES)
-    }`,
+    }. SAELens' folders hold "cfg.json" and "sae_weights.safetensors": is the path right?`,
   );
 }
 

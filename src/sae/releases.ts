@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nearestNames, UnknownPointError } from "../core/errors.ts";
+import { described, nearestNames, UnknownPointError } from "../core/errors.ts";
 import type { SourceLocation } from "../weights/open_source.ts";
 import type { SaeConfigOptions } from "./config.ts";
 import type { SaeFormatName } from "./formats/registry.ts";
@@ -51,6 +51,15 @@ export function locateRelease(release: string, id: string): ReleasePlace {
     );
   }
   const { repo, location, format, saes, cfg, factors = {} } = RELEASES[release];
+  if (typeof id !== "string") {
+    throw new UnknownPointError(
+      `Cannot load ${
+        described(id)
+      } of the SAE release "${release}": expected an SAE's id, such as ${
+        quoted(saes.examples.slice(0, 3))
+      }.`,
+    );
+  }
   const path = saes.path(id);
   if (path === undefined) {
     throw new UnknownPointError(

@@ -80,7 +80,7 @@ import { Resume, type ResumeRequest } from "./resume.ts";
 import { Run, type RunCost, type RunOptions } from "./run.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice } from "./splice.ts";
-import { runSweep, type SweepOptions, variantsOf } from "./sweep.ts";
+import { checkSweep, runSweep, type SweepOptions, variantsOf } from "./sweep.ts";
 import type { BranchRequest, SweepHost } from "./sweep_chunk.ts";
 import type { SweepDataEdit } from "./sweep_edit.ts";
 
@@ -428,6 +428,7 @@ export class Execution implements Disposable, GenerationHost {
     const started = performance.now();
     const { cfg } = this.#host;
     requireNoCache(inputOptions);
+    checkSweep(options);
     const variants = variantsOf(options, cfg.nLayers);
     const selectors = [...new Set(variants.all.map(({ at }) => at))];
     if (selectors.includes(ROOT_NAMES.unembedOut)) {

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { ConfigError, ShapeError, TokenError } from "../core/errors.ts";
+import { ConfigError, requireKnownOptions, ShapeError, TokenError } from "../core/errors.ts";
 import type { FactoredMatrix } from "../core/factored_matrix.ts";
 import { backwardMany } from "../core/backward_many.ts";
 import { type BackwardOptions, releaseTapes } from "../core/gradients.ts";
+import { explainPythonNames } from "../core/python_names.ts";
 import { Slice } from "../core/slice.ts";
 import { type Index, Tensor } from "../core/tensor.ts";
 import { ActivationCache } from "../hooks/activation_cache.ts";
@@ -41,7 +42,13 @@ import type {
 } from "./generation_options.ts";
 import { initialWeights } from "./initial_weights.ts";
 import { type InputOptions, type ModelInput, requireTokenizer, type TextOptions } from "./input.ts";
-import { loadModel, type LoadOptions, loadOrigin, type ModelFiles } from "./load.ts";
+import {
+  checkLoadOptions,
+  loadModel,
+  type LoadOptions,
+  loadOrigin,
+  type ModelFiles,
+} from "./load.ts";
 import { lmCrossEntropyLoss } from "./loss.ts";
 import type {
   CacheOptions,
@@ -54,9 +61,9 @@ import type {
 import { cacheRequest, type RunGrid } from "./plan.ts";
 import type { RunCost } from "./run.ts";
 import { beginSession, type Session, type SessionOptions } from "./session.ts";
-import { requireMemoryLimit, withMemoryLimit } from "./memory_limit.ts";
+import { requireMemoryLimit, requireRoom, withMemoryLimit } from "./memory_limit.ts";
 import type { SweepOptions } from "./sweep.ts";
-import { planThreads, releaseThreads } from "./threads.ts";
+import { planThreads, releaseThreads, requireThreads } from "./threads.ts";
 import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
 
 /** What a model is made of beside its configuration. */
@@ -104,9 +111,17 @@ async function load<M extends HookedTransformer>(
   source: string | URL | ModelFiles,
   options: LoadOptions,
 ): Promise<M> {
+  checkLoadOptions(options);
   requireMemoryLimit(options.memoryLimit);
+  requireThreads(options.threads);
   return await withMemoryLimit(options.memoryLimit, () => loadOnThreads(Model, source, options));
 }
+
+const TEXT_OPTIONS: ReadonlySet<string> = new Set<keyof TextOptions | "truncate">([
+  "prependBos",
+  "paddingSide",
+  "truncate",
+]);
 
 /** A model's execution, for the classes of this room. */
 export let executionOf: (model: HookedTransformer) => Execution;
@@ -148,6 +163,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     this.cfg = resolveConfig(cfg);
     this.tokenizer = tokenizer;
     this.#defaultPaddingSide = defaultPaddingSide;
+    if (!weights && !stateDict) requireRoom(this.cfg);
     this.#execution = new Execution(
       this,
       weights ?? modelWeights(this.cfg, stateDict ?? initialWeights(this.cfg)),
@@ -233,6 +249,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     input: string | readonly string[],
     { truncate = true, ...options }: TextOptions & { truncate?: boolean } = {},
   ): Tensor {
+    requireKnownOptions("Cannot tokenize", options, TEXT_OPTIONS);
     const { ids } = tokens.toTokens(this.#tokenizer("tokenize"), input, {
       ...this.#textOptions(options),
       truncate,
@@ -268,6 +285,7 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     input: string | readonly string[] | Tensor | readonly number[],
     options: TextOptions = {},
   ): string[] | string[][] {
+    requireKnownOptions("Cannot tokenize", options, TEXT_OPTIONS);
     const given = input instanceof Tensor ? input.toArray() : input;
     const { nCtx } = this.cfg;
     return tokens.toStrTokens(this.#tokenizer("tokenize"), given, {
@@ -763,6 +781,14 @@ export class HookedTransformer extends HookedRoot implements Disposable {
   /** Lets the SAE transformer reach what users don't. */
   static {
     executionOf = (model) => model.#execution;
+    explainPythonNames(HookedRoot);
+    explainPythonNames(HookedTransformer, {
+      to:
+        "it computes on the CPU. Leave the call out; { threads } of fromPretrained takes more of them.",
+      cuda: "it computes on the CPU. Leave the call out.",
+      cpu: "it is on the CPU. Leave the call out.",
+      eval: "it doesn't train unless `watch` asks for gradients. Leave the call out.",
+    });
   }
 }
 

@@ -7,10 +7,12 @@
 import {
   ConfigError,
   nearestNames,
+  requireKnownOptions,
   requireOneOf,
   UnknownPointError,
   WeightFileError,
 } from "../core/errors.ts";
+import { DEVICE_OPTIONS } from "../core/python_names.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import {
   type CheckpointParameters,
@@ -63,6 +65,43 @@ export interface LoadOptions extends ProcessingOptions, RepositoryOptions {
    * already: after processing.
    */
   dtype?: "auto" | WeightDtype;
+}
+
+const LOAD_OPTIONS: ReadonlySet<string> = new Set<keyof LoadOptions>([
+  "foldLn",
+  "centerWritingWeights",
+  "centerUnembed",
+  "foldValueBiases",
+  "refactorFactoredAttnMatrices",
+  "threads",
+  "memoryLimit",
+  "firstNLayers",
+  "nCtx",
+  "defaultPrependBos",
+  "defaultPaddingSide",
+  "tokenizer",
+  "dtype",
+  "revision",
+  "endpoint",
+  "token",
+  "cacheDir",
+  "signal",
+  "onProgress",
+]);
+
+/**
+ * Checks that there are no other options.
+ *
+ * @throws {ConfigError} If there is one; the message says what was meant.
+ */
+export function checkLoadOptions(options: LoadOptions): void {
+  requireKnownOptions("Cannot load a model", options, LOAD_OPTIONS, {
+    ...DEVICE_OPTIONS,
+    hfModel: "Give the model's folder or files as the first argument.",
+    checkpointIndex: "A checkpoint is a `revision` of the repository here.",
+    checkpointValue: "A checkpoint is a `revision` of the repository here.",
+    torchDtype: 'It is "dtype".',
+  });
 }
 
 /** A model's files already in memory. */
@@ -183,6 +222,12 @@ export async function loadModel(
   const modelName = typeof model === "string"
     ? model.replace(/[\\/]+$/, "").split(/[\\/]/).at(-1)
     : undefined;
+  if (!await source.has("config.json")) {
+    throw new WeightFileError(
+      `Cannot load a model from ${source.base}: there is no "config.json". ` +
+        "Expected a folder in Hugging Face's layout, with config.json, weights and tokenizer.json.",
+    );
+  }
   const [json, own] = await Promise.all([
     source.readJson("config.json"),
     tokenizer ?? (inMemory?.tokenizer ? asTokenizer(inMemory.tokenizer) : readTokenizer(source)),

@@ -54,7 +54,7 @@ function requireWeights({ weights }: UnembedContext): void {
 
 /** Whether the first two parts of an index choose rows, and nothing in it needs all of them. */
 function choosesRows(index: readonly Index[]): boolean {
-  const isPlain = !index.includes("...") &&
+  const isPlain = index.length <= 3 && !index.includes("...") &&
     !index.some((part) => part instanceof Tensor && part.dtype === "bool");
   const isLess = index.slice(0, 2).some((part) => part !== ":");
   return isPlain && isLess && index.filter((part) => typeof part === "object").length <= 1;

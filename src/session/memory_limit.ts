@@ -45,7 +45,7 @@ export function requireRoom(cfg: HookedTransformerConfig): void {
   const budget = Math.min(limit, ADDRESS_SPACE);
   if (liveBytes + bytes <= budget) return;
   throw new MemoryBudgetError(
-    `Out of memory budget: the weights of ${cfg.modelName} take at least ${bytes} bytes, ${liveBytes} are in use and the budget is ${budget}`,
+    `Out of memory budget: the weights of ${cfg.modelName} take at least ${bytes} bytes, ${liveBytes} are in use and the budget is ${budget}. Take fewer layers ({ firstNLayers }), 16 bits ({ dtype: "bfloat16" }), or give it more (setMemoryLimit, at most 4 GiB).`,
   );
 }
 

@@ -44,10 +44,22 @@ const FORWARD_OPTIONS: ReadonlySet<string> = new Set<keyof ForwardOptions>([
   "pastKvCache",
 ]);
 
+/** Options that belong to another method, which people give to this one, or spell differently there. */
+const ELSEWHERE: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries({
+    runWithHooks: ["fwdHooks", "bwdHooks", "resetHooksEnd", "clearContexts"],
+    runWithCache: ["namesFilter", "inclBwd", "removeBatchDim", "posSlice"],
+    runWithSaes: ["saes", "useErrorTerm", "errorGrad", "excludeSpecialTokens", "resetSaesEnd"],
+    generate: ["maxNewTokens", "temperature", "topK", "topP"],
+  }).flatMap(([method, names]) =>
+    names.map((name) => [name, `"${name}" is an option of ${method}().`])
+  ),
+);
+
 /** Checks a bound of the blocks to run. */
 function requireLayer(name: string, layer: number | undefined): void {
   if (layer === undefined || Number.isInteger(layer)) return;
-  throw new ConfigError(`Cannot run with ${name} ${layer}: expected a whole number.`);
+  throw new ConfigError(`Cannot run with ${name} ${described(layer)}: expected a whole number.`);
 }
 
 /**
@@ -56,7 +68,7 @@ function requireLayer(name: string, layer: number | undefined): void {
  * @throws {ConfigError} If there is no option of a name, or its value isn't one of those that there are.
  */
 export function checkForwardOptions(options: ForwardOptions): void {
-  requireKnownOptions("Cannot run", options, FORWARD_OPTIONS);
+  requireKnownOptions("Cannot run", options, FORWARD_OPTIONS, ELSEWHERE);
   const { returnType = "logits", startAtLayer, stopAtLayer, pastKvCache } = options;
   requireOneOf("Cannot run with the returnType", returnType, ["logits", "loss", "both", null]);
   requireLayer("startAtLayer", startAtLayer);

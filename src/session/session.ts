@@ -5,6 +5,7 @@
  */
 
 import { ConfigError, described, requireKnownOptions } from "../core/errors.ts";
+import { explainPythonNames } from "../core/python_names.ts";
 import { Tensor } from "../core/tensor.ts";
 import type { ActivationCache } from "../hooks/activation_cache.ts";
 import { describeEdit } from "../hooks/edit_text.ts";
@@ -457,5 +458,9 @@ export class Session {
   /** Lets stored sessions be put together. */
   static {
     restored = (session, prompts, history) => new Session({ ...session.#parts, prompts }, history);
+  }
+
+  static {
+    explainPythonNames(Session);
   }
 }

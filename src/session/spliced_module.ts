@@ -5,7 +5,7 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
-import { ConfigError, HookError, requireOneOf, ShapeError } from "../core/errors.ts";
+import { ConfigError, described, HookError, requireOneOf, ShapeError } from "../core/errors.ts";
 import { currentScope } from "../core/scope.ts";
 import { handleOf, lentTensor, Tensor } from "../core/tensor.ts";
 import { bindPoint, HookPoint } from "../hooks/hook_point.ts";
@@ -208,7 +208,11 @@ export function attach(
 ): Splice {
   if (typeof module?.cfg?.hookName !== "string" || typeof module.forward !== "function") {
     throw new ConfigError(
-      "Cannot splice: expected an SAE, or a module with `cfg.hookName` and `forward(x)`.",
+      `Cannot splice ${
+        described(module)
+      }: expected an SAE, or a module with \`cfg.hookName\` and \`forward(x)\`.${
+        module instanceof Promise ? " Loading is awaited: await SAE.fromPretrained(…)." : ""
+      }`,
     );
   }
   const { hookName, hookNameOut = hookName } = module.cfg;

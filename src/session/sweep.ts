@@ -149,6 +149,28 @@ function byPoint(variants: readonly Variant[]): Map<string, Variant[]> {
   return groups;
 }
 
+/**
+ * Checks what no type could.
+ *
+ * @throws {ConfigError} If the edit or the metric is none.
+ */
+export function checkSweep({ edit = "ablate", metric }: SweepOptions): void {
+  if (typeof metric !== "function") {
+    throw new ConfigError(
+      `Cannot sweep with the metric ${
+        described(metric)
+      }: expected a function of the logits, (logits) => Tensor.`,
+    );
+  }
+  const isCells = edit === "ablate" || typeof edit === "number";
+  if (isCells || typeof edit === "function" || (typeof edit === "object" && edit !== null)) return;
+  throw new ConfigError(
+    `Cannot sweep with the edit ${
+      described(edit)
+    }: expected "ablate", a number, { scale }, { patch }, an edit or a function.`,
+  );
+}
+
 function measured(metric: SweepOptions["metric"], logits: Tensor): Tensor {
   const value: unknown = metric(logits);
   if (value instanceof Tensor) return value;

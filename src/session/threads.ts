@@ -64,7 +64,12 @@ export function releaseThreads(model: object): void {
   letGo(pool);
 }
 
-function requireThreads(threads: Threads): void {
+/**
+ * Checks the option `threads`.
+ *
+ * @throws {ConfigError} If it is neither `"auto"` nor a number of threads that there may be.
+ */
+export function requireThreads(threads: Threads = "auto"): void {
   const isCount = typeof threads === "number" && Number.isInteger(threads) && threads >= 1 &&
     threads <= MOST;
   if (threads === "auto" || isCount) return;
@@ -125,7 +130,6 @@ function exactly(threads: number, pool: ThreadPool): ThreadPlan {
  * @throws {ConfigError} If it is no number of threads, or one that can't be had here, with the reason.
  */
 export async function planThreads(threads: Threads = "auto"): Promise<ThreadPlan> {
-  requireThreads(threads);
   if (threads === 1 && coreInfo().variant !== "threads") return ALONE;
   const pool = await openSharedCore();
   if (threads === "auto") return typeof pool === "string" ? ALONE : automatic(pool);

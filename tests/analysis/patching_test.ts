@@ -225,7 +225,7 @@ Deno.test("patching refuses what doesn't fit", () => {
   assertError(
     () => patching.getActPatchResidPre(model, TOKENS, cache, metric),
     UnknownPointError,
-    'The cache has no "blocks.1.hook_resid_pre". Did you mean "blocks.0.hook_resid_pre"?',
+    'The cache has no "blocks.1.hook_resid_pre": the run didn\'t keep it, by its `namesFilter`, or didn\'t pass it. It holds "blocks.0.hook_resid_pre".',
   );
   const [, full] = model.runWithCache(CLEAN);
   assertError(

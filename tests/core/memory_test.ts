@@ -79,7 +79,7 @@ Deno.test("setMemoryLimit() refuses what exceeds it before anything is allocated
     assertError(
       () => Tensor.zeros([1000]).add(1),
       MemoryBudgetError,
-      "Out of memory budget: 4000 more bytes are wanted, 0 are in use and the budget is 1000",
+      "Out of memory budget: 4000 more bytes are wanted, 0 are in use and the budget is 1000. Run fewer texts at once, cache fewer points, or raise it with setMemoryLimit(), to at most 4 GiB.",
     );
     assertEquals(core().value_count(), 0);
     assertTensor(SIX.sum(), 21);

@@ -39,7 +39,7 @@ Deno.test("runWithCache() filters by name, list and predicate; a name opens a ga
   assertError(
     () => model.runWithCache(TOKENS, { namesFilter: ["hook_z"] }),
     UnknownPointError,
-    'There is no hook point "hook_z". Did you mean "hook_embed", "hook_pos_embed", "unembed.hook_in"?',
+    'There is no hook point "hook_z". It is the end of 2 names such as "blocks.0.attn.hook_z": utils.getActName("z", layer) gives one.',
   );
 });
 
@@ -139,7 +139,7 @@ Deno.test("ActivationCache.get() refuses what isn't cached and names the nearest
   assertError(
     () => cache.get("k", 1),
     UnknownPointError,
-    'The cache has no "blocks.1.attn.hook_k". Did you mean "blocks.1.attn.hook_z", "hook_embed"?',
+    'The cache has no "blocks.1.attn.hook_k": the run didn\'t keep it, by its `namesFilter`, or didn\'t pass it. It holds "hook_embed", "blocks.1.attn.hook_z".',
   );
   assertError(
     () => new ActivationCache({}).get("z", 0),

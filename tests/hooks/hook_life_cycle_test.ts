@@ -71,7 +71,7 @@ Deno.test("addHook() refuses a name that no point has and names the nearest", ()
   assertError(
     () => model.addHook(`${Z}.hook_sae_input`, () => {}),
     UnknownPointError,
-    'There is no hook point "blocks.1.attn.hook_z.hook_sae_input". Did you mean "blocks.1.hook_k_input", "blocks.1.attn.hook_attn_scores", "blocks.1.attn.hook_pattern"?',
+    'There is no hook point "blocks.1.attn.hook_z.hook_sae_input". No SAE is spliced in at "blocks.1.attn.hook_z": pass it as `saes`, or addSae() it first.',
   );
   assertEquals(model.listHooks(), []);
 });

@@ -304,7 +304,7 @@ Deno.test("Stacks refuse layers that there aren't, and more than fits", () => {
   assertError(
     () => few.decomposeResid(1),
     UnknownPointError,
-    'The cache has no "blocks.0.hook_attn_out". Did you mean "blocks.0.hook_resid_pre"?',
+    'The cache has no "blocks.0.hook_attn_out": the run didn\'t keep it, by its `namesFilter`, or didn\'t pass it. It holds "blocks.0.hook_resid_pre".',
   );
   const post = Tensor.zeros([60_000, 6, 24]);
   const huge = new ActivationCache(

@@ -507,7 +507,7 @@ Deno.test("repl: lines as they come to somebody who knows TransformerLens are un
     'const [logits, cache] = model.runWithCache("hi")',
     'cache["blocks.0.attn.hook_z"]',
   ]);
-  assertMatch(err + out, /did you mean model\.toTokens\?/);
+  assertMatch(err + out, /no "to_tokens": names are camelCase here, "toTokens"/);
   assertMatch(err + out, /did you mean utils\.getActName\?/);
   assertMatch(err + out, /did you mean const \[logits, cache\] = model\.runWithCache\("hi"\)\?/);
   assertMatch(out, /undefined: did you mean cache\.get\("blocks\.0\.attn\.hook_z"\)\?/);

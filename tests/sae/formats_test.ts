@@ -397,7 +397,8 @@ Deno.test("SAE.fromPretrained() loads a repository of the hub by its id, at a re
     `Cannot tell the format of the SAE "layer 2" in me/my-saes: pass { format }, one of ` +
       '"sae_lens", "connor_rob_hook_z", "gemma_2", "gemma_2_transcoder", "gemma_3", "llama_scope", ' +
       '"llama_scope_r1_distill", "dictionary_learning", "dictionary_learning_1", "qwen_scope", "sparsify", ' +
-      '"mwhanna_transcoder", "mntss_clt_layer_transcoder", "goodfire", "deepseek_r1" or "temporal"',
+      '"mwhanna_transcoder", "mntss_clt_layer_transcoder", "goodfire", "deepseek_r1" or "temporal". ' +
+      'SAELens\' folders hold "cfg.json" and "sae_weights.safetensors": is the path right?',
   );
 });
 

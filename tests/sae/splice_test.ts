@@ -109,7 +109,7 @@ Deno.test("resetSaes() and addSae() refuse names that aren't there, with the nea
   assertError(
     () => model.addSae({ cfg: {} } as never),
     ConfigError,
-    "Cannot splice: expected an SAE, or a module with `cfg.hookName` and `forward(x)`.",
+    "Cannot splice an object: expected an SAE, or a module with `cfg.hookName` and `forward(x)`.",
   );
 });
 
@@ -518,12 +518,13 @@ Deno.test("A hook that fails inside a module is named with its own point", () =>
 Deno.test("An SAE of another width is told what it was given", () => {
   using model = tinyModel();
   const sae = new HookedSAE({ dIn: 8, dSae: 20, hookName: RESID });
-  const message = `Cannot encode [2, 6, 16] at "${RESID}": expected [..., dIn 8].`;
+  const message =
+    `Cannot encode [2, 6, 16] at "${RESID}": expected [..., dIn 8]. Is it an SAE of this model?`;
   assertError(() => model.runWithSaes(TOKENS, { saes: sae }), ShapeError, message);
   assertError(
     () => sae.encode(Tensor.zeros([2, 16])),
     ShapeError,
-    `Cannot encode [2, 16] at "${RESID}": expected [..., dIn 8].`,
+    `Cannot encode [2, 16] at "${RESID}": expected [..., dIn 8]. Is it an SAE of this model?`,
   );
 });
 

@@ -60,7 +60,7 @@ Deno.test("Running refuses unknown hook names", () => {
     refused(
       run,
       UnknownPointError,
-      'There is no hook point "blocks.2.hook_resid_pre". Did you mean "blocks.0.hook_resid_pre", "blocks.1.hook_resid_pre", "blocks.0.hook_resid_mid"?',
+      'There is no hook point "blocks.2.hook_resid_pre". There is no layer 2: they go from 0 to 1.',
     );
   }
 });

@@ -27,7 +27,7 @@ Deno.test("memoryLimit is the budget from the load on, for all that the core hol
         saes.push(await SAE.fromPretrained("ioi-tiny-hook-z", `blocks.${layer}.hook_z`));
       }
     }, MemoryBudgetError);
-    assert(error.message.endsWith(`are in use and the budget is ${bytes}`), error.message);
+    assert(error.message.includes(`are in use and the budget is ${bytes}. `), error.message);
     saes.forEach((sae) => sae[Symbol.dispose]());
     // So is a batch that is too large, and the model goes on.
     const texts = Array<string>(200).fill(PROMPT);
@@ -56,7 +56,7 @@ Deno.test("a model that can't fit its memoryLimit is refused before its weights 
   // 1,327,104 weights in half precision.
   assertEquals(
     error.message,
-    `Out of memory budget: the weights of ioi-tiny take at least 2654208 bytes, ${before.liveBytes} are in use and the budget is 1000`,
+    `Out of memory budget: the weights of ioi-tiny take at least 2654208 bytes, ${before.liveBytes} are in use and the budget is 1000. Take fewer layers ({ firstNLayers }), 16 bits ({ dtype: "bfloat16" }), or give it more (setMemoryLimit, at most 4 GiB).`,
   );
   assertEquals([nRead, memoryBudget(), memoryUsage().liveBytes], [0, Infinity, before.liveBytes]);
 });
