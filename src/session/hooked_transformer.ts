@@ -61,7 +61,7 @@ import type {
 import { cacheRequest, type RunGrid } from "./plan.ts";
 import type { RunCost } from "./run.ts";
 import { beginSession, type Session, type SessionOptions } from "./session.ts";
-import { requireMemoryLimit, requireRoom, withMemoryLimit } from "./memory_limit.ts";
+import { requireMemoryLimit, withMemoryLimit } from "./memory_limit.ts";
 import type { SweepOptions } from "./sweep.ts";
 import { planThreads, releaseThreads, requireThreads } from "./threads.ts";
 import { type BlockView, blockView, stackedWeights } from "./weight_views.ts";
@@ -163,7 +163,6 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     this.cfg = resolveConfig(cfg);
     this.tokenizer = tokenizer;
     this.#defaultPaddingSide = defaultPaddingSide;
-    if (!weights && !stateDict) requireRoom(this.cfg);
     this.#execution = new Execution(
       this,
       weights ?? modelWeights(this.cfg, stateDict ?? initialWeights(this.cfg)),
