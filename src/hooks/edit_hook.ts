@@ -111,10 +111,14 @@ function cellsIn(
   layout: Layout,
   placeOf = (pos: number): number => pos,
 ): Tensor {
-  const there = layoutOf(layout.name, value.shape);
-  const index = indexOf({ ...block, pos: block.pos.map(placeOf) }, there, 0, layout);
+  const places = block.pos.map(placeOf);
+  const isMoved = places.some((place, i) => place !== block.pos[i]);
+  // Taken first where they are elsewhere: their list and one of heads or features would go together pairwise.
+  const source = isMoved ? value.indexSelect(layout.isByHead ? 2 : 1, places) : value;
+  const pos = isMoved ? places.map((_, i) => i) : places;
+  const index = indexOf({ ...block, pos }, layoutOf(layout.name, source.shape), 0, layout);
   // One text stands for all: its axis is left out.
-  return value.at(...value.shape[0] === 1 ? [0, ...index.slice(1)] : index);
+  return source.at(...source.shape[0] === 1 ? [0, ...index.slice(1)] : index);
 }
 
 /** Checks that a source has the axes of the activation that it is put into. */

@@ -438,6 +438,7 @@ Deno.test("repl: what a command can't understand is said with how it is written"
       'There is no hook point "2.resid_mid.sae". No SAE is spliced in there: see `saes`.',
     ],
     ["ablate 1.z.sae @x#", 'Cannot understand the position "@x#"'],
+    ["top 3 text 1", "There is no text 1: there is only text 0."],
     ["ablate 1.z.sae huh", 'Cannot understand "huh" here.'],
     ["scale 1.z", 'Expected "by".'],
     ["scale 1.z by x", 'Expected a factor, found "x".'],

@@ -197,6 +197,19 @@ const TWINS: readonly Twin[] = [
     },
   ],
   [
+    "patch heads from one position",
+    Z,
+    edits.patch({ from: OTHER, pos: { from: 2 }, head: [0, 1], feature: [1, 5], fromPos: 3 }),
+    (act) => {
+      const there = valueOn(OTHER, Z);
+      for (const pos of [2, 3, 4, 5]) {
+        for (const head of [0, 1]) {
+          act.set([":", pos, head, [1, 5]], there.at(":", 3, head, [1, 5]));
+        }
+      }
+    },
+  ],
+  [
     "patch from the place of a token",
     RESID,
     edits.patch({
