@@ -77,6 +77,24 @@ Deno.test("a random model that no memory holds is refused before it is drawn", (
   assert(/the weights of huge take at least \d{12} bytes, \d+ are in use/.test(error.message));
 });
 
+Deno.test("a configuration that claims a million layers is refused for what they would take, not counted through", async () => {
+  const config = {
+    model_type: "gpt2",
+    n_layer: 1e6,
+    n_embd: 32,
+    n_head: 4,
+    n_positions: 64,
+    vocab_size: 100,
+  };
+  const error = await assertRejects(
+    () => HookedSAETransformer.fromPretrained({ config, weights: new Uint8Array() }),
+    MemoryBudgetError,
+  );
+  // 12 * 32 * 32 weights a layer, and the embeddings.
+  const bytes = 2 * (1e6 * 12 * 32 * 32 + 32 * (2 * 100 + 64));
+  assert(error.message.includes(`take at least ${bytes} bytes`), error.message);
+});
+
 Deno.test("a memoryLimit that is no number of bytes is refused", async () => {
   for (const bytes of [-1, NaN, "1 GB"]) {
     const shown = JSON.stringify(bytes) ?? bytes;
