@@ -154,7 +154,8 @@ async function* written(setting: Setting, random: Random): AsyncGenerator<Tensor
   const saes = someSaes(setting, random);
   const { tokens } = randomTokens(random);
   const session = model.session(tokens, { saes });
-  const names = editablePoints(model, saes, /hook_pattern$|_error$/);
+  // Without a scale, logits may come out that no token can be chosen from.
+  const names = editablePoints(model, saes, /hook_(pattern|scale)$|_error$/);
   using text = session.generate({ stopAtEos: false, doSample: true, seed: below(random, 1000) });
   for (let step = 0; step < 5; step++) {
     const act = random();
