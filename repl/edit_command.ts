@@ -53,7 +53,7 @@ export async function takeValue(reader: WordReader, context: Context): Promise<E
 }
 
 /** Adds an edit, runs it, and shows what the model says now. The session stays as it was if anything fails. */
-export function applyEdit({ at, edit }: PlacedEdit, { state, style }: Context): Result {
+function applyEdit({ at, edit }: PlacedEdit, { state, style }: Context): Result {
   const { session } = state;
   const trial = session.fork();
   const id = trial.edit(at, edit);

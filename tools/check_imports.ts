@@ -103,7 +103,7 @@ const NOT_OURS = /^tests\/(kernels\/pkg|fixtures)\//;
  * @param root Its folder.
  * @returns Every violation, sorted.
  */
-export function checkProject(root: string): string[] {
+function checkProject(root: string): string[] {
   const wrong: string[] = [];
   const present = new Set([...Deno.readDirSync(root)].map((entry) => entry.name));
   const scripts = SCRIPT_FOLDERS.filter((folder) => present.has(folder))

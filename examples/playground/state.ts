@@ -57,7 +57,7 @@ export const FIRST_STATE: PageState = {
 const KINDS: readonly string[] = ["ablate", "scale", "add"] satisfies EditKind[];
 
 /** Whether two edits are about the same cells in the same way, so that one takes the other's place. */
-export function isSameTarget(a: FeatureEdit, b: FeatureEdit): boolean {
+function isSameTarget(a: FeatureEdit, b: FeatureEdit): boolean {
   return a.kind === b.kind && a.sae === b.sae && a.feature === b.feature && a.pos === b.pos;
 }
 

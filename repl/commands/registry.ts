@@ -43,7 +43,7 @@ import { tour } from "./tour.ts";
 import { undo } from "./undo.ts";
 
 /** Commands that add an edit. */
-export const EDIT_COMMANDS: readonly EditCommand[] = [
+const EDIT_COMMANDS: readonly EditCommand[] = [
   ablate,
   mean,
   scale,

@@ -22,7 +22,7 @@ function coloured(text: string, change: number, style: Style): string {
 }
 
 /** A token as it is shown. */
-export function tokenText({ token, id }: Pick<TokenChange, "token" | "id">): string {
+function tokenText({ token, id }: Pick<TokenChange, "token" | "id">): string {
   return token === undefined ? String(id) : JSON.stringify(token);
 }
 
@@ -91,7 +91,7 @@ function metricText(
 }
 
 /** What ran: `1.attn_out → unembed, 44 rows, 2.21 M multiply-adds, 3.1 ms`. */
-export function costText({ stages, rows, multiplyAdds, ms }: RunCost): string {
+function costText({ stages, rows, multiplyAdds, ms }: RunCost): string {
   if (stages.length === 0) return `nothing to run, ${ms.toFixed(1)} ms`;
   const span = stages.length === 1 ? stages[0] : `${stages[0]} → ${stages[stages.length - 1]}`;
   return `ran ${span}: ${rows} rows, ${count(multiplyAdds)} multiply-adds, ${ms.toFixed(1)} ms`;

@@ -26,7 +26,7 @@ export interface Statistics {
 }
 
 /** Takes the statistics of a tensor's elements. */
-export function statisticsOf(data: ArrayLike<number>): Statistics {
+function statisticsOf(data: ArrayLike<number>): Statistics {
   let [min, max, sum, squares, zeros, n] = [Infinity, -Infinity, 0, 0, 0, 0];
   for (let i = 0; i < data.length; i++) {
     const value = data[i];

@@ -94,7 +94,7 @@ export function checkPositions(value: unknown): asserts value is Positions {
 }
 
 /** Whether a selector chooses the same positions in every text of one length. */
-export function isSameInEveryText(positions: Positions): boolean {
+function isSameInEveryText(positions: Positions): boolean {
   if (Array.isArray(positions)) return positions.every(isSameInEveryText);
   return typeof positions !== "function" &&
     !(typeof positions === "object" && "token" in positions);

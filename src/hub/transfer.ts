@@ -36,7 +36,7 @@ const FIRST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 60_000;
 
 /** Gives the URL of a file. */
-export function fileUrl({ repo, revision, endpoint }: HubRequest, name: string): URL {
+function fileUrl({ repo, revision, endpoint }: HubRequest, name: string): URL {
   const path = name.split("/").map(encodeURIComponent).join("/");
   return new URL(`${endpoint}/${repo}/resolve/${encodeURIComponent(revision)}/${path}`);
 }
@@ -95,7 +95,7 @@ class Passing extends Error {
  * @param attempt What is tried; it may go on from where the last attempt stopped.
  * @throws {WeightFileError} If no attempt succeeds, with the last one's reason.
  */
-export async function withRetries<R>(
+async function withRetries<R>(
   request: HubRequest,
   name: string,
   attempt: () => Promise<R>,

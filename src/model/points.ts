@@ -99,13 +99,7 @@ export function blockNames(layer: number): BlockNames {
 }
 
 /** The stages of a block. */
-export const BLOCK_STAGES = ["attn_in", "attn_out", "mlp_in", "mlp_out"] as const;
-
-/** The names of a model's stages in order: `embed`, `0.attn_in` …, `unembed`. */
-export function stageNames(nLayers: number): string[] {
-  const blocks = Array.from({ length: nLayers }, (_, l) => BLOCK_STAGES.map((s) => `${l}.${s}`));
-  return ["embed", ...blocks.flat(), "unembed"];
-}
+const BLOCK_STAGES = ["attn_in", "attn_out", "mlp_in", "mlp_out"] as const;
 
 /** The place of a block's first stage in the order of stages. */
 export function firstStage(layer: number): number {

@@ -24,7 +24,7 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
  * @returns A copy that shares nothing with `value`.
  * @throws {TypeError} If a part of it, such as a function, has no place in JSON.
  */
-export function plainJson(value: unknown): Json {
+function plainJson(value: unknown): Json {
   if (value === null || typeof value === "boolean" || typeof value === "string") return value;
   if (typeof value === "number") return Number.isFinite(value) ? value : null;
   if (Array.isArray(value)) return value.map(plainJson);

@@ -14,7 +14,7 @@ import { SAE_KINDS } from "./kinds/registry.ts";
 import { normalize, RESTORED } from "./normalize.ts";
 
 /** The points of an autoencoder by their own names, in the order in which they fire. */
-export const SAE_POINTS = [
+const SAE_POINTS = [
   "hook_sae_input",
   "hook_sae_acts_pre",
   "hook_sae_acts_post",
@@ -57,7 +57,7 @@ export function flattened(x: Handle, cfg: SaeConfig): Handle {
 }
 
 /** The same run without its points: nobody looks, nobody edits. */
-export function silentTap(tap: Tap): Tap {
+function silentTap(tap: Tap): Tap {
   return {
     space: tap.space,
     isResumed: tap.isResumed,

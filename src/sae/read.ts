@@ -40,7 +40,7 @@ export async function hasNativeFiles(source: Source): Promise<boolean> {
  *
  * @throws {WeightFileError} If it is of none beyond doubt.
  */
-export async function detectFormat(place: Place): Promise<SaeFormatName> {
+async function detectFormat(place: Place): Promise<SaeFormatName> {
   if (await hasFiles(place, "cfg.json", "sae_weights.safetensors")) return "sae_lens";
   for (const [name, { isHere }] of DETECTORS) {
     if (await isHere(place)) return name;
@@ -54,7 +54,7 @@ export async function detectFormat(place: Place): Promise<SaeFormatName> {
 }
 
 /** Gives a layout by its name. @throws {ConfigError} If there is none. */
-export function requireFormat(name: string): SaeFormatName {
+function requireFormat(name: string): SaeFormatName {
   const format = SAE_FORMAT_NAMES.find((candidate) => candidate === name);
   if (format !== undefined) return format;
   const near = nearestNames(name, SAE_FORMAT_NAMES).map((candidate) => `"${candidate}"`);
@@ -130,7 +130,7 @@ async function isPlaced(place: Place, format: SaeFormat): Promise<boolean> {
  * @param formats The layouts that it may be of.
  * @throws {WeightFileError} If there are several; the message names them.
  */
-export async function soleSae(place: Place, formats: readonly SaeFormat[]): Promise<Place> {
+async function soleSae(place: Place, formats: readonly SaeFormat[]): Promise<Place> {
   for (const format of formats) {
     if (await isPlaced(place, format)) return place;
   }

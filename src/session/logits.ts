@@ -118,7 +118,7 @@ function readingSnapshot(context: UnembedContext, snapshot: Float32Array): ReadR
 }
 
 /** Takes rows over that the base run's readers have computed, and leaves them what is computed now. */
-export function readingKnown(read: ReadRows, dVocab: number, known: KnownLogits): ReadRows {
+function readingKnown(read: ReadRows, dVocab: number, known: KnownLogits): ReadRows {
   return (rows) => {
     const isKnown = (row: number) => !known.differs(row) && known.rows.has(row);
     const fresh = rows.filter((row) => !isKnown(row));

@@ -7,7 +7,7 @@
 import type { TensorData } from "./tensor_data.ts";
 
 /** The strides, in elements, of an array that lies row by row. */
-export function rowMajorStrides(shape: readonly number[]): number[] {
+function rowMajorStrides(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);
   let stride = 1;
   for (let axis = shape.length - 1; axis >= 0; axis--) {

@@ -19,7 +19,7 @@ export async function readYaml(source: Source, file: string): Promise<unknown> {
  * @param take Reads its fields; what is wrong with them is noted.
  * @throws {ConfigError} If something is missing or of another type; all of it in one message.
  */
-export function takeFields<R>(json: unknown, file: string, take: (fields: Fields) => R): R {
+function takeFields<R>(json: unknown, file: string, take: (fields: Fields) => R): R {
   const problems: string[] = [];
   const isThere = isJsonObject(json);
   if (!isThere) problems.push("it holds no object");
