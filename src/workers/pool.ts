@@ -9,7 +9,7 @@ import { isVacant, runModule } from "../core/engine.ts";
 import { hasRelaxedSimd } from "../core/relaxed_simd.ts";
 import { findHire, type Hand, type Hire } from "./host.ts";
 
-/** A worker's stack. What the kernels keep there is some 100 KB at most. */
+/** A worker's stack. What the kernels keep there is some 250 KB at most. */
 const STACK_BYTES = 1 << 19;
 
 /** How often one place is filled again after its worker died. */

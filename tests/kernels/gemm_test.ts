@@ -7,7 +7,7 @@ const { Product } = twins;
 const SLACK = 3;
 
 Deno.test("gemm() in SIMD has its twin's bits at every small and awkward size", () => {
-  for (const count of [0, 1, 2, 3, 4, 5, 8]) {
+  for (const count of [0, 1, 2, 3, 4, 5, 6, 7, 8]) {
     for (const k of SIZES) {
       for (const n of SIZES) {
         const size = new Product(count, k, n, k + SLACK, n + SLACK);
@@ -23,6 +23,34 @@ Deno.test("gemm() in SIMD has its twin's bits at every small and awkward size", 
         }
       }
     }
+  }
+});
+
+Deno.test("gemm() has its twin's bits where rows and sums go beyond a packed block", () => {
+  for (const [count, k] of [[131, 20], [7, 300], [3, 530], [130, 257]]) {
+    const n = 37;
+    const size = new Product(count, k, n, k, n);
+    const [a, b, bias] = [random(81, count * k), random(82, k * n), random(83, n)];
+    const what = `${count}x${n}x${k}`;
+    for (const storage of [0, 1, 2]) {
+      size.storage = storage;
+      runBoth(`gemm ${what}`, [count * n], (simd, [out]) => {
+        twins.gemm(simd, size, a, b, 0, n, bias, 0, out);
+      });
+      for (const block of [16, 280]) {
+        runBoth(`gemm_blocks ${what} by ${block}`, [count * n], (simd, [out]) => {
+          twins.gemm_blocks(simd, size, a, b, block, bias, out);
+        });
+      }
+      const dy = random(84, count * n);
+      runBoth(`gemm_bt ${what}`, [count * k], (simd, [out]) => {
+        twins.gemm_bt(simd, new Product(count, k, n, n, k), dy, b, Uint32Array.of(0, n, 0, k), out);
+      });
+    }
+    const wide = new Product(count, n, k, k, n);
+    runBoth(`gemm_bt ${count}x${n}x${k}`, [count * n], (simd, [out]) => {
+      twins.gemm_bt(simd, wide, a, random(85, n * k), Uint32Array.of(0, k, 0, n), out);
+    });
   }
 });
 

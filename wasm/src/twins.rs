@@ -407,7 +407,9 @@ pub fn multiply_add_operations() -> usize {
 pub fn multiply_adds(rounds: u32) -> f32 {
     let mut sums = [f32x4_splat(0.0); SUMS];
     let (x, y) = (std::hint::black_box(f32x4_splat(0.999)), std::hint::black_box(f32x4_splat(0.001)));
-    for _ in 0..rounds {
+    let mut left = rounds;
+    while left != 0 {
+        left -= 1;
         for sum in &mut sums {
             *sum = f32x4_relaxed_madd(*sum, x, y);
         }

@@ -11,9 +11,6 @@ use core::arch::wasm32::*;
 pub trait Held: Copy {
     type Cell: Copy;
 
-    /// Rows of a panel that are widened at a time when many rows of A meet them.
-    const DEPTH: usize;
-
     /// The sixteen cells of a panel's row.
     ///
     /// # Safety
@@ -26,29 +23,20 @@ pub trait Held: Copy {
     /// `at` must be valid for 16 cells, and `c` be less.
     unsafe fn cell(self, at: *const Self::Cell, c: usize) -> f32;
 
-    /// `panels` panels, `step` cells apart, of `depth` rows each as float32, and how far apart they are then; `room` may be used.
+    /// `depth` rows of a panel as float32; `room` may be used.
     ///
     /// # Safety
-    /// `at` must be valid for that, `room` for `panels * depth * 16` floats.
-    unsafe fn widened(
-        self,
-        at: *const Self::Cell,
-        step: usize,
-        panels: usize,
-        depth: usize,
-        room: *mut f32,
-    ) -> (*const f32, usize) {
-        for p in 0..panels {
-            for k in 0..depth {
-                // SAFETY: the caller's.
-                unsafe {
-                    let row = self.row(at.add(p * step + k * PANEL));
-                    let out = room.add((p * depth + k) * PANEL);
-                    row.iter().enumerate().for_each(|(v, &x)| v128_store(out.add(4 * v).cast(), x));
-                }
+    /// `at` must be valid for them, `room` for `16 * depth` floats.
+    unsafe fn widened(self, at: *const Self::Cell, depth: usize, room: *mut f32) -> *const f32 {
+        for k in 0..depth {
+            // SAFETY: the caller's.
+            unsafe {
+                let row = self.row(at.add(k * PANEL));
+                let out = room.add(k * PANEL);
+                row.iter().enumerate().for_each(|(v, &x)| v128_store(out.add(4 * v).cast(), x));
             }
         }
-        (room, depth * PANEL)
+        room
     }
 }
 
@@ -58,7 +46,6 @@ pub struct Singles;
 
 impl Held for Singles {
     type Cell = f32;
-    const DEPTH: usize = usize::MAX;
 
     #[inline(always)]
     unsafe fn row(self, at: *const f32) -> [v128; 4] {
@@ -72,15 +59,8 @@ impl Held for Singles {
         unsafe { *at.add(c) }
     }
 
-    unsafe fn widened(
-        self,
-        at: *const f32,
-        step: usize,
-        _panels: usize,
-        _depth: usize,
-        _room: *mut f32,
-    ) -> (*const f32, usize) {
-        (at, step)
+    unsafe fn widened(self, at: *const f32, _depth: usize, _room: *mut f32) -> *const f32 {
+        at
     }
 }
 
@@ -90,7 +70,6 @@ pub struct Bfloats;
 
 impl Held for Bfloats {
     type Cell = u16;
-    const DEPTH: usize = 256;
 
     #[inline(always)]
     unsafe fn row(self, at: *const u16) -> [v128; 4] {
@@ -130,7 +109,6 @@ impl Halves {
 
 impl Held for Halves {
     type Cell = u16;
-    const DEPTH: usize = 256;
 
     #[inline(always)]
     unsafe fn row(self, at: *const u16) -> [v128; 4] {

@@ -13,6 +13,7 @@ mod screen;
 mod shares;
 mod softmax;
 mod sparse;
+mod strips;
 mod tile;
 mod transpose;
 

@@ -6,8 +6,8 @@ use crate::kernels::screen::{Screen, ScreenedRows};
 use crate::kernels::{Activation, Attend, PANEL, Packed, Rows, RowsMut, SparseRows};
 use std::ops::Range;
 
-/// Rows of a share of a product: whole tiles of three and of two.
-const ROWS: usize = 6;
+/// Rows of a share of a product: whole tiles.
+const ROWS: usize = 4;
 
 /// Groups of columns from which on a product is cut by them rather than by its rows, which would have every thread read all of B.
 const MANY_GROUPS: usize = 8;
@@ -57,7 +57,7 @@ impl<'a> Out<'a> {
 /// Cuts a product of `count` rows with `cols`, `k` multiply-adds a cell, and calls `f(rows, columns)`.
 fn product(count: usize, cols: Range<usize>, k: usize, f: impl Fn(Range<usize>, Range<usize>) + Sync) {
     // The columns that the kernels take together.
-    let group = if count < 3 { 2 * PANEL } else { 3 * PANEL };
+    let group = if count == 1 { 2 * PANEL } else { PANEL };
     let (first, groups) = (cols.start / group, cols.end.div_ceil(group) - cols.start / group);
     if groups >= MANY_GROUPS || count < 2 * ROWS {
         ranges(groups, count * k * group, |share| {
@@ -123,10 +123,8 @@ pub fn encode(
 /// Cut by the rows of `b`, which are the columns of the result.
 pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usize>, out: RowsMut<f32>) {
     let (cells, stride) = (Cells::new(out.data), out.stride);
-    // The rows that the kernel takes together.
-    let group = if dy.count < 3 { PANEL } else { 3 * PANEL };
-    ranges(ks.len().div_ceil(group), dy.count * group * cols.len(), |share| {
-        let part = ks.start + share.start * group..(ks.start + share.end * group).min(ks.end);
+    ranges(ks.len().div_ceil(PANEL), dy.count * PANEL * cols.len(), |share| {
+        let part = ks.start + share.start * PANEL..(ks.start + share.end * PANEL).min(ks.end);
         // SAFETY: shares differ in their columns.
         let out = unsafe { Out::new(&cells, part.start - ks.start, stride) };
         gemm::gemm_bt(Rows { ..dy }, b, cols.clone(), part, out);

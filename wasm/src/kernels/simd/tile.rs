@@ -1,9 +1,9 @@
-//! The micro-kernels that all products share: `C[r, j] = start[r, j] + Σ_k A[r, k] B[k, j]` for up to three rows, and 4 to 32 columns.
+//! The micro-kernels that all products share: `C[r, j] = start[r, j] + Σ_k A[r, k] B[k, j]` for up to four rows, and 4 to 32 columns.
 //!
-//! Registers: nine accumulators at most (tiles of 3x3, 2x4, 1x8 vectors), three or four vectors of B, one element of A spread over
-//! four lanes. V8 keeps some of the sixteen registers for itself, and a tile with ten accumulators spills to less than half its
-//! speed; so does one whose loop over k is unrolled. A is row-major as it comes; the row of B that belongs to k lies at
-//! `b + k * 16`, in the panel that follows `panel` cells further on.
+//! Registers: eight accumulators (tiles of 4x2, 2x4, 1x8 vectors), two or four vectors of B, one element of A spread over four lanes.
+//! V8 keeps some of the sixteen registers for itself, and a tile with ten accumulators spills to less than half its speed; one whose
+//! loop over k is unrolled is slower, too. A is row-major as it comes, but for the tile of four rows; the row of B that belongs to k
+//! lies at `b + k * 16`, in the panel that follows `panel` cells further on.
 
 use super::held::{Held, add_row};
 use super::lanes::madd;
@@ -25,8 +25,8 @@ pub struct Tile<B = f32> {
     pub c_stride: usize,
 }
 
-/// Sixteen zeros for each of three panels to start from.
-pub static ZEROS: [f32; 48] = [0.0; 48];
+/// Sixteen zeros to start from.
+pub static ZEROS: [f32; 16] = [0.0; 16];
 
 impl<B> Tile<B> {
     /// The same tile `rows` further down.
@@ -108,62 +108,53 @@ pub unsafe fn tile_1x4(t: &Tile) {
     unsafe { run::<1, 4>(*t, 16) }
 }
 
-/// Three rows by 12 columns, vector `v` of B beginning at `b[v]`: nine sums, the most that stay in registers, to six loads a
-/// step, whose bounds V8 checks one by one.
+/// Four rows, packed as a strip `[k][4]`, by 8 columns of a panel. One load gives four elements of A, which are cheaper to spread over
+/// lanes than to load one by one, for V8 checks the bounds of each load.
 ///
 /// # Safety
-/// As [`run`], with each of `b` valid for `t.k` rows 16 apart (`t.b` isn't used).
+/// `a` must be valid for a strip of `k` columns, `b` for as many rows 16 apart, `start` and `c` for four rows of 8.
 #[inline(never)]
-unsafe fn tile_3x3(t: &Tile, b: &[*const f32; 3]) {
+pub unsafe fn tile_4x2(
+    a: *const f32,
+    b: *const f32,
+    k: usize,
+    start: *const f32,
+    start_stride: usize,
+    c: *mut f32,
+    c_stride: usize,
+) {
     // SAFETY: the caller's.
     unsafe {
-        let mut acc = [[f32x4_splat(0.0); 3]; 3];
-        for r in 0..3 {
-            for v in 0..3 {
-                acc[r][v] = v128_load(t.start.add(r * t.start_stride + 4 * v).cast());
+        let mut acc = [[f32x4_splat(0.0); 2]; 4];
+        for r in 0..4 {
+            for v in 0..2 {
+                acc[r][v] = v128_load(start.add(r * start_stride + 4 * v).cast());
             }
         }
-        let [mut b0, mut b1, mut b2] = *b;
-        let mut a = t.a;
-        let end = a.add(t.k);
+        let (mut a, mut b) = (a, b);
+        let end = a.add(4 * k);
         while a != end {
-            let row = [b0, b1, b2].map(|b| v128_load(b.cast()));
-            for r in 0..3 {
-                let x = v128_load32_splat(a.add(r * t.a_stride).cast());
-                for v in 0..3 {
-                    acc[r][v] = madd(x, row[v], acc[r][v]);
+            let row = [v128_load(b.cast()), v128_load(b.add(4).cast())];
+            let x = v128_load(a.cast());
+            let spread = [
+                i32x4_shuffle::<0, 0, 0, 0>(x, x),
+                i32x4_shuffle::<1, 1, 1, 1>(x, x),
+                i32x4_shuffle::<2, 2, 2, 2>(x, x),
+                i32x4_shuffle::<3, 3, 3, 3>(x, x),
+            ];
+            for r in 0..4 {
+                for v in 0..2 {
+                    acc[r][v] = madd(spread[r], row[v], acc[r][v]);
                 }
             }
-            a = a.add(1);
-            (b0, b1, b2) = (b0.add(16), b1.add(16), b2.add(16));
+            a = a.add(4);
+            b = b.add(16);
         }
-        for r in 0..3 {
-            for v in 0..3 {
-                let sum = f32x4_add(acc[r][v], f32x4_splat(0.0));
-                v128_store(t.c.add(r * t.c_stride + 4 * v).cast(), sum);
+        for r in 0..4 {
+            for v in 0..2 {
+                v128_store(c.add(r * c_stride + 4 * v).cast(), f32x4_add(acc[r][v], f32x4_splat(0.0)));
             }
         }
-    }
-}
-
-/// The 48 columns of three neighbouring panels, of which B's first is `t.b`: rows by threes, then those left by twos.
-///
-/// # Safety
-/// As [`run`] for `rows` rows, with 48 columns in `start` and C.
-pub unsafe fn three_panels(t: Tile, rows: usize) {
-    let vector = |v: usize| t.b.wrapping_add(v / 4 * t.panel + v % 4 * 4);
-    let left = rows % 3;
-    for group in 0..4 {
-        let b = [0, 1, 2].map(|v| vector(3 * group + v));
-        let columns = t.right(12 * group, t.b);
-        for i in (0..rows - left).step_by(3) {
-            // SAFETY: the caller's.
-            unsafe { tile_3x3(&columns.down(i), &b) };
-        }
-    }
-    for p in 0..3 {
-        // SAFETY: the caller's.
-        unsafe { panel(t.right(16 * p, vector(4 * p)).down(rows - left), left) };
     }
 }
 
@@ -222,7 +213,7 @@ unsafe fn few_by_panel<const R: usize, H: Held>(held: H, t: &Tile<H::Cell>) {
     }
 }
 
-/// One or two rows by `panels` panels, up to three, without room for widened cells.
+/// One or two rows by `panels` panels without room for widened cells.
 ///
 /// # Safety
 /// As [`run`], with `16 * panels` columns in `start` and C.

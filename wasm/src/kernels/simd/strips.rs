@@ -1,0 +1,125 @@
+//! Rows of A packed in strips of four, so that one load gives what four rows multiply a row of B with.
+
+use super::tile::{Tile, panel, tile_4x2};
+use super::transpose::transpose4;
+use crate::kernels::PANEL;
+use core::arch::wasm32::*;
+use std::mem::MaybeUninit;
+
+/// Rows and columns of A that are packed at a time: 192 KB, of which a strip (6 KB) and the panel that it meets (24 KB) stay in the
+/// first-level cache.
+pub const ROWS: usize = 128;
+pub const DEPTH: usize = 384;
+
+/// Rows of a strip.
+const HIGH: usize = 4;
+
+/// Columns of the tile.
+const WIDE: usize = 8;
+
+/// A block of A: each strip is `[k][4]`.
+pub struct Strips(MaybeUninit<[f32; ROWS * DEPTH]>);
+
+impl Strips {
+    pub fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    fn at(&self, strip: usize, depth: usize) -> *const f32 {
+        self.0.as_ptr().cast::<f32>().wrapping_add(strip * depth * HIGH)
+    }
+
+    /// Packs a block. One or two rows that are left over stay out; of three the last one is taken twice.
+    ///
+    /// # Safety
+    /// `a` must be valid for `rows` ≤ [`ROWS`] rows `stride` apart, of `depth` ≤ [`DEPTH`] elements.
+    pub unsafe fn pack(&mut self, a: *const f32, stride: usize, rows: usize, depth: usize) {
+        for strip in 0..(rows + 1) / HIGH {
+            let row = |r: usize| a.wrapping_add((strip * HIGH + r).min(rows - 1) * stride);
+            let from = [row(0), row(1), row(2), row(3)];
+            let out = self.at(strip, depth).cast_mut();
+            // SAFETY: the caller's; the strips of a block are no larger than it.
+            unsafe { pack_strip(from, depth, out) };
+        }
+    }
+
+    /// All rows of a block by a panel: strips by strips, and those left over unpacked.
+    ///
+    /// # Safety
+    /// The tile must be valid for `rows` rows of A unpacked, which are those that were packed, and 16 columns.
+    pub unsafe fn by_panel(&self, t: Tile, rows: usize) {
+        let whole = rows / HIGH;
+        // SAFETY: the caller's.
+        unsafe {
+            for strip in 0..whole {
+                strip_by_panel(self.at(strip, t.k), t.down(strip * HIGH));
+            }
+            let rest = t.down(whole * HIGH);
+            match rows % HIGH {
+                0 => {}
+                3 => three_rows(self.at(whole, t.k), rest),
+                left => panel(rest, left),
+            }
+        }
+    }
+}
+
+/// `out[k * 4 + r] = from[r][k]`.
+///
+/// # Safety
+/// Each row must be valid for `depth` elements, `out` for four times as many.
+unsafe fn pack_strip(from: [*const f32; HIGH], depth: usize, out: *mut f32) {
+    // SAFETY: the caller's.
+    unsafe {
+        let whole = depth - depth % 4;
+        for k in (0..whole).step_by(4) {
+            let block = from.map(|row| v128_load(row.add(k).cast()));
+            for (i, column) in transpose4(block).into_iter().enumerate() {
+                v128_store(out.add((k + i) * HIGH).cast(), column);
+            }
+        }
+        for k in whole..depth {
+            for (r, row) in from.iter().enumerate() {
+                *out.add(k * HIGH + r) = *row.add(k);
+            }
+        }
+    }
+}
+
+/// A strip by a panel.
+///
+/// # Safety
+/// `strip` must have `t.k` columns, the tile be valid for four rows of 16.
+#[inline(always)]
+unsafe fn strip_by_panel(strip: *const f32, t: Tile) {
+    for half in [0, WIDE] {
+        // SAFETY: the caller's.
+        unsafe {
+            tile_4x2(strip, t.b.add(half), t.k, t.start.add(half), t.start_stride, t.c.add(half), t.c_stride);
+        }
+    }
+}
+
+/// A strip of which three rows exist in C, by a panel.
+///
+/// # Safety
+/// As for [`strip_by_panel`], with C valid for three rows of 16.
+unsafe fn three_rows(strip: *const f32, t: Tile) {
+    let mut room = [0f32; HIGH * PANEL];
+    // SAFETY: the room holds four rows of 16; what is copied are C's own three.
+    unsafe {
+        let mut tile = Tile { c: room.as_mut_ptr(), c_stride: PANEL, ..t };
+        if t.start_stride > 0 {
+            for r in 0..3 {
+                let sums = std::slice::from_raw_parts(t.start.add(r * t.start_stride), PANEL);
+                room[r * PANEL..][..PANEL].copy_from_slice(sums);
+            }
+            (tile.start, tile.start_stride) = (room.as_ptr(), PANEL);
+        }
+        strip_by_panel(strip, tile);
+        for r in 0..3 {
+            let out = std::slice::from_raw_parts_mut(t.c.add(r * t.c_stride), PANEL);
+            out.copy_from_slice(&room[r * PANEL..][..PANEL]);
+        }
+    }
+}
