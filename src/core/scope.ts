@@ -44,17 +44,24 @@ export function currentScope(): Scope | undefined {
  * Runs a function inside a scope of its own. Values that it made are freed at the end, on exceptions too.
  *
  * @param body What to run.
+ * @param survivors The values of its result that pass to the scope outside; none unless said.
  */
-export function scoped<R>(body: (scope: Scope) => R): R {
+export function scoped<R>(
+  body: (scope: Scope) => R,
+  survivors: (result: R) => readonly Handle[] = () => [],
+): R {
   const depth = core().begin_scope();
   const scope = new OpenScope();
   open.push(scope);
+  let kept: readonly Handle[] = [];
   try {
-    return body(scope);
+    const result = body(scope);
+    kept = survivors(result);
+    return result;
   } finally {
     scope.end();
     open.pop();
-    core().end_scope(depth, new Uint32Array());
+    core().end_scope(depth, Uint32Array.from(kept));
   }
 }
 

@@ -25,6 +25,8 @@ export interface Tap {
   readonly space: RowSpace;
   /** Whether a base run's values stand for the rows that aren't computed. */
   readonly isResumed: boolean;
+  /** Whether nothing holds on to a block's values once the next one has begun; false unless said. */
+  readonly isPassing?: boolean;
   /** What a point asks for. */
   mode(name: string): Mode;
   /** Passes a value through the point of its name: hooks, cache, splice. */

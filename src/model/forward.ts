@@ -6,7 +6,7 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import type { Rows } from "../core/rows.ts";
-import { copyIn } from "../core/scope.ts";
+import { copyIn, scoped } from "../core/scope.ts";
 import { ACTIVATION } from "../core/tensor.ts";
 import { attnMix, attnOut, type KeysInView } from "./attention.ts";
 import { attnIn } from "./attention_input.ts";
@@ -208,9 +208,18 @@ export function runBlock(
 export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): RowValue {
   using parts = passParts(pass);
   const { resid, positional } = embed(tap, pass);
+  const isPassing = tap.isPassing === true && core().node_of(resid.handle) === 0;
   let stream = resid;
   for (let layer = pass.startAtLayer; layer < pass.stopAtLayer; layer++) {
-    stream = runBlock(tap, pass, names[layer], layer, { resid: stream, positional }, parts);
+    const block = (parts: PassParts) =>
+      runBlock(tap, pass, names[layer], layer, { resid: stream, positional }, parts);
+    // Angles are values too: a block whose values go has its own.
+    stream = isPassing
+      ? scoped(
+        () => block({ ...parts, rotations: new Rotations(pass.positions) }),
+        ({ handle }) => [handle],
+      )
+      : block(parts);
   }
   return stream;
 }

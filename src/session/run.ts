@@ -142,6 +142,11 @@ export class Run implements Tap {
     return this.#options.base !== undefined;
   }
 
+  get isPassing(): boolean {
+    const { plans, base, looksAt } = this.#options;
+    return base === undefined && looksAt === undefined && plans.values().every(isSnapshotAtMost);
+  }
+
   mode(name: string): Mode {
     const { plans, looksAt } = this.#options;
     return plans.get(name)?.mode ?? (looksAt?.(name) ? Mode.emit : Mode.idle);
@@ -370,6 +375,13 @@ export class Run implements Tap {
       `Cannot run what is spliced in at "${outName}": the run doesn't pass "${inName}", which it reads.`,
     );
   }
+}
+
+/** Whether a plan asks for a copy of the value at most. */
+function isSnapshotAtMost(plan: PointPlan): boolean {
+  const { fwd, bwd, readers, edit, splice, watched, cachedGradient } = plan;
+  return fwd.length + bwd.length + readers.length === 0 && !edit && !splice && !watched &&
+    !cachedGradient;
 }
 
 function isByHead({ axes }: PointInfo): boolean {
