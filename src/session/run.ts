@@ -144,7 +144,8 @@ export class Run implements Tap {
 
   get isPassing(): boolean {
     const { plans, base, looksAt } = this.#options;
-    return base === undefined && looksAt === undefined && [...plans.values()].every(isSnapshotAtMost);
+    return base === undefined && looksAt === undefined &&
+      [...plans.values()].every(isSnapshotAtMost);
   }
 
   mode(name: string): Mode {
