@@ -13,14 +13,16 @@ const TYPES: Readonly<Record<string, string>> = {
  * @param root The folder.
  * @param requested Is told the path of every request.
  * @param headers What every answer has beside its type.
+ * @param port The port; any that is free unless said.
  * @returns The server, which ends with its block.
  */
 export function serveFiles(
   root: URL,
   requested: (path: string) => void = () => {},
   headers: Readonly<Record<string, string>> = {},
+  port = 0,
 ): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+  return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const { pathname } = new URL(request.url);
     requested(pathname);
     try {
