@@ -1,5 +1,5 @@
 /** Activations and gradients of a session's run. */
-import type { Session, Tensor } from "../mod.ts";
+import { GradientError, type Session, type Tensor } from "../mod.ts";
 import { metricFunction } from "../src/session/metric.ts";
 import { CommandError } from "./errors.ts";
 
@@ -12,7 +12,7 @@ export function valuesOf(session: Session, names: readonly string[]): Map<string
   return new Map(cache.entries());
 }
 
-/** What the metric's sum changes with, at points, and their values. */
+/** What the metric's sum changes with, at points that it depends on, and the values of all. */
 export interface Gradients {
   readonly values: ReadonlyMap<string, Tensor>;
   readonly gradients: ReadonlyMap<string, Tensor>;
@@ -38,7 +38,13 @@ export function gradientsOf(session: Session, names: readonly string[]): Gradien
       fwdHooks: names.map((name) => [name, (act) => void values.set(name, act.detach())]),
       bwdHooks: names.map((name) => [name, (grad) => void gradients.set(name, grad.detach())]),
     });
-    measure(model.forward(tokens, { attentionMask })).sum().backward();
+    const measured = measure(model.forward(tokens, { attentionMask })).sum();
+    try {
+      measured.backward();
+    } catch (error) {
+      // Edits may have cut the metric off from all of the points: then there are no gradients.
+      if (!(error instanceof GradientError)) throw error;
+    }
   });
   return { values, gradients };
 }

@@ -48,11 +48,14 @@ export const attr: Command = {
     const k = reader.takeCount() ?? 15;
     reader.end();
     const { values, gradients } = gradientsOf(session, names);
+    if (gradients.size === 0) {
+      throw new CommandError(`The metric doesn't depend on ${names.map(shortPoint).join(", ")}.`);
+    }
     const all: Attribution[] = [];
     for (const point of names) {
       const value = values.get(point);
       const gradient = gradients.get(point);
-      if (!value || !gradient) throw new CommandError(`The metric doesn't depend on ${point}.`);
+      if (!value || !gradient) continue;
       const [, nPos, ...tail] = value.shape;
       const width = tail.reduce((n, m) => n * m, 1);
       const [acts, grads] = [value.at(0).data(), gradient.at(0).data()];

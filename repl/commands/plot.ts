@@ -54,10 +54,13 @@ const CELL = 3;
 
 /** A cell of attention: coloured, or the fuller the more is attended to. */
 function attentionCell(weight: number, { hasColours }: Style): string {
+  if (Number.isNaN(weight)) return "NaN";
+  // Edits may make more of it than there is, or less than nothing.
+  const share = Math.min(1, Math.max(0, weight));
   if (!hasColours) {
-    return SHADES[Math.ceil(weight * (SHADES.length - 1) - 0.05)].repeat(CELL);
+    return SHADES[Math.ceil(Math.max(0, share * (SHADES.length - 1) - 0.05))].repeat(CELL);
   }
-  const rgb = colourAt(colourStops("Blues"), weight);
+  const rgb = colourAt(colourStops("Blues"), share);
   return `\x1b[48;2;${rgb.join(";")}m${" ".repeat(CELL)}\x1b[0m`;
 }
 
