@@ -75,12 +75,11 @@ export function folded(text: string, columns: number): string {
   }).join("\n");
 }
 
-/** The last space at which the text before fits; not among those that it begins with. */
+/** The last space at which what is before fits, or else the first; not among those that the line begins with. */
 function breakAt(line: string, columns: number, indent: number): number | undefined {
-  const spaces = [...line.matchAll(/ (?=[^ ])/g)].map(({ index }) => index);
-  return spaces.findLast((at) =>
-    at >= indent && line.slice(0, at).trim() !== "" && seenLength(line.slice(0, at)) <= columns
-  );
+  const spaces = [...line.matchAll(/ (?=[^ ])/g)].map(({ index }) => index)
+    .filter((at) => at >= indent && line.slice(0, at).trim() !== "");
+  return spaces.findLast((at) => seenLength(line.slice(0, at)) <= columns) ?? spaces[0];
 }
 
 /** Lays rows out in columns. Columns whose name begins with ">" stand at their right edge. */

@@ -6,7 +6,7 @@ import { shortPoint } from "../points.ts";
 import { takePositions } from "../positions.ts";
 import { pointNames } from "../edit_command.ts";
 import { requirePoint } from "../points.ts";
-import { fixed, signed, significant } from "../render/numbers.ts";
+import { decimalsFor, fixed, signed, significant } from "../render/numbers.ts";
 import { splicedSaes } from "../state.ts";
 import { columnsText } from "../style.ts";
 import { gradientsOf } from "../values.ts";
@@ -70,6 +70,7 @@ export const attr: Command = {
     all.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
     const shown = all.slice(0, k);
     const most = Math.abs(shown[0]?.effect ?? 1);
+    const decimals = decimalsFor(most);
     const token = (pos: number) => state.model.toSingleStrToken(session.tokens.at(0, pos).item());
     const rows = shown.map(({ point, pos, feature, activation, effect }) => [
       `  ${style.cyan(shortPoint(point))}`,
@@ -77,7 +78,7 @@ export const attr: Command = {
       `@${pos}`,
       JSON.stringify(token(pos)),
       significant(activation),
-      (effect < 0 ? style.red : style.green)(signed(effect, 2)),
+      (effect < 0 ? style.red : style.green)(signed(effect, decimals)),
       (effect < 0 ? style.red : style.green)(
         "█".repeat(Math.round((12 * Math.abs(effect)) / most)),
       ),
@@ -87,7 +88,7 @@ export const attr: Command = {
     const what = `effect of ablating each on ${describeMetric(session.metric!)}, to first order`;
     return {
       text: `${columnsText(heads, rows, style)}\n${
-        style.dim(`  ${what}; ${all.length} active cells, ${fixed(total, 2)} in all`)
+        style.dim(`  ${what}; ${all.length} active cells, ${fixed(total, decimals)} in all`)
       }`,
       json: { metric: describeMetric(session.metric!), attributions: shown, total },
       figure: () =>

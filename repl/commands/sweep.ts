@@ -17,7 +17,7 @@ import { isTokenOf, takePoint } from "../edit_command.ts";
 import { CommandError, StoppedError } from "../errors.ts";
 import { shortPoint } from "../points.ts";
 import { positionsIn } from "../../src/hooks/edit_positions.ts";
-import { fixed, signed } from "../render/numbers.ts";
+import { decimalsFor, fixed, signed } from "../render/numbers.ts";
 import { columnsText, type Style } from "../style.ts";
 import { valuesOf } from "../values.ts";
 import type { EditCells } from "../../mod.ts";
@@ -142,12 +142,13 @@ function table(swept: readonly Swept[], style: Style): string {
   const byEffect = [...swept].sort((a, b) => Math.abs(b.change) - Math.abs(a.change));
   const shown = byEffect.slice(0, N_LISTED);
   const most = Math.abs(shown[0]?.change ?? 0) || 1;
+  const decimals = decimalsFor(most);
   const rows = shown.map(({ cell, value, change }) => {
     const colour = change < 0 ? style.red : style.green;
     return [
       `  ${style.yellow(label(cell))}`,
-      fixed(value, 2),
-      change === 0 ? style.dim("·") : colour(signed(change, 2)),
+      fixed(value, decimals),
+      change === 0 ? style.dim("·") : colour(signed(change, decimals)),
       colour("█".repeat(Math.round((16 * Math.abs(change)) / most))),
     ];
   });

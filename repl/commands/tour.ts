@@ -2,24 +2,20 @@ import type { Command, Context, Result } from "../command.ts";
 import { CommandError, StoppedError } from "../errors.ts";
 import { OPENING } from "../open_state.ts";
 import { withSession } from "../state.ts";
-import type { Style } from "../style.ts";
+import { folded, type Style } from "../style.ts";
 import { TOUR, TOUR_END, type TourStep } from "../tour.ts";
 
-/** Breaks a text into lines. */
+/** Widest line of prose, in characters. */
+const PROSE_COLUMNS = 100;
+
+/** Breaks prose into lines. */
 function paragraph(text: string, style: Style): string {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1);
-    if (line === undefined || line.length + word.length + 1 > Math.min(style.columns, 100)) {
-      lines.push(word);
-    } else lines[lines.length - 1] = `${line} ${word}`;
-  }
-  return lines.join("\n");
+  return folded(text, Math.min(style.columns, PROSE_COLUMNS));
 }
 
 function stepHead({ say, line }: TourStep, number: number, style: Style): string {
-  const where = style.dim(`(${number}/${TOUR.length}) `);
-  return `${where}${paragraph(say, style)}\n${style.bold(`splicer> ${line}`)}`;
+  const where = style.dim(`(${number}/${TOUR.length})`);
+  return `${paragraph(`${where} ${say}`, style)}\n${style.bold(`splicer> ${line}`)}`;
 }
 
 /** The session as the program opens: the tour's steps go from there. */
@@ -28,7 +24,9 @@ function opened({ state }: Context) {
     throw new CommandError("The tour is about the embedded model: start without --model.");
   }
   if (state.session.edits.length > 0) {
-    throw new CommandError("The tour begins without edits: `undo 99` them, or `save` them first.");
+    throw new CommandError(
+      "The tour begins without edits: `undo all` of them, or `save` them first.",
+    );
   }
   const saes = state.saes.map((known) => ({ ...known, isOn: known.name.endsWith(".z") }));
   const measured = { metric: OPENING.metric, isChosen: false };

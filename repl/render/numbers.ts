@@ -15,6 +15,12 @@ export function signed(value: number, digits: number): string {
   return `${value < 0 ? MINUS : "+"}${text}`;
 }
 
+/** How many decimals numbers need of which the greatest is this: two, or more where all are small. */
+export function decimalsFor(most: number): number {
+  const needed = 1 - Math.floor(Math.log10(Math.abs(most)));
+  return Number.isFinite(needed) ? Math.min(6, Math.max(2, needed)) : 2;
+}
+
 /** A count in three digits: `2.21 M`. */
 export function count(value: number): string {
   const units = ["", " k", " M", " G", " T"];

@@ -4,6 +4,8 @@ import { takeCells } from "../../repl/cells.ts";
 import { CommandError } from "../../repl/errors.ts";
 import { expandPoint, shortPoint } from "../../repl/points.ts";
 import { lineOf } from "../../repl/program.ts";
+import { decimalsFor } from "../../repl/render/numbers.ts";
+import { folded } from "../../repl/style.ts";
 import { WordReader, wordsOf } from "../../repl/words.ts";
 
 Deno.test("wordsOf keeps what is in quotes together, inside words too", () => {
@@ -95,6 +97,22 @@ Deno.test("points have short names that expand to themselves", async () => {
     "1.ln2.hook_scale": "blocks.1.ln2.hook_scale",
   };
   for (const [name, wanted] of Object.entries(long)) assertEquals(expandPoint(name), wanted);
+});
+
+Deno.test("decimalsFor gives two digits to the greatest of small numbers", () => {
+  const decimals = [23.4, 1, 0.25, 0.1, 0.0999, 0.0042, 1e-9, 0, Infinity].map(decimalsFor);
+  assertEquals(decimals, [2, 2, 2, 2, 3, 4, 6, 2, 2]);
+});
+
+Deno.test("folded breaks lines at spaces, colours aside, and lets the rest hang in", () => {
+  const red = (text: string) => `\x1b[31m${text}\x1b[0m`;
+  assertEquals(folded("one two three", 8), "one two\n  three");
+  assertEquals(
+    folded(`${red("one")} two ${red("three")}`, 8),
+    `${red("one")} two\n  ${red("three")}`,
+  );
+  assertEquals(folded("  a b\n  ccccccccc dd", 6), "  a b\n  ccccccccc\n    dd");
+  assertEquals(folded("  unbreakable", 5), "  unbreakable");
 });
 
 Deno.test("lineOf tells commands from code", () => {
