@@ -79,20 +79,20 @@ export {
   type ResetOptions,
 } from "./src/hooks/hooked_root.ts";
 export type { NameDict } from "./src/hooks/name_dict.ts";
-export {
-  type AccumulatedResidOptions,
-  ActivationCache,
-  type CachedModel,
-  type DecomposeResidOptions,
-  type FullDecompositionOptions,
-  type HeadResultsOptions,
-  type LnOptions,
-  type LogitAttrsOptions,
-  type NeuronResultsOptions,
-  type Stacked,
-  type StackNeuronOptions,
-  type StackOptions,
-} from "./src/hooks/activation_cache.ts";
+export { ActivationCache } from "./src/hooks/activation_cache.ts";
+export type { CachedModel } from "./src/hooks/cached_model.ts";
+export type {
+  AccumulatedResidOptions,
+  DecomposeResidOptions,
+  FullDecompositionOptions,
+  HeadResultsOptions,
+  LnOptions,
+  LogitAttrsOptions,
+  NeuronResultsOptions,
+  Stacked,
+  StackNeuronOptions,
+  StackOptions,
+} from "./src/hooks/cache_options.ts";
 
 export type {
   ActivationName,

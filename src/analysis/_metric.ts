@@ -1,10 +1,15 @@
 import { described, ShapeError } from "../core/errors.ts";
 import { Tensor } from "../core/tensor.ts";
+import type { SweepOptions } from "../session/sweep.ts";
+
+/** Reads a number off the logits of a patched run [batch, pos, dVocab]. */
+export type PatchingMetric = (logits: Tensor) => Tensor | number;
+
+/** How the runs of a patching go. */
+export type PatchingOptions = Pick<SweepOptions, "onProgress" | "signal" | "budgetBytes">;
 
 /** The metric as a tensor without axes. */
-export function scalarOf(
-  metric: (logits: Tensor) => Tensor | number,
-): (logits: Tensor) => Tensor {
+export function scalarOf(metric: PatchingMetric): (logits: Tensor) => Tensor {
   return (logits) => {
     const value: unknown = metric(logits);
     if (typeof value === "number") return Tensor.from(value);

@@ -12,8 +12,7 @@ import type { ActivationCache } from "../hooks/activation_cache.ts";
 import { headResults } from "../hooks/residual_stacks.ts";
 import type { HookedTransformer } from "../session/hooked_transformer.ts";
 import type { ModelInput } from "../session/input.ts";
-import { paddedTo, scalarOf } from "./_metric.ts";
-import type { PatchingMetric, PatchingOptions } from "./patching.ts";
+import { paddedTo, type PatchingMetric, type PatchingOptions, scalarOf } from "./_metric.ts";
 
 /** What of the later head is reached: its queries, its keys or its values. */
 export type PathComponent = "q" | "k" | "v";

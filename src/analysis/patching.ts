@@ -12,9 +12,10 @@ import { getActName } from "../hooks/act_name.ts";
 import type { ActivationCache } from "../hooks/activation_cache.ts";
 import type { HookedTransformer } from "../session/hooked_transformer.ts";
 import type { ModelInput } from "../session/input.ts";
-import type { SweepOptions } from "../session/sweep.ts";
 import type { SweepCell } from "../session/sweep_edit.ts";
-import { paddedTo, scalarOf } from "./_metric.ts";
+import { paddedTo, type PatchingMetric, type PatchingOptions, scalarOf } from "./_metric.ts";
+
+export type { PatchingMetric, PatchingOptions } from "./_metric.ts";
 
 export {
   type DirectPathOptions,
@@ -25,12 +26,6 @@ export {
 
 /** An axis that a patch goes over. `head` and `head_index` are the same. */
 export type PatchAxis = "layer" | "pos" | "head" | "head_index" | "dest_pos" | "src_pos";
-
-/** Reads a number off the logits of a patched run [batch, pos, dVocab]. */
-export type PatchingMetric = (logits: Tensor) => Tensor | number;
-
-/** How the runs of a patching go. */
-export type PatchingOptions = Pick<SweepOptions, "onProgress" | "signal" | "budgetBytes">;
 
 /**
  * Patches one kind of activation at one place after another.

@@ -9,6 +9,19 @@ import { explainPythonNames } from "../core/python_names.ts";
 import { Slice, type SliceInput } from "../core/slice.ts";
 import { Tensor } from "../core/tensor.ts";
 import { getActName } from "./act_name.ts";
+import type { CachedModel } from "./cached_model.ts";
+import type {
+  AccumulatedResidOptions,
+  DecomposeResidOptions,
+  FullDecompositionOptions,
+  HeadResultsOptions,
+  LnOptions,
+  LogitAttrsOptions,
+  NeuronResultsOptions,
+  Stacked,
+  StackNeuronOptions,
+  StackOptions,
+} from "./cache_options.ts";
 import { isJoined } from "./points.ts";
 import {
   accumulatedStack,
@@ -24,121 +37,6 @@ import {
   type StackNorm,
   type StackRequest,
 } from "./residual_stacks.ts";
-
-/** What a cache asks of the model that filled it. */
-export interface CachedModel {
-  /** Its hook points by name, where it tells them. */
-  readonly hookDict?: { has(name: string): boolean };
-  /** Its configuration. */
-  readonly cfg: {
-    readonly nLayers: number;
-    readonly attnOnly: boolean;
-    readonly normalizationType: string | null;
-    readonly positionalEmbeddingType: string;
-  };
-  /** Each block's weights: `W_O` [head, dHead, dModel] and `W_out` [dMlp, dModel]. */
-  readonly blocks: readonly {
-    readonly attn: { readonly W_O: Tensor };
-    readonly mlp: { readonly W_out: Tensor };
-  }[];
-  /** The unembedding's direction of each token, [..., dModel]. */
-  tokensToResidualDirections(tokens: string | number | Tensor | readonly number[]): Tensor;
-  /** What biases add to the stream before a layer, [dModel]. */
-  accumulatedBias(
-    layer: number,
-    options: { mlpInput?: boolean; includeMlpBiases?: boolean },
-  ): Tensor;
-  /** The final norm, weight and bias included where they aren't folded away. */
-  lnFinal(resid: Tensor): Tensor;
-}
-
-/** Options of everything that makes a stack. */
-export interface StackOptions {
-  /** Takes only these positions. */
-  posSlice?: SliceInput;
-  /** Puts the stack through the norm of the layer that it is the input of. */
-  applyLn?: boolean;
-  /** Gives `[stack, labels]` instead of the stack. */
-  returnLabels?: boolean;
-}
-
-/** Options of {@linkcode ActivationCache.accumulatedResid}. */
-export interface AccumulatedResidOptions extends StackOptions {
-  /** Includes the stream between attention and MLP. */
-  inclMid?: boolean;
-  /** For `layer`, stops at the input of its MLP instead of its attention. */
-  mlpInput?: boolean;
-}
-
-/** Options of {@linkcode ActivationCache.decomposeResid}. */
-export interface DecomposeResidOptions extends StackOptions {
-  /** For `layer`, goes up to the input of its MLP instead of its attention. */
-  mlpInput?: boolean;
-  /** All components, or one kind; `"all"` unless said. */
-  mode?: "all" | "mlp" | "attn";
-  /** Includes the embeddings; `true` unless said. */
-  inclEmbeds?: boolean;
-}
-
-/** Options of {@linkcode ActivationCache.stackHeadResults}. */
-export interface HeadResultsOptions extends StackOptions {
-  /** Appends the rest of the stream. */
-  inclRemainder?: boolean;
-}
-
-/** Options of {@linkcode ActivationCache.getNeuronResults}. */
-export interface NeuronResultsOptions {
-  /** Takes only these neurons. */
-  neuronSlice?: SliceInput;
-  /** Takes only these positions. */
-  posSlice?: SliceInput;
-  /** Projects what each neuron adds onto a direction [dModel], or several [dModel, n], before it is computed in full. */
-  projectOutputOnto?: Tensor;
-}
-
-/** Options of {@linkcode ActivationCache.stackNeuronResults}. */
-export interface StackNeuronOptions extends StackOptions, NeuronResultsOptions {
-  /** Appends the rest of the stream. */
-  inclRemainder?: boolean;
-}
-
-/** Options of {@linkcode ActivationCache.getFullResidDecomposition}. */
-export interface FullDecompositionOptions extends StackOptions {
-  /** Goes up to the input of the layer's MLP instead of its attention. */
-  mlpInput?: boolean;
-  /** Gives each neuron by itself instead of the MLPs; `true` unless said. */
-  expandNeurons?: boolean;
-  /** Projects each component onto a direction [dModel], or several [dModel, n]. */
-  projectOutputOnto?: Tensor;
-}
-
-/** Options of {@linkcode ActivationCache.applyLnToStack}. */
-export interface LnOptions {
-  /** Uses the scale before the layer's MLP instead of its attention. */
-  mlpInput?: boolean;
-  /** The positions that the stack holds. */
-  posSlice?: SliceInput;
-  /** Takes only these texts, of the stack too. */
-  batchSlice?: SliceInput;
-  /** Whether the stack has a batch axis, which `batchSlice` is applied to; `true` unless said. */
-  hasBatchDim?: boolean;
-  /** At the final norm, computes the scale of each component by itself, with weight and bias (the logit lens). */
-  recomputeLn?: boolean;
-}
-
-/** Options of {@linkcode ActivationCache.logitAttrs}. */
-export interface LogitAttrsOptions
-  extends Pick<LnOptions, "posSlice" | "batchSlice" | "hasBatchDim"> {
-  /** Takes the difference from the logits of these tokens, of the same shape. */
-  incorrectTokens?: string | number | Tensor | readonly number[];
-}
-
-/** A stack, with its labels where the options ask for them. */
-export type Stacked<O> = O extends { returnLabels: infer R }
-  ? [R] extends [true] ? [Tensor, string[]]
-  : [R] extends [false | undefined] ? Tensor
-  : Tensor | [Tensor, string[]]
-  : Tensor;
 
 /** How many activations a description names. */
 const SHOWN = 8;

@@ -10,7 +10,7 @@
 import { MemoryBudgetError } from "../core/errors.ts";
 import { Slice } from "../core/slice.ts";
 import { Tensor } from "../core/tensor.ts";
-import type { CachedModel } from "./activation_cache.ts";
+import type { CachedModel } from "./cached_model.ts";
 
 /** Cached values, by TransformerLens' short names. */
 export interface CachedValues {

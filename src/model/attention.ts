@@ -6,7 +6,6 @@
 
 import { core, type Handle, type WeightHandle } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
-import type { Qkv } from "./attention_input.ts";
 import type { HookedTransformerConfig } from "./config.ts";
 import { beforeNorm, norm, type NormWeights } from "./norm.ts";
 import type { BlockNames } from "./points.ts";
@@ -18,6 +17,13 @@ import type { RowValue, Tap } from "../hooks/tap.ts";
 export interface Projection {
   readonly weight: WeightHandle;
   readonly bias: Handle;
+}
+
+/** Queries [rows, head, dHead]; keys and values [rows, head, dHead], of fewer heads where those are shared. */
+export interface Qkv {
+  readonly q: RowValue;
+  readonly k: RowValue;
+  readonly v: RowValue;
 }
 
 /** The weights of an attention layer. */

@@ -7,18 +7,11 @@
 import { core, type Handle } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
-import type { AttentionWeights } from "./attention.ts";
+import type { AttentionWeights, Qkv } from "./attention.ts";
 import { type HookedTransformerConfig, keyHeads } from "./config.ts";
 import { norm, type NormWeights } from "./norm.ts";
 import type { BlockNames, NormNames } from "./points.ts";
 import { type Rotations, turned } from "./rotary.ts";
-
-/** Queries [rows, head, dHead]; keys and values [rows, head, dHead], of fewer heads where those are shared. */
-export interface Qkv {
-  readonly q: RowValue;
-  readonly k: RowValue;
-  readonly v: RowValue;
-}
 
 /** What the first stage needs beside the residual stream. */
 export interface AttentionInput {

@@ -6,7 +6,8 @@
 
 import { ConfigError, ShapeError, TokenError } from "../core/errors.ts";
 import { elementsOf, Tensor } from "../core/tensor.ts";
-import type { ActivationCache, CachedModel } from "../hooks/activation_cache.ts";
+import type { ActivationCache } from "../hooks/activation_cache.ts";
+import type { CachedModel } from "../hooks/cached_model.ts";
 import type { PointSelector } from "../hooks/hook_registry.ts";
 import { progress } from "../plot/progress.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";

@@ -14,7 +14,8 @@
  */
 
 import { Tensor } from "../core/tensor.ts";
-import type { ActivationCache, CachedModel } from "../hooks/activation_cache.ts";
+import type { ActivationCache } from "../hooks/activation_cache.ts";
+import type { CachedModel } from "../hooks/cached_model.ts";
 import type { PositionedText } from "../hooks/edit_positions.ts";
 import type { Edit } from "../hooks/edits.ts";
 import type { PointSelector } from "../hooks/hook_registry.ts";

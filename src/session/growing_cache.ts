@@ -5,7 +5,8 @@
  */
 
 import { Tensor } from "../core/tensor.ts";
-import { ActivationCache, type CachedModel } from "../hooks/activation_cache.ts";
+import { ActivationCache } from "../hooks/activation_cache.ts";
+import type { CachedModel } from "../hooks/cached_model.ts";
 import { isJoined } from "../hooks/points.ts";
 import type { RunGrid } from "./plan.ts";
 
