@@ -59,10 +59,30 @@ interface Running {
   readonly given: string[];
 }
 
+/** Things in a random order, each once before any comes again. */
+class Bag<T> {
+  readonly #random: Random;
+  readonly #all: readonly T[];
+  #left: T[] = [];
+
+  constructor(random: Random, all: readonly T[]) {
+    this.#random = random;
+    this.#all = all;
+  }
+
+  draw(): T {
+    if (this.#left.length === 0) this.#left = [...this.#all];
+    const [drawn] = this.#left.splice(below(this.#random, this.#left.length), 1);
+    return drawn;
+  }
+}
+
 class Soak {
   readonly #random: Random;
   readonly #seed: number;
   readonly #threads: number;
+  readonly #disturbances: Bag<string>;
+  readonly #programs: Bag<keyof typeof PROGRAMS>;
   readonly #counts: Record<string, number> = {};
   /** What fresh models gave, by recipe, program and seed. */
   readonly #expected = new Map<string, string>();
@@ -75,6 +95,8 @@ class Soak {
     this.#random = uniform(seed);
     this.#seed = seed;
     this.#threads = threads;
+    this.#disturbances = new Bag(this.#random, Object.keys(DISTURBANCES));
+    this.#programs = new Bag(this.#random, Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]);
   }
 
   get report(): SoakReport {
@@ -134,7 +156,7 @@ class Soak {
       count("killWorker");
       await killWorker(this.#random);
     } else if (kind < 0.45) {
-      const name = pick(this.#random, Object.keys(DISTURBANCES));
+      const name = this.#disturbances.draw();
       count(name);
       await DISTURBANCES[name](setting, this.#random);
     } else if (kind < 0.65) {
@@ -149,9 +171,7 @@ class Soak {
   }
 
   #start(setting: Setting): Running {
-    const name = pick(this.#random, Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]);
-    const seed = below(this.#random, SEEDS);
-    return start(name, setting, seed);
+    return start(this.#programs.draw(), setting, below(this.#random, SEEDS));
   }
 
   /** Lets several programs take turns, while a model is being loaded. */
