@@ -16,7 +16,6 @@ import { DEVICE_OPTIONS } from "../core/python_names.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import {
   type CheckpointParameters,
-  collected,
   configFromHuggingFace,
   parametersFromHuggingFace,
 } from "../model/architectures/hugging_face.ts";
@@ -32,10 +31,10 @@ import { openCheckpoint } from "../weights/checkpoint.ts";
 import { embeddedFolder } from "../weights/embedded.ts";
 import { openSource, type SourceLocation } from "../weights/open_source.ts";
 import { openRepository, type RepositoryOptions } from "../weights/repository.ts";
-import { type ProcessingOptions, processWeights } from "../weights/process.ts";
+import { processedConfig, type ProcessingOptions } from "../weights/process.ts";
 import type { Source, SourceOptions } from "../weights/source.ts";
-import type { StateDict } from "../weights/state_dict.ts";
 import { requireRoom } from "./memory_limit.ts";
+import { processedParts } from "./processed_parts.ts";
 import { readTokenizer } from "./read_tokenizer.ts";
 import type { WeightDtype } from "../weights/weight_view.ts";
 import type { Threads } from "./threads.ts";
@@ -114,10 +113,10 @@ export interface ModelFiles {
   tokenizer?: Tokenizer | string | Record<string, unknown>;
 }
 
-/** A model as it was read: in the core where nothing had to be processed, or ready for it. */
+/** A model as it was read, its weights in the core. */
 export interface LoadedModel {
   readonly cfg: HookedTransformerConfig;
-  readonly parts: { readonly weights: ModelWeights } | { readonly stateDict: StateDict };
+  readonly parts: { readonly weights: ModelWeights };
   readonly tokenizer: Tokenizer | undefined;
 }
 
@@ -266,12 +265,10 @@ async function loadWeights(
     const weights = await streamedWeights(read, checkpoint.stream(), held);
     return { cfg: { ...read, dtype: held ?? checkpoint.dtype }, parts: { weights } };
   }
-  const raw = await collected(checkpoint.read());
-  const { cfg, stateDict } = processWeights(read, raw, options);
-  if (held === "float32") {
-    stateDict.forEach(({ shape, data }, name) => stateDict.set(name, { shape, data }));
-  }
-  return { cfg: { ...cfg, dtype: held ?? "float32" }, parts: { stateDict } };
+  const cfg = processedConfig(read, options);
+  const processed = processedParts(read, checkpoint.readParts(), options);
+  const weights = await streamedWeights(cfg, processed, held);
+  return { cfg: { ...cfg, dtype: held ?? "float32" }, parts: { weights } };
 }
 
 /** Options of which the weights, or what is made of prompts, depend; those that can be named in a file. */

@@ -53,12 +53,62 @@ export interface ProcessingOptions {
   refactorFactoredAttnMatrices?: boolean;
 }
 
+/** The configuration that a model has once its weights are processed: the norms that are folded away have no weights left. */
+export function processedConfig<C extends ProcessableConfig>(
+  cfg: C,
+  { foldLn: folds = true }: ProcessingOptions = {},
+): C {
+  const { normalizationType: type, positionalEmbeddingType } = cfg;
+  if (!folds || positionalEmbeddingType === "shortformer") return cfg;
+  if (type !== "LN" && type !== "RMS") return cfg;
+  return { ...cfg, normalizationType: type === "LN" ? "LNPre" : "RMSPre" };
+}
+
+/** What can be processed by itself: a block by its number, what stands before or behind the blocks, or everything. */
+export type WeightPart = number | "embed" | "unembed" | "all";
+
+/** The part that a parameter belongs to. */
+export function partOf(name: string): Exclude<WeightPart, "all"> {
+  const layer = /^blocks\.(\d+)\./.exec(name)?.[1];
+  if (layer !== undefined) return Number(layer);
+  return /^(unembed|ln_final)\./.test(name) ? "unembed" : "embed";
+}
+
+/** The blocks of a part. */
+function blocksOf({ nLayers }: ProcessableConfig, part: WeightPart): number[] {
+  if (typeof part === "number") return [part];
+  return part === "all" ? Array.from({ length: nLayers }, (_, l) => l) : [];
+}
+
+/** Whose values a step may write over: those that processing has made, and those that the caller has done with. */
+interface Own {
+  readonly made: WeakSet<Float32Array>;
+  readonly isGiven: (weight: WeightArray) => boolean;
+}
+
+/** Where a step may write the values that it makes of others. */
+function roomFor(weight: WeightArray, { made, isGiven }: Own): Float32Array {
+  const { data } = weight;
+  const room = made.has(data) || isGiven(weight) ? data : new Float32Array(data.length);
+  made.add(room);
+  return room;
+}
+
+/** Which part of a model is processed, and what of it may be written over. */
+export interface PartOptions {
+  /** The part that the parameters are; everything unless said. */
+  readonly part?: WeightPart;
+  /** Whether nobody needs the values of a parameter any more; nobody has said so of any unless said. */
+  readonly isGiven?: (weight: WeightArray) => boolean;
+}
+
 /**
  * Processes weights in TransformerLens' order.
  *
  * @param cfg The model's configuration.
- * @param stateDict The parameters; left as they are.
+ * @param stateDict The parameters; left as they are, but for those whose values are given away.
  * @param options Which steps to take.
+ * @param parts The part of a model that the parameters are, and which values may be written over.
  * @returns The configuration, `normalizationType` changed by folding, and new parameters.
  * @throws {ConfigError} If weights can't be processed so without changing what the model computes.
  */
@@ -66,6 +116,7 @@ export function processWeights<C extends ProcessableConfig>(
   cfg: C,
   stateDict: StateDict,
   options: ProcessingOptions = {},
+  { part = "all", isGiven = () => false }: PartOptions = {},
 ): Weights<C> {
   const {
     foldLn: folds = true,
@@ -78,13 +129,18 @@ export function processWeights<C extends ProcessableConfig>(
   // TransformerLens leaves its unembedding alone as well.
   const isShortformer = cfg.positionalEmbeddingType === "shortformer";
   let weights: Weights<C> = { cfg, stateDict };
+  const own: Own = { made: new WeakSet(), isGiven };
   if (!isShortformer) {
-    if (folds) weights = foldLn(weights);
-    if (centersWriting && hasCentringNorms(cfg)) weights = centerWritingWeights(weights);
-    if (centersUnembed) weights = centerUnembed(weights);
+    if (folds) weights = foldLn(weights, part, own);
+    if (centersWriting && hasCentringNorms(cfg)) {
+      weights = centerWritingWeights(weights, part, own);
+    }
+    if (centersUnembed && (part === "all" || part === "unembed")) {
+      weights = centerUnembed(weights, own);
+    }
   }
-  if (foldsValues) weights = foldValueBiases(weights);
-  if (refactors) weights = refactorFactoredAttnMatrices(weights);
+  if (foldsValues) weights = foldValueBiases(weights, part);
+  if (refactors) weights = refactorFactoredAttnMatrices(weights, part);
   return weights;
 }
 
@@ -128,12 +184,16 @@ const GATED_READING: Reading = {
  * @param weights Configuration and parameters. Of another norm type they are given back as they are.
  * @throws {ConfigError} If a norm with a bias is to be folded into a gated MLP.
  */
-export function foldLn<C extends ProcessableConfig>({ cfg, stateDict }: Weights<C>): Weights<C> {
+function foldLn<C extends ProcessableConfig>(
+  { cfg, stateDict }: Weights<C>,
+  part: WeightPart,
+  own: Own,
+): Weights<C> {
   if (cfg.normalizationType !== "LN" && cfg.normalizationType !== "RMS") return { cfg, stateDict };
   const isLayerNorm = cfg.normalizationType === "LN";
   const dict = new Map(stateDict);
-  for (let l = 0; l < cfg.nLayers; l++) {
-    const path = (part: string) => `blocks.${l}.${part}`;
+  for (const l of blocksOf(cfg, part)) {
+    const path = (name: string) => `blocks.${l}.${name}`;
     const isGated = dict.has(path("mlp.W_gate"));
     const readings = BLOCK_READINGS.map((reading) =>
       isGated && reading.norm === "ln2" ? GATED_READING : reading
@@ -141,13 +201,13 @@ export function foldLn<C extends ProcessableConfig>({ cfg, stateDict }: Weights<
     for (const { norm, readers } of readings) {
       const found = readers.map(([w, b]) => [path(w), b && path(b)] as const)
         .filter(([w]) => dict.has(w));
-      foldNorm(dict, path(norm), found, isLayerNorm);
+      foldNorm(dict, path(norm), found, isLayerNorm, own);
     }
     // The norm of a SoLU model's neurons is a layer norm whatever the others are.
-    foldNorm(dict, path("mlp.ln"), [[path("mlp.W_out"), path("mlp.b_out")]], true);
+    foldNorm(dict, path("mlp.ln"), [[path("mlp.W_out"), path("mlp.b_out")]], true, own);
   }
-  foldNorm(dict, "ln_final", [["unembed.W_U", "unembed.b_U"]], isLayerNorm && !cfg.finalRms);
-  return { cfg: { ...cfg, normalizationType: isLayerNorm ? "LNPre" : "RMSPre" }, stateDict: dict };
+  foldNorm(dict, "ln_final", [["unembed.W_U", "unembed.b_U"]], isLayerNorm && !cfg.finalRms, own);
+  return { cfg: processedConfig(cfg), stateDict: dict };
 }
 
 /** Folds one norm, if its parameters are there, into its readers. */
@@ -156,6 +216,7 @@ function foldNorm(
   norm: string,
   readers: Reading["readers"],
   centers: boolean,
+  own: Own,
 ): void {
   const w = dict.get(`${norm}.w`)?.data;
   if (w === undefined) return;
@@ -170,7 +231,7 @@ function foldNorm(
           "wanted foldLn false",
       );
     }
-    dict.set(weightName, scaleRows(weight, w, centers));
+    dict.set(weightName, scaleRows(weight, w, centers, own));
   }
   dict.delete(`${norm}.w`);
   dict.delete(`${norm}.b`);
@@ -200,10 +261,15 @@ function addProduct(bias: WeightArray, x: Float32Array, matrix: WeightArray): We
 }
 
 /** Multiplies the rows of matrices [outer…, rows, columns] by a vector [rows], and may centre the columns over the rows. */
-function scaleRows(matrix: WeightArray, w: Float32Array, centers: boolean): WeightArray {
+function scaleRows(
+  matrix: WeightArray,
+  w: Float32Array,
+  centers: boolean,
+  own: Own,
+): WeightArray {
   const { outer, rows, columns } = extentsOf(matrix);
   const { data } = matrix;
-  const out = new Float32Array(data.length);
+  const out = roomFor(matrix, own);
   const means = new Float64Array(columns);
   for (let o = 0; o < outer; o++) {
     const base = o * rows * columns;
@@ -228,18 +294,18 @@ function scaleRows(matrix: WeightArray, w: Float32Array, centers: boolean): Weig
  *
  * @param weights Configuration and parameters, of a model whose norms are all layer norms.
  */
-export function centerWritingWeights<C extends ProcessableConfig>(
+function centerWritingWeights<C extends ProcessableConfig>(
   { cfg, stateDict }: Weights<C>,
+  part: WeightPart,
+  own: Own,
 ): Weights<C> {
   const dict = new Map(stateDict);
-  const blocks = Array.from(
-    { length: cfg.nLayers },
-    (_, l) =>
-      ["attn.W_O", "attn.b_O", "mlp.W_out", "mlp.b_out"].map((part) => `blocks.${l}.${part}`),
+  const written = blocksOf(cfg, part).flatMap((l) =>
+    ["attn.W_O", "attn.b_O", "mlp.W_out", "mlp.b_out"].map((name) => `blocks.${l}.${name}`)
   );
-  for (const name of ["embed.W_E", "pos_embed.W_pos", ...blocks.flat()]) {
+  for (const name of ["embed.W_E", "pos_embed.W_pos", ...written]) {
     const weight = dict.get(name);
-    if (weight !== undefined) dict.set(name, centerLastAxis(weight));
+    if (weight !== undefined) dict.set(name, centerLastAxis(weight, own));
   }
   return { cfg, stateDict: dict };
 }
@@ -249,21 +315,23 @@ export function centerWritingWeights<C extends ProcessableConfig>(
  *
  * @param weights Configuration and parameters. With a soft cap on the logits they are given back as they are.
  */
-export function centerUnembed<C extends ProcessableConfig>(
+function centerUnembed<C extends ProcessableConfig>(
   { cfg, stateDict }: Weights<C>,
+  own: Own,
 ): Weights<C> {
   // The cap isn't linear: a constant inside it would change the probabilities.
   if (cfg.outputLogitsSoftCap > 0) return { cfg, stateDict };
   const dict = new Map(stateDict);
   for (const name of ["unembed.W_U", "unembed.b_U"]) {
-    dict.set(name, centerLastAxis(get(dict, name)));
+    dict.set(name, centerLastAxis(get(dict, name), own));
   }
   return { cfg, stateDict: dict };
 }
 
-function centerLastAxis({ shape, data }: WeightArray): WeightArray {
+function centerLastAxis(weight: WeightArray, own: Own): WeightArray {
+  const { shape, data } = weight;
   const columns = shape[shape.length - 1];
-  const out = new Float32Array(data.length);
+  const out = roomFor(weight, own);
   for (let start = 0; start < data.length; start += columns) {
     let sum = 0;
     for (let j = 0; j < columns; j++) sum += data[start + j];
@@ -279,11 +347,12 @@ function centerLastAxis({ shape, data }: WeightArray): WeightArray {
  *
  * @param weights Configuration and parameters.
  */
-export function foldValueBiases<C extends ProcessableConfig>(
+function foldValueBiases<C extends ProcessableConfig>(
   { cfg, stateDict }: Weights<C>,
+  part: WeightPart,
 ): Weights<C> {
   const dict = new Map(stateDict);
-  for (let l = 0; l < cfg.nLayers; l++) foldValueBias(dict, `blocks.${l}.attn`);
+  for (const l of blocksOf(cfg, part)) foldValueBias(dict, `blocks.${l}.attn`);
   return { cfg, stateDict: dict };
 }
 
@@ -311,8 +380,9 @@ function foldValueBias(dict: StateDict, attn: string): void {
  * @param weights Configuration and parameters.
  * @throws {ConfigError} If something acts between W_Q and W_K, or heads share W_K and W_V.
  */
-export function refactorFactoredAttnMatrices<C extends ProcessableConfig>(
+function refactorFactoredAttnMatrices<C extends ProcessableConfig>(
   weights: Weights<C>,
+  part: WeightPart,
 ): Weights<C> {
   const { positionalEmbeddingType, useQkNorm, nKeyValueHeads } = weights.cfg;
   const obstacles: readonly (readonly [boolean, string])[] = [
@@ -329,9 +399,9 @@ export function refactorFactoredAttnMatrices<C extends ProcessableConfig>(
       `Cannot refactor the attention matrices: ${obstacle}; wanted refactorFactoredAttnMatrices false`,
     );
   }
-  const { cfg, stateDict } = foldValueBiases(weights);
+  const { cfg, stateDict } = foldValueBiases(weights, part);
   const dict = new Map(stateDict);
-  for (let l = 0; l < cfg.nLayers; l++) {
+  for (const l of blocksOf(cfg, part)) {
     refactorQueryKey(dict, `blocks.${l}.attn`);
     refactorValueOutput(dict, `blocks.${l}.attn`);
   }

@@ -13,6 +13,7 @@ import {
   type TensorInfo,
 } from "../../weights/safetensors.ts";
 import type { ParameterBatch } from "../../weights/parameter_store.ts";
+import { partOf } from "../../weights/process.ts";
 import type { StateDict, WeightArray } from "../../weights/state_dict.ts";
 import {
   type ConfigInput,
@@ -89,6 +90,8 @@ export interface CheckpointParameters {
   read(): AsyncGenerator<ParameterBatch>;
   /** The same, where tensors are read only as the elements are taken: those whose parameters are some of them as they are. */
   stream(): AsyncGenerator<ParameterBatch>;
+  /** Reads the model part by part: what stands before and behind the blocks, then each block. */
+  readParts(): AsyncGenerator<StateDict>;
 }
 
 /**
@@ -144,6 +147,17 @@ export function parametersFromHuggingFace(
   return {
     dtype: others.length === 0 ? dtype : "float32",
     read: () => withAllBiases(cfg, wanted, whole),
+    async *readParts() {
+      const layers = Array.from({ length: cfg.nLayers }, (_, layer) => layer);
+      for (const layer of [undefined, ...layers]) {
+        const tensors = wanted.filter(({ rule }) => rule.layer === layer);
+        const isOfPart = (name: string) => {
+          const part = partOf(name);
+          return layer === undefined ? typeof part === "string" : part === layer;
+        };
+        yield await collected(withAllBiases(cfg, tensors, whole, isOfPart));
+      }
+    },
     stream() {
       // A tensor that comes as a whole is gone before much else is there when the largest are first.
       const bySize = wanted.toSorted((a, b) => b.info.byteLength - a.info.byteLength);
@@ -155,11 +169,12 @@ export function parametersFromHuggingFace(
   };
 }
 
-/** Reads tensors, and adds the biases that none of them gives, which are zero. */
+/** Reads tensors, and adds those biases that are wanted and none of them gives, which are zero. */
 async function* withAllBiases(
   cfg: HookedTransformerConfig,
   wanted: readonly WantedTensor[],
   read: (tensor: WantedTensor) => ParameterBatch | Promise<ParameterBatch>,
+  isWanted: (parameter: string) => boolean = () => true,
 ): AsyncGenerator<ParameterBatch> {
   const seen = new Set<string>();
   for (const tensor of wanted) {
@@ -167,7 +182,9 @@ async function* withAllBiases(
     batch.parameters.forEach(([name]) => seen.add(name));
     yield batch;
   }
-  const missing = [...parameterShapes(cfg)].filter(([name]) => isBias(name) && !seen.has(name));
+  const missing = [...parameterShapes(cfg)].filter(([name]) =>
+    isBias(name) && isWanted(name) && !seen.has(name)
+  );
   yield { parameters: missing.map(([name, shape]) => [name, zeros(shape)]) };
 }
 
