@@ -1,17 +1,10 @@
 import { figureHtml, type FigureHtmlOptions } from "./html.ts";
 import { type JsonObject, mergeJson, plainObject } from "./json.ts";
 import { saveFigure, type SaveOptions } from "./save.ts";
+import type { PlotlyFigure } from "./plotly_figure.ts";
 import { jupyterBundle, showFigure } from "./show.ts";
 
-/** A figure as plotly takes it: plain JSON, keys as plotly spells them. */
-export interface PlotlyFigure {
-  /** Traces: what is drawn. */
-  data: JsonObject[];
-  /** Axes, titles, shapes and all else around the traces. */
-  layout: JsonObject;
-  /** Settings of the drawing, such as which buttons there are. */
-  config: JsonObject;
-}
+export type { PlotlyFigure } from "./plotly_figure.ts";
 
 /** A plotly figure that can be shown, saved and changed. */
 export class Figure {

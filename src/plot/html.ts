@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Figure, PlotlyFigure } from "./figure.ts";
+import type { Figure } from "./figure.ts";
+import type { PlotlyFigure } from "./plotly_figure.ts";
 import { isJsonObject } from "./json.ts";
 import { DRAW_FIGURES, PAGE_STYLE } from "./page_assets.ts";
 

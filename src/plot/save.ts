@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.ts";
 import { launchChromium } from "./chromium.ts";
-import type { PlotlyFigure } from "./figure.ts";
+import type { PlotlyFigure } from "./plotly_figure.ts";
 import { figureHtml, plotlySource } from "./html.ts";
 
 /** Options of `Figure.save`. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Figure, PlotlyFigure } from "./figure.ts";
+import type { PlotlyFigure, PlotlySource } from "./plotly_figure.ts";
 import { figureFragment, PLOTLY_URL } from "./html.ts";
 import { figureText } from "./text.ts";
 
@@ -68,7 +68,7 @@ export function screen(name: "stdout" | "stderr"): Screen {
  *
  * @param figure The figure.
  */
-export async function showFigure(figure: Figure): Promise<void> {
+export async function showFigure(figure: PlotlySource): Promise<void> {
   const kernel = jupyter();
   if (kernel) return await kernel.display(figure);
   if (surroundings.document) return await drawInPage(surroundings.document, figure.toJSON());

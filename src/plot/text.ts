@@ -3,19 +3,12 @@
  *
  * @module
  */
-import type { PlotlyFigure } from "./figure.ts";
+import type { PlotlyFigure } from "./plotly_figure.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
+import type { TextOptions } from "./text_options.ts";
 import { barsText } from "./text_bars.ts";
 import { heatMapsText } from "./text_heat_map.ts";
 import { pointsText } from "./text_points.ts";
-
-/** What a text may look like. */
-export interface TextOptions {
-  /** Width in characters. */
-  columns: number;
-  /** Whether escape sequences for 24-bit colours may be used. */
-  hasColours: boolean;
-}
 
 /**
  * Renders a figure as text: heat maps as coloured blocks, or tables without colours; bars as bars;

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from "./json.ts";
-import type { TextOptions } from "./text.ts";
+import type { TextOptions } from "./text_options.ts";
 import { fit, namesOf, numbersOf, shortNumber } from "./text_cells.ts";
 
 /** Widest name before a bar, in characters. */

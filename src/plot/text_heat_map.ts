@@ -1,6 +1,6 @@
 import { colourAt, colourStops, type Rgb } from "./colour_scale.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
-import type { TextOptions } from "./text.ts";
+import type { TextOptions } from "./text_options.ts";
 import { fit, namesOf, numbersOf, shortNumber } from "./text_cells.ts";
 
 /** Ends and colours of a heat map's scale. */

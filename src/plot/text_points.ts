@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
-import type { TextOptions } from "./text.ts";
+import type { TextOptions } from "./text_options.ts";
 import { numbersOf, shortNumber } from "./text_cells.ts";
 
 type Point = readonly [x: number, y: number];

@@ -9,7 +9,8 @@ import type { WeightArray } from "../weights/state_dict.ts";
 import { FLOAT_DTYPES } from "../weights/tensor_data.ts";
 import type { Source } from "../weights/source.ts";
 import type { JsonObject } from "./_config_fields.ts";
-import { readSaeConfig, type SaeConfig } from "./config.ts";
+import type { SaeConfig } from "./config.ts";
+import { readSaeConfig } from "./read_config.ts";
 import type { SaeShapes } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
 

@@ -28,7 +28,8 @@ import {
   type SpliceMode,
   whyNeverPassed,
 } from "./autoencode.ts";
-import { createSaeConfig, type SaeConfig, type SaeConfigOptions } from "./config.ts";
+import type { SaeConfig, SaeConfigOptions } from "./config.ts";
+import { createSaeConfig } from "./read_config.ts";
 import type { KindOps } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
 import { RESTORED } from "./normalize.ts";

@@ -1,7 +1,7 @@
 /** What is fuzzed: whole files, and who reads them. */
 
 import { HookedTransformer, SAE, Tensor } from "../../mod.ts";
-import { readSaeConfig } from "../../src/sae/config.ts";
+import { readSaeConfig } from "../../src/sae/read_config.ts";
 import { SAE_KINDS } from "../../src/sae/kinds/registry.ts";
 import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { MemorySource } from "../../src/weights/memory_source.ts";

@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { SAE } from "../../mod.ts";
-import { readSaeConfig } from "../../src/sae/config.ts";
+import { readSaeConfig } from "../../src/sae/read_config.ts";
 import type { SaeLoadOptions } from "../../src/sae/load.ts";
 import { fixtureFolders, fixtureUrl, readJson, readTensors } from "../_fixtures.ts";
 import { EXACT, type Tolerance } from "./_compare.ts";

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { createSaeConfig, readSaeConfig, type SaeConfig } from "../../src/sae/config.ts";
+import type { SaeConfig } from "../../src/sae/config.ts";
+import { createSaeConfig, readSaeConfig } from "../../src/sae/read_config.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url);

@@ -2,7 +2,7 @@
 import { ActivationCache, evals, patching, utils } from "../../mod.ts";
 import { ARCHITECTURES } from "../../src/model/architectures/registry.ts";
 import { type NamedModel, namedModels } from "../../src/model/architectures/named_models.ts";
-import { createSaeConfig } from "../../src/sae/config.ts";
+import { createSaeConfig } from "../../src/sae/read_config.ts";
 import { SAE_FORMAT_NAMES } from "../../src/sae/formats/registry.ts";
 import { SAE_KINDS } from "../../src/sae/kinds/registry.ts";
 import { RELEASES } from "../../src/sae/releases/table.ts";
