@@ -1,5 +1,7 @@
-/** Runs the suite in a Chromium, with the package served at the address of the first argument, on as many threads as the
- * second one says, and prints what it gave. */
+/**
+ * Runs the suite in a Chromium, with the package served at the address of the first argument, on as many threads as the second one
+ * says, and prints what it gave. With "plain" as the third the page's engine says that it has no relaxed SIMD.
+ */
 import { chromium } from "npm:playwright-core@1.65.1";
 import { CHROMIUM_FLAGS, findChromium } from "../../src/plot/chromium.ts";
 
@@ -27,7 +29,7 @@ const RUN_INLINE = `(async () => {
   return await smoke(splicer, THREADS).catch(String);
 })()`;
 
-const [address, threads = '"auto"'] = Deno.args;
+const [address, threads = '"auto"', simd] = Deno.args;
 await using browser = await chromium.launch({
   executablePath: await findChromium(),
   args: CHROMIUM_FLAGS,
@@ -39,6 +41,7 @@ page.on("console", (message) => {
   if (message.type() === "error" && !isIcon) consoleErrors.push(message.text());
 });
 page.on("pageerror", (error) => consoleErrors.push(String(error)));
+if (simd === "plain") await page.addInitScript("WebAssembly.validate = () => false");
 await page.goto(address);
 const result = {
   page: await page.evaluate(RUN_IN_PAGE.replace("THREADS", threads)),

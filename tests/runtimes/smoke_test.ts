@@ -142,6 +142,20 @@ Deno.test({
   },
 });
 
+Deno.test("Deno runs the suite in plain SIMD where the engine says that it has no other", async () => {
+  const source = program(
+    new URL("mod.ts", ROOT).href,
+    new URL("tests/runtimes/_smoke.js", ROOT).href,
+  );
+  const path = await writeProgram(
+    "denied.ts",
+    source.replace(/^import \* as splicer from (.*);$/m, "const splicer = await import($1);")
+      .replace(/^/, "WebAssembly.validate = () => false;\n"),
+  );
+  const said = await runDeno(["run", "--quiet", "--allow-read=models/ioi-tiny", path]);
+  assertClose(JSON.parse(said), { variant: "plain", threads: 1 });
+});
+
 Deno.test("Bun runs the suite", async () => {
   const path = await writeProgram("bun.mjs", program("@splicer/splicer", "./smoke.js"));
   assertClose(JSON.parse(await runProgram(await bunProgram(), [path])), READY);
@@ -185,6 +199,25 @@ Deno.test({
     // No file is asked for that isn't there.
     const missing = paths.filter((path) => path !== "/favicon.ico" && !isThere(path));
     assertEquals({ missing, consoleErrors }, { missing: [], consoleErrors: [] });
+  },
+});
+
+Deno.test({
+  name: "Chromium fetches and runs plain SIMD where the page's engine says that it has no other",
+  ignore: noChromium !== undefined,
+  fn: async () => {
+    const paths: string[] = [];
+    await using server = serveFiles(
+      new URL(`file://${installed.package}/`),
+      (path) => paths.push(path),
+    );
+    await Deno.writeTextFile(join(installed.package, "index.html"), "<!doctype html>");
+    const url = `http://127.0.0.1:${server.addr.port}/`;
+    const browse = new URL("./_browse.ts", import.meta.url);
+    const { page } = JSON.parse(await runWithChromium(browse, [url, '"auto"', "plain"]));
+    assertClose(page, { variant: "plain", threads: 1 });
+    const [first] = paths.filter((path) => path.endsWith(".wasm"));
+    assertEquals(first, "/splicer_plain_bg.wasm");
   },
 });
 
