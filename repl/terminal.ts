@@ -9,12 +9,16 @@ import type { Program } from "./program.ts";
 import { MAIN } from "./state.ts";
 import { folded, type Style } from "./style.ts";
 import { takeTurns } from "./turns.ts";
+import { warmUp } from "./warm_up.ts";
 
 /** The prompt, with the session's name where it isn't the first one. */
 function promptOf({ state: { name } }: Program, style: Style): string {
   const session = name === MAIN ? "" : ` ${name}`;
   return style.hasColours ? style.bold(style.cyan(`splicer${session}> `)) : `splicer${session}> `;
 }
+
+/** How long the prompt has been there before work begins that nobody asked for, in milliseconds. */
+const WARM_UP_MS = 60;
 
 /** A line that runs. */
 interface RunningLine {
@@ -28,6 +32,8 @@ class Terminal {
   readonly #isJson: boolean;
   readonly #history = new LineHistory(historyPath());
   #running: RunningLine | undefined;
+  /** Whether any line ran yet. */
+  #hasRun = false;
   #server: REPLServer | undefined;
   /** Settled once everything handed over so far has run. */
   #done: Promise<void> = Promise.resolve();
@@ -51,17 +57,25 @@ class Terminal {
     lines.history.push(...this.#history.read());
     takeTurns(server, () => this.#done);
     this.#listenForStops(server);
+    setTimeout(() => this.#warm(warmUp(this.#program.state, this.#style)), WARM_UP_MS);
     // A closed REPL would still hand over the line after `.exit`.
     server.on("exit", () => exit(0));
   }
 
   readonly #evaluate: REPLEval = (code, _context, _file, finish) => {
+    this.#hasRun = true;
     const running = { controller: new AbortController() };
     this.#running = running;
     this.#done = this.#run(code.replace(/\n$/, ""), running.controller.signal).then(
       (error) => finish(error, undefined),
     );
   };
+
+  /** Does a part of what can be done beforehand, and the next one after a look at the keyboard, until a line runs. */
+  #warm(parts: Iterator<void>): void {
+    if (this.#hasRun || parts.next().done) return;
+    setTimeout(() => this.#warm(parts), 0);
+  }
 
   /** Runs a line and writes what comes of it; gives an error only where the line isn't complete. */
   async #run(line: string, signal: AbortSignal): Promise<Error | null> {
