@@ -46,8 +46,8 @@ const PATCHES = {
 /** A scenario, loaded. */
 export interface Study extends Scenario {
   readonly transformer: HookedSAETransformer;
-  /** The same with weights rounded to bfloat16. */
-  readonly inBfloat16: HookedSAETransformer;
+  /** The same with weights rounded to bfloat16, where it is wanted. */
+  readonly inBfloat16?: HookedSAETransformer;
   readonly byLayer: HookedSAE[];
   /** Token ids [prompt, pos]. */
   readonly ids: Tensor;
@@ -63,10 +63,6 @@ const codesName = (layer: number) => `${zName(layer)}.hook_sae_acts_post`;
 /** Loads a scenario, on as many threads as the model gains from unless said. */
 export async function loadStudy(scenario: Scenario, threads: Threads = "auto"): Promise<Study> {
   const transformer = await HookedSAETransformer.fromPretrained(scenario.model, { threads });
-  const inBfloat16 = await HookedSAETransformer.fromPretrained(scenario.model, {
-    threads,
-    dtype: "bfloat16",
-  });
   const byLayer: HookedSAE[] = [];
   for (const folder of scenario.saes) byLayer.push(await SAE.fromDisk(folder));
   const ids = Tensor.from(scenario.tokens, undefined, "int32");
@@ -77,7 +73,7 @@ export async function loadStudy(scenario: Scenario, threads: Threads = "auto"): 
     namesFilter: name,
   });
   const codes = cache.get(name).at(":", scenario.position);
-  return { ...scenario, transformer, inBfloat16, byLayer, ids, answerIds, codes };
+  return { ...scenario, transformer, byLayer, ids, answerIds, codes };
 }
 
 /** Forgets the values that the last run left, so that the next one begins as the first. */
@@ -89,8 +85,8 @@ export function forget({ transformer }: Study): void {
 /** Gives the memory of a scenario back. */
 export function closeStudy({ transformer, inBfloat16, byLayer }: Study): void {
   for (const model of [transformer, inBfloat16]) {
-    contexts.get(model)?.[Symbol.dispose]();
-    model[Symbol.dispose]();
+    if (model) contexts.get(model)?.[Symbol.dispose]();
+    model?.[Symbol.dispose]();
   }
   for (const sae of byLayer) sae[Symbol.dispose]();
 }
@@ -200,8 +196,11 @@ const STEPS: { [Name in Step["step"]]: (study: Study, step: StepOf<Name>) => Ten
     return [rows === "last" ? logits.at(":", -1) : logits];
   },
   generate,
-  generate_bfloat16: (study, { tokens }) =>
-    generate({ ...study, transformer: study.inBfloat16 }, { step: "generate", tokens }),
+  generate_bfloat16(study, { tokens }) {
+    const { inBfloat16: transformer } = study;
+    if (!transformer) throw new Error("The model isn't loaded in bfloat16.");
+    return generate({ ...study, transformer }, { step: "generate", tokens });
+  },
   cache({ transformer, ids }) {
     const [logits, cache] = transformer.runWithCache(ids, {});
     return [logits, cache.get("resid_post", transformer.cfg.nLayers - 1), cache.get("pattern", 0)];

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { coreInfo, HookedSAETransformer } from "../mod.ts";
+import { coreInfo, HookedSAETransformer, memoryUsage } from "../mod.ts";
 import { type BenchCase, gpt2SmallCases, ioiTinyCases, shortened } from "./_cases.ts";
 import { median } from "./_median.ts";
 import { Noise } from "./_noise.ts";
@@ -317,8 +317,18 @@ async function benchGpt2Small(bench: Bench, data: string) {
     rows: [],
   };
   bench.report.sections.push(section);
-  await measureCases(bench, study, gpt2SmallCases(study), section);
-  closeStudy(study);
+  const cases = gpt2SmallCases(study);
+  const isInBfloat16 = ({ steps }: BenchCase) =>
+    steps.some(({ step }) => step === "generate_bfloat16");
+  await measureCases(bench, study, cases.filter((one) => !isInBfloat16(one)), section);
+  const megabytes = (memoryUsage().heapBytes / 1e6).toFixed(0);
+  section.text += ` With the model and its twelve SAEs the module's memory is ${megabytes} MB.`;
+  const inBfloat16 = await HookedSAETransformer.fromPretrained(study.model, {
+    threads: THREADS,
+    dtype: "bfloat16",
+  });
+  await measureCases(bench, { ...study, inBfloat16 }, cases.filter(isInBfloat16), section);
+  closeStudy({ ...study, inBfloat16 });
 }
 
 async function benchEmbedded(bench: Bench) {
