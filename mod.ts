@@ -5,6 +5,7 @@
  * @example
  * ```ts
  * import { HookedSAETransformer, SAE } from "@splicer/splicer";
+ * import { assertEquals } from "@std/assert";
  *
  * const model = await HookedSAETransformer.fromPretrained("ioi-tiny");
  * const sae = await SAE.fromPretrained("ioi-tiny-hook-z", "blocks.1.hook_z");
@@ -12,7 +13,7 @@
  *   saes: sae,
  *   fwdHooks: [["blocks.1.attn.hook_z.hook_sae_acts_post", (acts) => acts.set([":", 10, 517], 0)]],
  * });
- * console.log(model.toString(logits.at(0, -1).argmax().item()));
+ * assertEquals(model.toString(logits.at(0, -1).argmax().item()), " Mary");
  * ```
  *
  * @module

@@ -310,13 +310,16 @@ export function isEdit(value: unknown): value is Edit {
  * @example
  * ```ts
  * import { edits, HookedSAETransformer, SAE } from "@splicer/splicer";
+ * import { assertEquals } from "@std/assert";
  *
  * const model = await HookedSAETransformer.fromPretrained("ioi-tiny");
  * const sae = await SAE.fromPretrained("ioi-tiny-hook-z", "blocks.1.hook_z");
- * model.runWithHooksWithSaes("When John and Mary went to the shops, John gave the bag to", {
- *   saes: sae,
- *   fwdHooks: [["blocks.1.attn.hook_z.hook_sae_acts_post", edits.ablate({ feature: 517, pos: 10 })]],
- * });
+ * const prompt = "When John and Mary went to the shops, John gave the bag to";
+ * const at = "blocks.1.attn.hook_z.hook_sae_acts_post";
+ * const run = (hook: Parameters<typeof model.addHook>[1]) =>
+ *   model.runWithHooksWithSaes(prompt, { saes: sae, fwdHooks: [[at, hook]] }).data();
+ * const byHand = run((codes) => codes.set([":", 10, 969], 0));
+ * assertEquals(run(edits.ablate({ feature: 969, pos: 10 })), byHand);
  * ```
  */
 export const edits: {

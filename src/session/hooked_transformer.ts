@@ -136,7 +136,7 @@ export let executionOf: (model: HookedTransformer) => Execution;
  *
  * const model = await HookedTransformer.fromPretrained("ioi-tiny");
  * const prompt = "When John and Mary went to the shops, John gave the bag to";
- * const logits = model.forward(prompt) as import("@splicer/splicer").Tensor;
+ * const logits = model.forward(prompt);
  * assertEquals(model.toString(logits.at(0, -1).argmax().item()), " Mary");
  * ```
  */

@@ -83,12 +83,13 @@ function made(spec: MetricSpec): MetricSpec {
  * @example
  * ```ts
  * import { HookedTransformer, metrics } from "@splicer/splicer";
+ * import { assertAlmostEquals } from "@std/assert";
  *
  * const model = await HookedTransformer.fromPretrained("ioi-tiny");
  * const session = model.session("When John and Mary went to the shops, John gave the bag to", {
  *   metric: metrics.logitDiff([" Mary", " John"]),
  * });
- * console.log(session.run().metric?.item().toFixed(2));
+ * assertAlmostEquals(session.run().metric!.item(), 23.26, 0.01);
  * ```
  */
 export const metrics: {
