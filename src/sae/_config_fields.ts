@@ -1,5 +1,17 @@
 import { nearestNames } from "../core/errors.ts";
 
+/** Keys of `cfg.json` that every kind has, beside its metadata. */
+export const COMMON_KEYS: readonly string[] = [
+  "architecture",
+  "d_in",
+  "d_sae",
+  "dtype",
+  "device",
+  "apply_b_dec_to_input",
+  "normalize_activations",
+  "reshape_activations",
+];
+
 /** A JSON object. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from "./_config_fields.ts";
-import { isJsonObject } from "./_config_fields.ts";
+import { COMMON_KEYS, isJsonObject } from "./_config_fields.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
 
 /** Names of before version 6 and what they became. */
@@ -20,14 +20,7 @@ const DROPPED = [
 
 /** Fields of before version 6 that stay outside the metadata. */
 const KEPT = [
-  "architecture",
-  "d_in",
-  "d_sae",
-  "dtype",
-  "device",
-  "apply_b_dec_to_input",
-  "normalize_activations",
-  "reshape_activations",
+  ...COMMON_KEYS,
   ...Object.values(SAE_KINDS).flatMap(({ ownKeys }) => ownKeys),
 ];
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { ConfigError, nearestNames } from "../core/errors.ts";
-import { Fields, isJsonObject, type JsonObject, quoteAll } from "./_config_fields.ts";
+import { COMMON_KEYS, Fields, isJsonObject, type JsonObject, quoteAll } from "./_config_fields.ts";
 import { upgradeSaeConfig } from "./_config_upgrade.ts";
 import type {
   SaeArchitecture,
@@ -33,19 +33,6 @@ const SAVED_AS_JUMPRELU = ["batchtopk", "matryoshka_batchtopk"];
 
 /** More attention layers than any temporal SAE has: a broken file may ask for millions. */
 const MAX_ATTN_LAYERS = 64;
-
-/** Keys of `cfg.json` that every kind has. */
-const COMMON_KEYS = [
-  "architecture",
-  "d_in",
-  "d_sae",
-  "dtype",
-  "device",
-  "apply_b_dec_to_input",
-  "normalize_activations",
-  "reshape_activations",
-  "metadata",
-];
 
 /**
  * Reads SAELens' `cfg.json`, of version 6 or before, into a checked configuration.
@@ -161,7 +148,7 @@ function readMetadata(fields: Fields): SaeMetadata {
 
 /** Fields that this architecture doesn't have: another one's, or nobody's. */
 function foreignFields(fields: Fields, architecture: SaeArchitecture): string[] {
-  const known = [...COMMON_KEYS, ...SAE_KINDS[architecture].ownKeys];
+  const known = [...COMMON_KEYS, "metadata", ...SAE_KINDS[architecture].ownKeys];
   return fields.others(known).map((key) => {
     const owners = KINDS.filter((kind) => SAE_KINDS[kind].ownKeys.includes(key));
     if (owners.length > 0) {
