@@ -29,6 +29,18 @@ function someSaes({ saes }: Setting, random: Random): HookedSAE[] {
   return saes.filter(() => random() < 0.4);
 }
 
+/**
+ * Points that random hooks leave alone. Without a scale a value is no number, and zero times that is none either: through the attention
+ * of a temporal SAE it reaches the positions before it in a whole run, and not in one that computes those behind alone.
+ */
+function unfit(saes: readonly HookedSAE[]): RegExp {
+  const isTemporal = saes.some(({ cfg }) => cfg.architecture === "temporal");
+  return isTemporal ? /hook_(sae_error|scale)$/ : /hook_sae_error$/;
+}
+
+/** Points that edits leave alone: beside those of other axes those whose zeros make logits no numbers. */
+const UNEDITED = /hook_(pattern|scale)$|_error$/;
+
 /** An edit as data that any point of three axes or more takes. */
 function randomEdit(random: Random, nPos: number): Edit {
   const cells = {
@@ -58,7 +70,7 @@ async function* hooked(setting: Setting, random: Random): AsyncGenerator<Tensor>
   const { tokens, attentionMask } = randomTokens(random);
   const useErrorTerm = random() < 0.5 ? true : undefined;
   for (let run = 0; run < 3; run++) {
-    const fwdHooks = randomHooks(random, model, saes, /hook_sae_error$/);
+    const fwdHooks = randomHooks(random, model, saes, unfit(saes));
     yield model.runWithHooksWithSaes(tokens, { saes, useErrorTerm, attentionMask, fwdHooks });
     yield model.runWithSaes(tokens, { saes, attentionMask });
   }
@@ -85,7 +97,7 @@ async function* differentiated(setting: Setting, random: Random): AsyncGenerator
   const logits = model.runWithHooksWithSaes(tokens, {
     saes,
     attentionMask,
-    fwdHooks: randomHooks(random, model, saes, /hook_sae_error$/),
+    fwdHooks: randomHooks(random, model, saes, unfit(saes)),
     bwdHooks: [[point, (gradient) => void gradients.push(gradient.detach())]],
   });
   yield logits;
@@ -131,7 +143,7 @@ async function* edited(setting: Setting, random: Random): AsyncGenerator<Tensor>
   const saes = someSaes(setting, random);
   const { tokens } = randomTokens(random);
   let session = model.session(tokens, { saes });
-  const names = editablePoints(model, saes, /hook_pattern$|_error$/);
+  const names = editablePoints(model, saes, UNEDITED);
   for (let step = 0; step < 8; step++) {
     const ids = session.edits.map(({ id }) => id);
     const act = random();
@@ -154,8 +166,7 @@ async function* written(setting: Setting, random: Random): AsyncGenerator<Tensor
   const saes = someSaes(setting, random);
   const { tokens } = randomTokens(random);
   const session = model.session(tokens, { saes });
-  // Without a scale, logits may come out that no token can be chosen from.
-  const names = editablePoints(model, saes, /hook_(pattern|scale)$|_error$/);
+  const names = editablePoints(model, saes, UNEDITED);
   using text = session.generate({ stopAtEos: false, doSample: true, seed: below(random, 1000) });
   for (let step = 0; step < 5; step++) {
     const act = random();
