@@ -174,6 +174,8 @@ export class Execution implements Disposable, GenerationHost {
   readonly #sources = new SourceValues();
   #weights: ModelWeights;
   #weightsVersion = 0;
+  /** Weights that were replaced and may still be read by values that were begun with them. */
+  #replaced: readonly WeakRef<ModelWeights["store"]>[] = [];
 
   /**
    * Prepares a model for running.
@@ -299,6 +301,8 @@ export class Execution implements Disposable, GenerationHost {
 
   /** Replaces the parameters. Values that were begun with the old ones keep them. */
   replaceWeights(weights: ModelWeights): void {
+    const left = this.#replaced.filter((store) => store.deref() !== undefined);
+    this.#replaced = [...left, new WeakRef(this.store)];
     this.#weights = weights;
     this.#weightsVersion++;
     this.resume[Symbol.dispose]();
@@ -546,10 +550,11 @@ export class Execution implements Disposable, GenerationHost {
     return point;
   }
 
-  /** Gives the memory back. */
+  /** Gives the memory back, that of replaced weights too. */
   [Symbol.dispose](): void {
     this.resume[Symbol.dispose]();
     this.store[Symbol.dispose]();
+    this.#replaced.forEach((store) => store.deref()?.[Symbol.dispose]());
   }
 
   #requireWeights(what: string): void {

@@ -1,5 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
-import { GradientError, Tensor } from "../../mod.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConfigError, GradientError, memoryUsage, Tensor } from "../../mod.ts";
 import { assertError } from "../core/_tensors.ts";
 import { assertSameBits, tinyModel, TOKENS } from "./_models.ts";
 
@@ -96,6 +96,23 @@ Deno.test("Logits that are read later keep the values of their run", () => {
   });
   assertEquals(model.forward(TOKENS).any().item(), 0);
   assertSameBits(unread, expected);
+});
+
+Deno.test("A model that is disposed gives back the weights that were replaced, too", () => {
+  const before = memoryUsage().liveBytes;
+  const model = tinyModel();
+  const unread = model.forward(TOKENS);
+  const { weightBytes } = memoryUsage();
+  const weights = new Map(
+    [...model.stateDict()].map(([name, tensor]) =>
+      [name, { shape: tensor.shape, data: tensor.data() as Float32Array }] as const
+    ),
+  );
+  model.loadAndProcessStateDict(weights, { foldLn: false });
+  assert(memoryUsage().weightBytes > 1.9 * weightBytes);
+  model[Symbol.dispose]();
+  assertEquals(memoryUsage().liveBytes, before);
+  assertThrows(() => unread.data(), ConfigError, "the model was disposed before they were read");
 });
 
 Deno.test("A fifth run that waits for backward() names the oldest; releaseTapes() drops them", () => {
