@@ -1,5 +1,6 @@
 import { HookedSAE, type HookedSAETransformer, Session } from "../../mod.ts";
 import type { Command } from "../command.ts";
+import { CommandError } from "../errors.ts";
 import { runResult } from "../render/next_tokens.ts";
 import { tokensLine } from "../render/tokens.ts";
 import { type KnownSae, MAIN, namedSaes, type ReplState } from "../state.ts";
@@ -24,6 +25,15 @@ function stateOf(session: Session, before: ReplState): ReplState {
   };
 }
 
+async function readStored(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new CommandError(`There is no file "${path}". \`save FILE\` writes one.`);
+  }
+}
+
 export const load: Command = {
   name: "load",
   group: "session",
@@ -34,7 +44,7 @@ export const load: Command = {
   run: async (reader, { state, style }) => {
     const { text: path } = reader.require("the name of a file");
     reader.end();
-    const result = await Session.replay(await Deno.readTextFile(path));
+    const result = await Session.replay(await readStored(path));
     const { session, isSameBits, isSameModule, isClose, difference, found, expected } = result;
     const verdict = isSameBits
       ? style.green("the same logits, bit for bit")
