@@ -5,8 +5,8 @@ import type { Threads } from "../../mod.ts";
 import { uniform } from "../../src/core/random.ts";
 import { randomModel, randomSae, saeSites } from "../invariants/_random_runs.ts";
 
-/** What a setting is made of: the embedded model, or a random one by its seed. */
-export type Recipe = "embedded" | number;
+/** What a setting is made of: the embedded model, the same with weights in half precision, or a random one by its seed. */
+export type Recipe = "embedded" | "half" | number;
 
 /** A model and the SAEs that are spliced into it, now these and now those. */
 export interface Setting extends Disposable {
@@ -28,11 +28,13 @@ function setting(recipe: Recipe, model: HookedSAETransformer, saes: HookedSAE[])
 
 /** Loads the embedded model and its SAEs at once; where one of them fails, the others are given back. */
 async function embedded(
+  recipe: "embedded" | "half",
   options: SourceOptions & { threads?: Threads },
 ): Promise<Setting> {
   const { threads, ...source } = options;
+  const dtype = recipe === "half" ? "float16" : "auto";
   const [model, ...saes] = await Promise.allSettled([
-    HookedSAETransformer.fromPretrained("ioi-tiny", { ...source, threads }),
+    HookedSAETransformer.fromPretrained("ioi-tiny", { ...source, threads, dtype }),
     ...EMBEDDED.map(([release, id]) => SAE.fromPretrained(release, id, source)),
   ]);
   const all = [model, ...saes];
@@ -44,7 +46,7 @@ async function embedded(
     throw failed.reason;
   }
   const value = <T>(result: PromiseSettledResult<T>) => (result as PromiseFulfilledResult<T>).value;
-  return setting("embedded", value(model), saes.map(value));
+  return setting(recipe, value(model), saes.map(value));
 }
 
 /** A random model of three layers with an SAE of some kind at each of five points. */
@@ -63,5 +65,5 @@ export async function makeSetting(
   recipe: Recipe,
   options: SourceOptions & { threads?: Threads } = {},
 ): Promise<Setting> {
-  return recipe === "embedded" ? await embedded(options) : random(recipe);
+  return typeof recipe === "string" ? await embedded(recipe, options) : random(recipe);
 }

@@ -150,7 +150,9 @@ class Soak {
     };
     if (kind < 0.04) {
       count("replace");
-      const recipe = setting.recipe === "embedded" ? "embedded" : below(this.#random, SEEDS);
+      const recipe = typeof setting.recipe === "string"
+        ? pick(this.#random, ["embedded", "half"] as const)
+        : below(this.#random, SEEDS);
       await world.replace(recipe, this.#anyThreads(), this.#random() < 0.5);
     } else if (kind < 0.06 && this.#threads > 1) {
       count("killWorker");

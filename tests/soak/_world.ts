@@ -58,7 +58,7 @@ export class World {
 
   /** Puts a setting in the place of the one of its kind; before or after that one goes. */
   async replace(recipe: Recipe, threads: Threads, before: boolean): Promise<void> {
-    const index = recipe === "embedded" ? 0 : 1;
+    const index = typeof recipe === "string" ? 0 : 1;
     if (before) this.#settings[index][Symbol.dispose]();
     const made = await makeSetting(recipe, { threads });
     if (!before) this.#settings[index][Symbol.dispose]();
