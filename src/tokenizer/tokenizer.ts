@@ -80,6 +80,26 @@ export interface TokenizerFiles {
 /** GPT-2's end of text, which TransformerLens assumes where nothing is declared (GPT-2's own files declare nothing). */
 const DEFAULT_EOS = "<|endoftext|>";
 
+/** More than any vocabulary has: the library makes a list as long as the largest id. */
+const MOST_IDS = 2 ** 22;
+
+/** Refuses ids that no vocabulary has. */
+function requireIds(json: Record<string, unknown>): void {
+  const { model, added_tokens: added } = json;
+  const vocab = isRecord(model) && isRecord(model.vocab) ? Object.entries(model.vocab) : [];
+  const ofAdded = Array.isArray(added)
+    ? added.filter(isRecord).map(({ content, id }) => [content, id] as const)
+    : [];
+  for (const [token, id] of [...vocab, ...ofAdded]) {
+    if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < MOST_IDS) continue;
+    throw new ConfigError(
+      `Cannot make a tokenizer from "tokenizer.json": the id of ${JSON.stringify(token)} is ${
+        JSON.stringify(id)
+      }, wanted a whole number from 0 to ${MOST_IDS - 1}`,
+    );
+  }
+}
+
 /** The part of the library's tokenizer that is used here. */
 interface Backend {
   encode(text: string): { ids: number[] };
@@ -104,6 +124,7 @@ export async function loadTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
   const json = parse(files.tokenizerJson, "tokenizer.json");
   const config = parse(files.tokenizerConfig ?? {}, "tokenizer_config.json");
   const map = parse(files.specialTokensMap ?? {}, "special_tokens_map.json");
+  requireIds(json);
   const { Tokenizer } = await import("npm:@huggingface/tokenizers@0.2.0");
   try {
     const backend: Backend = new Tokenizer(json, config);

@@ -3,6 +3,7 @@
 import { HookedTransformer, SAE, Tensor } from "../../mod.ts";
 import { readSaeConfig } from "../../src/sae/read_config.ts";
 import { SAE_KINDS } from "../../src/sae/kinds/registry.ts";
+import { readTokenizer } from "../../src/session/read_tokenizer.ts";
 import { loadTokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { MemorySource } from "../../src/weights/memory_source.ts";
 import { openNpz } from "../../src/weights/npz.ts";
@@ -388,6 +389,27 @@ const YAML = [
   'a:\n  - 1\n  - {b: [1, "x", null]}\n  - c: 2.5 # why\n    d: \'q\'\n"e": ~\n',
 ].map(encode);
 
+/** The files of a tokenizer without `tokenizer.json`. */
+const BYTE_PAIRS: Readonly<Record<string, Uint8Array>> = {
+  "vocab.json": jsonLines(TOKENIZERS[0].model.vocab),
+  "merges.txt": encode("#version: 0.2\na b\nĠ a\nab c\n"),
+  "tokenizer_config.json": jsonLines({ bos_token: { content: "<|endoftext|>" }, unk_token: "é" }),
+  "added_tokens.json": jsonLines({ "<mask>": 9, "<sep>": 10 }),
+};
+
+const BYTE_PAIR_FILES = Object.keys(BYTE_PAIRS);
+
+/** Whether a broken file still has something that only one of them has. */
+function looksLike(name: string, file: Uint8Array): boolean {
+  const text = new TextDecoder().decode(file);
+  const marks = {
+    "vocab.json": '"Ġa"',
+    "tokenizer_config.json": "_token",
+    "added_tokens.json": "<",
+  };
+  return text.includes((marks as Record<string, string>)[name] ?? "#version");
+}
+
 /** The readers by name. */
 export const TARGETS: Readonly<Record<string, Target>> = {
   "safetensors": tensorFiles(
@@ -490,11 +512,22 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   },
   "tokenizers": {
     kind: "text",
-    cases: 7_000,
+    cases: 5_000,
     corpus: () => Promise.resolve(TOKENIZERS.map(jsonLines)),
     async read(file) {
       const tokenizer = await loadTokenizer({ tokenizerJson: new TextDecoder().decode(file) });
       tokenizer.decode(tokenizer.encode("abc a<|endoftext|>é"));
+    },
+  },
+  "byte pair files": {
+    kind: "text",
+    cases: 2_000,
+    corpus: () => Promise.resolve(Object.values(BYTE_PAIRS)),
+    async read(file) {
+      const name = BYTE_PAIR_FILES.find((known) => looksLike(known, file)) ?? "merges.txt";
+      const files = new Map(Object.entries({ ...BYTE_PAIRS, [name]: file }));
+      const tokenizer = await readTokenizer(new MemorySource(files));
+      tokenizer?.decode(tokenizer.encode("abc a<|endoftext|>é"));
     },
   },
   "YAML": {

@@ -156,6 +156,26 @@ Deno.test("loadTokenizer() refuses a tokenizer of an unknown kind, with the caus
   assert(error.cause instanceof Error);
 });
 
+Deno.test("loadTokenizer() refuses ids that no vocabulary has", async () => {
+  const { tokenizerJson } = letterTokenizerFiles({ special: ["<s>"] });
+  const [token] = tokenizerJson.added_tokens;
+  for (const id of [1e9, -1, 0.5, "1", null]) {
+    const wrong = [
+      [{ ...tokenizerJson, added_tokens: [{ ...token, id }] }, "<s>"],
+      [{ ...tokenizerJson, model: { ...tokenizerJson.model, vocab: { a: 1, b: id } } }, "b"],
+    ] as const;
+    for (const [json, name] of wrong) {
+      const error = await assertRejects(() => loadTokenizer({ tokenizerJson: json }), ConfigError);
+      assertEquals(
+        error.message,
+        `Cannot make a tokenizer from "tokenizer.json": the id of "${name}" is ${
+          JSON.stringify(id)
+        }, wanted a whole number from 0 to 4194303`,
+      );
+    }
+  }
+});
+
 Deno.test("loadTokenizer() refuses a special token that the vocabulary hasn't", async () => {
   const error = await assertRejects(
     () => letterTokenizer({ special: ["<s>"], config: { bos_token: "<bos>" } }),
