@@ -93,10 +93,21 @@ export class HookPoint {
     this.addHook(hook, direction, { isPermanent: true });
   }
 
-  /** Whether hooks of a direction are here. */
-  hasHooks(direction: Direction | "both" = "both"): boolean {
-    return (direction !== "bwd" && this.fwdHooks.length > 0) ||
-      (direction !== "fwd" && this.bwdHooks.length > 0);
+  /**
+   * Whether hooks are here: of a direction, and by the options only those that aren't permanent, or that a context level added.
+   */
+  hasHooks(
+    direction: Direction | "both" = "both",
+    { includingPermanent = true, level = null }: {
+      includingPermanent?: boolean;
+      level?: number | null;
+    } = {},
+  ): boolean {
+    requireOneOf("Cannot look for hooks of the direction", direction, ["fwd", "bwd", "both"]);
+    const isMeant = (hook: HookEntry) =>
+      (includingPermanent || !hook.isPermanent) && (level === null || hook.level === level);
+    return (direction !== "bwd" && this.fwdHooks.some(isMeant)) ||
+      (direction !== "fwd" && this.bwdHooks.some(isMeant));
   }
 
   /** Removes the hooks at this point that name it: forward ones, unless options say otherwise. A predicate's stay. */

@@ -19,6 +19,7 @@ import { type Edit, isEdit } from "./edits.ts";
 import { bindPoint, HookPoint } from "./hook_point.ts";
 import {
   type Direction,
+  type HookEntry,
   type HookFunction,
   HookRegistry,
   type HookSpec,
@@ -126,15 +127,43 @@ export abstract class HookedRoot {
     for (const point of this.hookDict.values()) point.clearContext();
   }
 
-  /** Lists the points that have hooks, with how many of each direction. */
-  listHooks(): { name: string; fwd: number; bwd: number }[] {
+  /**
+   * Lists the points that have hooks, with how many of each direction.
+   *
+   * @param options `namesFilter` chooses points by name, names or predicate, `direction` the hooks that count, and
+   *   `includingPermanent: false` leaves permanent ones out.
+   */
+  listHooks(
+    { namesFilter = null, direction = "both", includingPermanent = true }: {
+      namesFilter?: PointSelector | readonly string[] | null;
+      direction?: Direction | "both";
+      includingPermanent?: boolean;
+    } = {},
+  ): { name: string; fwd: number; bwd: number }[] {
+    requireOneOf("Cannot list the hooks of the direction", direction, ["fwd", "bwd", "both"]);
+    const isNamed = typeof namesFilter === "function"
+      ? namesFilter
+      : (name: string) => namesFilter === null || [namesFilter].flat().includes(name);
+    const count = (hooks: readonly HookEntry[], of: Direction) =>
+      direction === "both" || direction === of
+        ? hooks.filter(({ isPermanent }) => includingPermanent || !isPermanent).length
+        : 0;
     return this.hookPoints()
-      .map((point) => ({
-        name: point.name,
-        fwd: point.fwdHooks.length,
-        bwd: point.bwdHooks.length,
+      .filter(({ name }) => isNamed(name))
+      .map(({ name, fwdHooks, bwdHooks }) => ({
+        name,
+        fwd: count(fwdHooks, "fwd"),
+        bwd: count(bwdHooks, "bwd"),
       }))
       .filter(({ fwd, bwd }) => fwd + bwd > 0);
+  }
+
+  /** Removes hooks as `resetHooks()` does, and leaves what they keep in the points' `ctx`. */
+  removeAllHookFns(
+    direction: Direction | "both" = "both",
+    options: Omit<RemovalOptions, "direction"> = {},
+  ): void {
+    this.resetHooks({ ...options, direction, clearContexts: false });
   }
 
   /**

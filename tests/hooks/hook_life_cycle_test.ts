@@ -114,6 +114,45 @@ Deno.test("resetHooks() chooses by direction and level, and ignores the level wi
   assertEquals(firing(fired, run), []);
 });
 
+Deno.test("listHooks() and hasHooks() look for hooks by point, direction, permanence and level", () => {
+  using model = tinyModel();
+  const noop = () => {};
+  model.addHook(Z, noop);
+  model.addHook(Z, noop, "bwd", { level: 3 });
+  model.addPermaHook("hook_embed", noop);
+  const both = [{ name: "hook_embed", fwd: 1, bwd: 0 }, { name: Z, fwd: 1, bwd: 1 }];
+  assertEquals(model.listHooks(), both);
+  assertEquals(model.listHooks({ namesFilter: Z }), [both[1]]);
+  assertEquals(model.listHooks({ namesFilter: ["hook_embed"] }), [both[0]]);
+  assertEquals(model.listHooks({ namesFilter: (name) => name === Z, direction: "bwd" }), [
+    { name: Z, fwd: 0, bwd: 1 },
+  ]);
+  assertEquals(model.listHooks({ includingPermanent: false }), [both[1]]);
+  const [point, embed] = [Z, "hook_embed"].map((name) => model.hookDict.get(name)!);
+  assertEquals(point.hasHooks("both", { level: 3 }), true);
+  assertEquals(point.hasHooks("fwd", { level: 3 }), false);
+  assertEquals([embed.hasHooks(), embed.hasHooks("both", { includingPermanent: false })], [
+    true,
+    false,
+  ]);
+});
+
+Deno.test("removeAllHookFns() leaves what hooks keep in ctx", () => {
+  using model = tinyModel();
+  model.addHook(Z, (_, hook) => {
+    hook.ctx.seen = true;
+  });
+  model.addPermaHook("hook_embed", () => {});
+  model.forward(TOKENS);
+  model.removeAllHookFns("bwd");
+  assertEquals(model.listHooks().length, 2);
+  model.removeAllHookFns();
+  assertEquals(model.listHooks().map(({ name }) => name), ["hook_embed"]);
+  assertEquals(model.hookDict.get(Z)?.ctx, { seen: true });
+  model.removeAllHookFns("both", { includingPermanent: true });
+  assertEquals(model.listHooks(), []);
+});
+
 Deno.test("hooks() nest, and each scope removes only its own", () => {
   using model = tinyModel();
   const fired: string[] = [];
