@@ -1,11 +1,10 @@
 /** The notebook's attribution patching: every ablation estimated from one forward and one backward pass. */
-import { ActivationCache, imshow, line, scatter, Tensor } from "../mod.ts";
+import { ActivationCache, imshow, scatter, Tensor } from "../mod.ts";
 import {
   addEffects,
   codesOf,
   type LiveFeatures,
   logitDiff,
-  mean,
   rounded,
   type Study,
 } from "./_ioi_study.ts";
