@@ -44,9 +44,9 @@ const HELP = `Measures this library beside its peers and writes out/bench.md and
 
   deno task bench [options]
 
-  --only <name>    cases whose name contains this; "gemm" and "start" are names too, and so are "runtimes",
-                   "edge", "repl", "threads", "memory", "screen" and "growth", which have no peer and run only when
-                   they are named
+  --only <names>   cases whose name contains one of these, with commas between; "gemm" and "start" are
+                   names too, and so are "runtimes", "edge", "repl", "threads", "memory", "screen" and
+                   "growth", which have no peer and run only when one is named alone
   --reps <n>       repetitions; 5 unless said, loops get half as many
   --quick          one repetition, loops of 4 features
   --data <folder>  keeps the random weights there (2.5 GB) instead of a temporary folder
@@ -80,7 +80,8 @@ const QUIET = 0.1;
 const MOST_ATTEMPTS = 3;
 
 interface Options {
-  only: string;
+  /** Parts of names; a case is chosen by one of them. */
+  only: readonly string[];
   reps: number;
   quick: boolean;
 }
@@ -172,11 +173,15 @@ async function measureCase(
   return row;
 }
 
+function isChosen({ only }: Options, name: string): boolean {
+  return only.some((part) => name.includes(part));
+}
+
 /** Measures cases, and says of those that can't be why. */
 async function measureCases(bench: Bench, study: Study, cases: BenchCase[], section: Section) {
   const peers = new PeersOf(bench, study);
   await using _peers = peers;
-  for (const one of cases.filter(({ name }) => name.includes(bench.only))) {
+  for (const one of cases.filter(({ name }) => isChosen(bench, name))) {
     try {
       const peer = await peers.get(one.peer);
       section.rows.push(await measureCase(bench, study, peer, one));
@@ -342,7 +347,7 @@ async function benchEmbedded(bench: Bench) {
   bench.report.sections.push(section);
   await measureCases(bench, study, ioiTinyCases(study), section);
   closeStudy(study);
-  if ("start".includes(bench.only)) await measureStart(bench, scenario, section);
+  if (isChosen(bench, "start")) await measureStart(bench, scenario, section);
 }
 
 async function runBench(options: Options, data: string | undefined): Promise<BenchReport> {
@@ -359,11 +364,12 @@ async function runBench(options: Options, data: string | undefined): Promise<Ben
   else Object.assign(report.machine, lens.versions);
   const bench: Bench = { ...options, report, lens, scratch };
   try {
-    if ("gemm".includes(options.only)) report.gemm = measureGemm({ quick: options.quick });
-    if (!["gemm", "start"].includes(options.only) && !options.only.startsWith("demo")) {
+    const { only, quick } = options;
+    if (isChosen(options, "gemm")) report.gemm = measureGemm({ quick });
+    if (only.some((part) => !["gemm", "start"].includes(part) && !part.startsWith("demo"))) {
       await benchGpt2Small(bench, data ?? join(scratch, "data"));
     }
-    if (options.only !== "gemm") await benchEmbedded(bench);
+    if (only.some((part) => part !== "gemm")) await benchEmbedded(bench);
   } finally {
     if (!("missing" in lens)) await lens.peer[Symbol.asyncDispose]();
     await Deno.remove(scratch, { recursive: true });
@@ -413,7 +419,10 @@ async function main(args: string[]): Promise<number> {
     await write(`bench-${values.only}.md`, text);
     return 0;
   }
-  const report = await runBench({ only: values.only, reps, quick: values.quick }, values.data);
+  const report = await runBench(
+    { only: values.only.split(","), reps, quick: values.quick },
+    values.data,
+  );
   const text = markdown(report);
   console.log(text);
   await write("bench.md", text);
