@@ -6,6 +6,8 @@
 
 import type { Handle } from "../core/engine.ts";
 import type { Rows, RowSpace } from "../core/rows.ts";
+import type { Tensor } from "../core/tensor.ts";
+import type { ParameterGradients } from "../weights/parameter_gradients.ts";
 import type { Mode } from "./points.ts";
 
 /**
@@ -18,6 +20,11 @@ export interface RowValue {
   /** The rows, [rows.count, ...]; 0 when there are none. */
   readonly handle: Handle;
 }
+
+/** Turns the gradient of a value that parameters made, [rows, ...], into theirs, by name. */
+export type GradientRule = (
+  gradient: Tensor,
+) => readonly (readonly [parameter: string, gradient: Tensor])[];
 
 /** A run, as the parts of the forward pass see it. */
 export interface Tap {
@@ -45,6 +52,14 @@ export interface Tap {
   pick(value: RowValue, rows: Rows): Handle;
   /** All of a value's rows: [batch * pos, ...]. */
   whole(value: RowValue): Handle;
+  /**
+   * Marks a value that parameters made, in runs that give gradients of parameters; other runs don't have this.
+   *
+   * @param rule Makes the rule, from what it needs of the forward pass.
+   * @param owner Whose parameters they are; the model's unless said.
+   * @returns What takes the value's place.
+   */
+  learned?(value: RowValue, rule: () => GradientRule, owner?: ParameterGradients): RowValue;
   /** Begins a stage over some rows. */
   stage(name: string, rows: Rows): void;
   /** Counts multiply-adds. */

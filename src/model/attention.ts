@@ -7,6 +7,7 @@
 import { core, type Handle, type WeightHandle } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
 import type { HookedTransformerConfig } from "./config.ts";
+import { byHeads, byMatrix, type ParameterNames } from "./learned.ts";
 import { beforeNorm, norm, type NormWeights } from "./norm.ts";
 import type { BlockNames } from "./points.ts";
 import type { RotaryKind } from "./rotary.ts";
@@ -17,6 +18,8 @@ import type { RowValue, Tap } from "../hooks/tap.ts";
 export interface Projection {
   readonly weight: WeightHandle;
   readonly bias: Handle;
+  /** The parameters' names. */
+  readonly names: ParameterNames;
 }
 
 /** Queries [rows, head, dHead]; keys and values [rows, head, dHead], of fewer heads where those are shared. */
@@ -138,18 +141,19 @@ function summedHeads(
   names: BlockNames,
   name: string,
   z: RowValue,
-  { weight, bias }: Projection,
+  { weight, bias, names: own }: Projection,
   { nHeads }: HookedTransformerConfig,
 ): RowValue {
   if (tap.mode(names.result) === Mode.idle) {
-    return tap.map(name, [z], (z) => core().attn_out(z, weight, bias, nHeads));
+    const out = tap.map(name, [z], (z) => core().attn_out(z, weight, bias, nHeads));
+    return byMatrix(tap, out, z, own);
   }
-  const result = tap.visit(
-    tap.map(names.result, [z], (z) => core().head_results(z, weight, nHeads)),
-  );
-  return tap.map(
+  const byHead = tap.map(names.result, [z], (z) => core().head_results(z, weight, nHeads));
+  const result = tap.visit(byHeads(tap, byHead, z, { weight: own.weight }, nHeads));
+  const summed = tap.map(
     name,
     [result],
     (result) => core().binary(ADD, core().sum(result, Uint32Array.of(1), false), bias),
   );
+  return byMatrix(tap, summed, z, { bias: own.bias });
 }

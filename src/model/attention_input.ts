@@ -9,6 +9,7 @@ import { Mode } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { AttentionWeights, Qkv } from "./attention.ts";
 import { type HookedTransformerConfig, keyHeads } from "./config.ts";
+import { byHeads } from "./learned.ts";
 import { norm, type NormWeights } from "./norm.ts";
 import type { BlockNames, NormNames } from "./points.ts";
 import { type Rotations, turned } from "./rotary.ts";
@@ -119,7 +120,7 @@ function projected(
   const read = withRowsOf(tap, resid, positional);
   const shared = wantsShared ? norm(tap, read, names.ln1, ln1) : read;
   const [q, k, v] = LETTERS.map((letter, i) => {
-    const { weight, bias } = weights[letter];
+    const { weight, bias, names: parameters } = weights[letter];
     const heads = headsOf(letter, cfg);
     const nOwn = letter === "q" ? cfg.nHeads : cfg.nKeyValueHeads ?? cfg.nHeads;
     const own = normed[i];
@@ -131,7 +132,7 @@ function projected(
       return nOwn === heads ? shared : ungrouped(shared, heads);
     });
     tap.count(value.rows.count * cfg.dModel * nOwn * cfg.dHead);
-    return tap.visit(value);
+    return tap.visit(byHeads(tap, value, x, parameters, nOwn));
   });
   return { q, k, v };
 }

@@ -12,6 +12,7 @@ import { attnMix, attnOut, type KeysInView } from "./attention.ts";
 import { attnIn } from "./attention_input.ts";
 import { type HookedTransformerConfig, keyHeads } from "./config.ts";
 import type { PastKeys } from "./kv_cache.ts";
+import { byLookup } from "./learned.ts";
 import { Mode } from "../hooks/points.ts";
 import { mlpIn, mlpOut } from "./mlp.ts";
 import { beforeNorm, norm } from "./norm.ts";
@@ -23,6 +24,7 @@ import type { Table } from "../weights/parameter_store.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const [ADD, MUL] = [0, 2];
+const [W_E, W_POS] = ["embed.W_E", "pos_embed.W_pos"];
 /** The core's codes of operations with a number. */
 const [TIMES, OVER] = [1, 2];
 
@@ -92,12 +94,16 @@ export function embed(tap: Tap, pass: Pass): Embedded {
 /** `hook_embed`, before it is shown. */
 function embeddedTokens(
   tap: Tap,
-  { wE, embedNorm }: ModelWeights,
+  { wE, embedNorm, store }: ModelWeights,
   tokens: Int32Array<ArrayBuffer>,
   rows: Rows,
 ): RowValue {
-  if (!embedNorm) return lookup(ROOT_NAMES.embed, wE, tokens, rows);
-  const looked = tap.visit(lookup(beforeNorm(ROOT_NAMES.embed), wE, tokens, rows));
+  const found = (name: string) => {
+    const looked = lookup(name, wE, tokens, rows);
+    return byLookup(tap, looked, tokens, W_E, () => store.view(W_E).shape);
+  };
+  if (!embedNorm) return found(ROOT_NAMES.embed);
+  const looked = tap.visit(found(beforeNorm(ROOT_NAMES.embed)));
   return { ...norm(tap, looked, ROOT_NAMES.embedLn, embedNorm), name: ROOT_NAMES.embed };
 }
 
@@ -124,7 +130,13 @@ function lookup(
 /** `hook_pos_embed`, [rows, dModel], in models that have it; zero at pads. */
 function positionsOf(tap: Tap, { weights, input, positions }: Pass, rows: Rows) {
   if (weights.wPos === undefined) return undefined;
-  const looked = lookup(ROOT_NAMES.posEmbed, weights.wPos, positions, rows);
+  const looked = byLookup(
+    tap,
+    lookup(ROOT_NAMES.posEmbed, weights.wPos, positions, rows),
+    positions,
+    W_POS,
+    () => weights.store.view(W_POS).shape,
+  );
   const flags = input.kind === "tokens" ? input.realTokens : undefined;
   if (!flags || rows.isEmpty) return tap.visit(looked);
   const real = copyIn(Float32Array.from(flags), [flags.length, 1], "float32");

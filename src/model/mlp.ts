@@ -10,6 +10,7 @@ import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { Activation } from "./activation.ts";
 import type { Projection } from "./attention.ts";
 import type { HookedTransformerConfig } from "./config.ts";
+import { byMatrix } from "./learned.ts";
 import { beforeNorm, norm, type NormWeights } from "./norm.ts";
 import type { BlockNames } from "./points.ts";
 
@@ -31,7 +32,7 @@ const [ADD, MUL] = [0, 2];
 
 /** The core's product of rows with a matrix of [dModel, dMlp]. */
 function project(
-  { weight, bias }: Projection,
+  { weight, bias }: Pick<Projection, "weight" | "bias">,
   x: Handle,
   { dMlp }: HookedTransformerConfig,
   activation = 0,
@@ -70,10 +71,11 @@ function activated(
   w: MlpWeights,
   cfg: HookedTransformerConfig,
 ): RowValue {
-  if (tap.mode(names.pre) === Mode.idle) {
+  if (tap.mode(names.pre) === Mode.idle && !tap.learned) {
     return tap.map(name, [x], (x) => w.act.after((act) => project(w.in, x, cfg, act)));
   }
-  const pre = tap.visit(tap.map(names.pre, [x], (x) => project(w.in, x, cfg)));
+  const made = tap.map(names.pre, [x], (x) => project(w.in, x, cfg));
+  const pre = tap.visit(byMatrix(tap, made, x, w.in.names));
   return tap.map(name, [pre], (pre) => w.act.of(pre));
 }
 
@@ -98,16 +100,20 @@ function gated(
 ): RowValue {
   const linear = { weight: w.in.weight, bias: 0 };
   const product = (a: Handle, b: Handle) => core().binary(ADD, core().binary(MUL, a, b), w.in.bias);
-  if (Math.max(tap.mode(names.pre), tap.mode(names.preLinear)) === Mode.idle) {
+  const mode = Math.max(tap.mode(names.pre), tap.mode(names.preLinear));
+  if (mode === Mode.idle && !tap.learned) {
     return tap.map(
       names.post,
       [x],
       (x) => product(w.act.after((act) => project(gate, x, cfg, act)), project(linear, x, cfg)),
     );
   }
-  const pre = tap.visit(tap.map(names.pre, [x], (x) => project(gate, x, cfg)));
-  const preLinear = tap.visit(tap.map(names.preLinear, [x], (x) => project(linear, x, cfg)));
-  return tap.map(names.post, [pre, preLinear], (a, b) => product(w.act.of(a), b));
+  const made = (name: string, from: Pick<Projection, "weight" | "bias">, weight?: string) =>
+    tap.visit(byMatrix(tap, tap.map(name, [x], (x) => project(from, x, cfg)), x, { weight }));
+  const pre = made(names.pre, gate, gate.names.weight);
+  const preLinear = made(names.preLinear, linear, w.in.names.weight);
+  const post = tap.map(names.post, [pre, preLinear], (a, b) => product(w.act.of(a), b));
+  return byMatrix(tap, post, x, { bias: w.in.names.bias });
 }
 
 /** Computes what the MLP adds to the residual stream, [rows, dModel]. */
@@ -119,10 +125,12 @@ export function mlpOut(
   cfg: HookedTransformerConfig,
 ): RowValue {
   tap.count(post.rows.count * cfg.dModel * (cfg.dMlp ?? 0));
-  const { weight, bias } = w.out;
+  const { weight, bias, names: parameters } = w.out;
   const dims = Uint32Array.of(cfg.dModel);
-  const out = (name: string) =>
-    tap.visit(tap.map(name, [post], (post) => core().linear(post, weight, bias, 1, dims, 0)));
+  const out = (name: string) => {
+    const made = tap.map(name, [post], (post) => core().linear(post, weight, bias, 1, dims, 0));
+    return tap.visit(byMatrix(tap, made, post, parameters));
+  };
   if (!w.postNorm) return out(names.mlpOut);
   const normed = norm(tap, out(beforeNorm(names.mlpOut)), names.ln2Post, w.postNorm);
   return tap.visit({ ...normed, name: names.mlpOut });

@@ -6,6 +6,7 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
+import { byScale, type ParameterNames } from "./learned.ts";
 import type { NormNames } from "./points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 
@@ -16,6 +17,8 @@ export interface NormWeights {
   readonly center: boolean;
   readonly weight: Handle;
   readonly bias: Handle;
+  /** The parameters, where there are any. */
+  readonly names?: ParameterNames;
 }
 
 /** The core's code of division. */
@@ -45,10 +48,13 @@ export function norm(
   const { eps, center, weight, bias } = w;
   const output = names ? `${names.normalized} (output)` : `${x.name} (normalized)`;
   const mode = names ? Math.max(tap.mode(names.scale), tap.mode(names.normalized)) : Mode.idle;
+  const made = (y: RowValue, normalized: () => Handle) =>
+    w.names ? byScale(tap, y, normalized, w.names) : y;
+  const again = () => core().norm(core().detach(tap.whole(x)), eps, center, 0, 0);
   if (!names || mode === Mode.idle) {
-    return tap.map(output, [x], (x) => core().norm(x, eps, center, weight, bias));
+    return made(tap.map(output, [x], (x) => core().norm(x, eps, center, weight, bias)), again);
   }
-  if (mode === Mode.emit) return emittingNorm(tap, x, names, output, w);
+  if (mode === Mode.emit) return made(emittingNorm(tap, x, names, output, w), again);
   const scale = tap.visit(tap.map(names.scale, [x], (x) => core().rms_scale(centered(x, w), eps)));
   const divided = tap.map(
     names.normalized,
@@ -57,11 +63,12 @@ export function norm(
   );
   const normalized = tap.visit(divided);
   if (!weight) return normalized;
-  return tap.map(
+  const scaled = tap.map(
     output,
     [normalized],
     (n) => core().binary(ADD, core().binary(MUL, n, weight), bias),
   );
+  return made(scaled, () => tap.whole(normalized));
 }
 
 function centered(x: Handle, { center }: NormWeights): Handle {

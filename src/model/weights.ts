@@ -62,7 +62,9 @@ function normWeights(
 ): NormWeights {
   if (isFolded) return { eps, center, weight: 0, bias: 0 };
   const weight = store.plain(`${name}.w`);
-  return { eps, center, weight, bias: center ? store.plain(`${name}.b`) : store.zerosLike(weight) };
+  const bias = center ? store.plain(`${name}.b`) : store.zerosLike(weight);
+  const names = { weight: `${name}.w`, bias: center ? `${name}.b` : undefined };
+  return { eps, center, weight, bias, names };
 }
 
 /** The norm that a reader of the residual stream has; `undefined` in models without norms. */
@@ -95,7 +97,8 @@ function projection(
   bias: string,
   headsFirst = false,
 ): Projection {
-  return { weight: store.packed(weight, { headsFirst }), bias: store.plain(bias) };
+  const names = { weight, bias };
+  return { weight: store.packed(weight, { headsFirst }), bias: store.plain(bias), names };
 }
 
 /** What layers of global and of local attention do; layers of one kind share it. */
@@ -176,7 +179,13 @@ function mlpWeights(
   const norm = { center: true, isFolded: cfg.normalizationType !== "LN" };
   return {
     in: projection(store, `${mlp}.W_in`, `${mlp}.b_in`),
-    gate: cfg.gatedMlp ? { weight: store.packed(`${mlp}.W_gate`), bias: 0 } : undefined,
+    gate: cfg.gatedMlp
+      ? {
+        weight: store.packed(`${mlp}.W_gate`),
+        bias: 0,
+        names: { weight: `${mlp}.W_gate` },
+      }
+      : undefined,
     out: projection(store, `${mlp}.W_out`, `${mlp}.b_out`),
     act: ACTIVATIONS[cfg.actFn],
     norm: cfg.actFn.endsWith("_ln") ? normWeights(store, cfg, `${mlp}.ln`, norm) : undefined,

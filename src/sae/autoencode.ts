@@ -6,8 +6,11 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { copyIn } from "../core/scope.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { Mode } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
+import { byMatrix } from "../model/learned.ts";
+import type { ParameterGradients } from "../weights/parameter_gradients.ts";
 import type { SaeConfig } from "./config.ts";
 import { CODE, type KindOps } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
@@ -38,6 +41,16 @@ export function whyNeverPassed({ architecture }: SaeConfig, point: string): stri
   return point === "hook_sae_acts_pre" ? whyNoPreActivations : undefined;
 }
 
+/** Why nobody knows the gradients of an SAE's parameters; `undefined` when they are known. */
+export function whyNoParameterGradients(cfg: SaeConfig): string | undefined {
+  if (!SAE_KINDS[cfg.architecture].isPlain) {
+    return `gradients of the parameters of ${cfg.architecture} SAEs aren't known`;
+  }
+  return cfg.rescaleActsByDecoderNorm
+    ? "its decoder's norms scale its codes (rescaleActsByDecoderNorm), and that part of the gradient isn't known"
+    : undefined;
+}
+
 /** An autoencoder's arithmetic with the points it passes. */
 export interface AutoencodeContext {
   readonly cfg: SaeConfig;
@@ -46,6 +59,8 @@ export interface AutoencodeContext {
   readonly tap: Tap;
   /** What reaches the output beside the codes, where that is wanted. */
   readonly bypass: KindOps["bypass"];
+  /** The gradients of its parameters; `undefined` where no run could ask for them. */
+  readonly gradients?: ParameterGradients;
 }
 
 /** Joins the head axis of `hook_z` to the one after it, where the SAE reads it so. */
@@ -111,12 +126,27 @@ function prepared(x: Handle, cfg: SaeConfig, bDec: Handle): Handle {
   return cfg.applyBDecToInput ? core().binary(CODE.sub, value, bDec) : value;
 }
 
+/** Pre-activations, where gradients of parameters are wanted. */
+function learnedPre(
+  { cfg, ops, names, tap, gradients }: AutoencodeContext,
+  pre: (x: Handle) => Handle,
+  input: RowValue,
+): RowValue {
+  const name = `${names.hook_sae_input} (as it is encoded)`;
+  const x = tap.map(name, [input], (x) => prepared(x, cfg, ops.bDec));
+  const subtracted = (gradient: Tensor) => [["b_dec", gradient.sum(0).neg()] as const];
+  const marked = cfg.applyBDecToInput ? tap.learned?.(x, () => subtracted, gradients) ?? x : x;
+  const made = tap.map(names.hook_sae_acts_pre, [marked], pre);
+  return byMatrix(tap, made, marked, { weight: "W_enc", bias: "b_enc" }, gradients);
+}
+
 /**
  * Encodes activations, passing `hook_sae_input`, `hook_sae_acts_pre` and `hook_sae_acts_post`.
  *
  * @param x Activations [rows, ...].
  */
-export function encode({ cfg, ops, names, tap }: AutoencodeContext, x: RowValue): Encoded {
+export function encode(context: AutoencodeContext, x: RowValue): Encoded {
+  const { cfg, ops, names, tap } = context;
   const flat = tap.map(names.hook_sae_input, [x], (x) => flattened(x, cfg));
   const { value: input, isChanged } = visited(tap, flat);
   tap.count(input.rows.count * cfg.dIn * cfg.dSae);
@@ -128,12 +158,15 @@ export function encode({ cfg, ops, names, tap }: AutoencodeContext, x: RowValue)
   const post = names.hook_sae_acts_post;
   let isPreChanged = false;
   let unhooked: RowValue;
-  if (!halves || tap.mode(names.hook_sae_acts_pre) === Mode.idle) {
+  if (!halves || (tap.mode(names.hook_sae_acts_pre) === Mode.idle && !tap.learned)) {
     unhooked = map(post, (x) => ops.encode(ready(x), tap.space));
   } else {
+    const half = (x: Handle) => halves.pre(x, tap.space);
     const pre = visited(
       tap,
-      map(names.hook_sae_acts_pre, (x) => halves.pre(ready(x), tap.space)),
+      tap.learned
+        ? learnedPre(context, half, input)
+        : map(names.hook_sae_acts_pre, (x) => half(ready(x))),
     );
     isPreChanged = pre.isChanged;
     unhooked = tap.map(post, [pre.value, input], (pre, x) => halves.post(pre, () => ready(x)));
@@ -149,14 +182,15 @@ export function encode({ cfg, ops, names, tap }: AutoencodeContext, x: RowValue)
  * @param tail The output's axes behind the rows.
  */
 export function decode(
-  { cfg, ops, names, tap, bypass }: AutoencodeContext,
+  { cfg, ops, names, tap, bypass, gradients }: AutoencodeContext,
   codes: RowValue,
   input: RowValue,
   tail: readonly number[],
 ): { recons: RowValue; output: RowValue; isChanged: boolean } {
+  const decoded = tap.map(names.hook_sae_recons, [codes], (f) => ops.decode(f));
   const { value: recons, isChanged } = visited(
     tap,
-    tap.map(names.hook_sae_recons, [codes], (f) => ops.decode(f)),
+    byMatrix(tap, decoded, codes, { weight: "W_dec", bias: "b_dec" }, gradients),
   );
   // A transcoder's output lives elsewhere: its input's scale isn't given back (SAELens).
   const isScaled = RESTORED.has(cfg.normalizeActivations) &&
@@ -256,7 +290,8 @@ export function splicedOutput(
   const isDetached = errorGrad === "detach";
   const isRecorded = !input.rows.isEmpty && core().node_of(input.handle) !== 0;
   const isIdle = SAE_POINTS.every((point) => tap.mode(names[point]) === Mode.idle);
-  if (useErrorTerm && isIdle && !(isRecorded && isDetached)) return original;
+  const isWanted = tap.learned !== undefined || (isRecorded && isDetached);
+  if (useErrorTerm && isIdle && !isWanted) return original;
 
   const axes = tail ?? tailOf(tap, original);
   const { output, clean: silent } = passage(context, input, axes);

@@ -262,6 +262,11 @@ export class HookedSAE extends HookedModule implements Disposable {
     return this.#weights.store.view("threshold");
   }
 
+  /** Forgets what backward passes gave the parameters, `sae.W_dec.grad` and its kin. Clones share their weights, and these. */
+  zeroGrad(): void {
+    this.#weights.store.gradients.clear();
+  }
+
   /** All parameters by name. */
   stateDict(): Map<string, Tensor> {
     const { store } = this.#weights;
@@ -597,8 +602,9 @@ export class HookedSAE extends HookedModule implements Disposable {
         sae.#leading([batch, nPos, ...core().shape_of(input.handle).subarray(1)], prefix);
       }
       const ops = sae.#ops();
+      const { gradients } = sae.#weights.store;
       const bypass = SAE_KINDS[cfg.architecture].splicesCodesAlone ? undefined : ops.bypass;
-      const context = { cfg, ops, names: saeNames(prefix), tap, bypass };
+      const context = { cfg, ops, names: saeNames(prefix), tap, bypass, gradients };
       return splicedOutput(context, input, original, mode);
     };
   }

@@ -34,6 +34,7 @@ import {
   unembed,
 } from "../model/forward.ts";
 import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
+import { byMatrix } from "../model/learned.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
 import type { ModelWeights } from "../model/weights.ts";
 import { type CacheSize, cacheSize, pointSizes } from "./cache_size.ts";
@@ -62,6 +63,7 @@ import {
 import { lazyLogits, readingBase } from "./logits.ts";
 import { lmCrossEntropyLoss } from "./loss.ts";
 import { ModelPoints, type RunSpan } from "./model_points.ts";
+import { ParameterRun, PARAMETERS, requireParameterGradients } from "./parameter_run.ts";
 import {
   checkForwardOptions,
   type ForwardOptions,
@@ -96,6 +98,8 @@ interface PreparedRun {
   /** The positions whose logits are wanted; `undefined` for all. */
   readonly logitsAt: readonly number[] | undefined;
   readonly request: RunRequest;
+  /** Whether gradients of parameters are asked for. */
+  readonly watchesParameters: boolean;
   /** Makes the hooks of a point that an edit among its entries stands for. */
   readonly compile: (
     entry: HookEntry,
@@ -592,7 +596,10 @@ export class Execution implements Disposable, GenerationHost {
     requireEveryLayer(options, span, cfg.nLayers);
     requireWholeTexts(splices, resolved);
     const points = this.points.active(cfg, splices, span);
-    const watch = [options.watch ?? []].flat();
+    const asked = [options.watch ?? []].flat();
+    const watchesParameters = asked.includes(PARAMETERS);
+    if (watchesParameters) requireParameterGradients(options, splices);
+    const watch = watchesParameters ? asked.filter((what) => what !== PARAMETERS) : asked;
     const exactNames = watch.filter((selector) => typeof selector === "string");
     requireReachable([...request.selectors ?? [], ...exactNames], points);
     const { entries, compile } = resolveEdits(
@@ -609,7 +616,7 @@ export class Execution implements Disposable, GenerationHost {
       cache: request.cache,
       watch,
     });
-    return { resolved, plans, span, options, logitsAt, request, compile };
+    return { resolved, plans, span, options, logitsAt, request, compile, watchesParameters };
   }
 
   /** How many positions a run's texts may come to have, where they are gone on with. */
@@ -696,17 +703,21 @@ export class Execution implements Disposable, GenerationHost {
 
   /** Runs the pass, on the base run where there is one for this input. */
   #run(prepared: PreparedRun, scope: Scope, past: OpenCache | undefined): Tensor | null {
-    const { resolved, plans, span, options, request } = prepared;
+    const { resolved, plans, span, options, request, watchesParameters } = prepared;
     const pass = { ...this.#passOf(resolved, span), past };
     const resumable = this.#resumeRequest(prepared, pass, scope);
-    const standing = request.isAside ? {} : this.resume.standing(resumable);
-    const run = new Run({
+    const isApart = request.isAside || watchesParameters;
+    const standing = isApart ? {} : this.resume.standing(resumable);
+    const runOptions = {
       ...resumable.common,
       ...standing,
       plans,
       keep: request.keep ?? (() => {}),
       posOffset: resolved.shape.offset,
-    });
+    };
+    const run = watchesParameters
+      ? new ParameterRun(runOptions, pass.weights.store.gradients)
+      : new Run(runOptions);
     this.ran = run.cost;
     const base = standing.base ?? standing.made;
     return this.resume.taking(standing, () => this.#passed(run, pass, options, base));
@@ -775,11 +786,10 @@ export class Execution implements Disposable, GenerationHost {
   #logits(run: Run, weights: ModelWeights, hookIn: RowValue, base: BaseRun | undefined): Tensor {
     const { cfg } = this.#host;
     const { batch, nPos } = run.space;
-    if (run.mode(ROOT_NAMES.unembedOut) !== Mode.idle) {
+    if (run.mode(ROOT_NAMES.unembedOut) !== Mode.idle || run instanceof ParameterRun) {
       run.count(hookIn.rows.count * cfg.dModel * cfg.dVocabOut);
-      const out = run.visit(
-        run.map(ROOT_NAMES.unembedOut, [hookIn], (rows) => unembed(weights, cfg, rows)),
-      );
+      const made = run.map(ROOT_NAMES.unembedOut, [hookIn], (x) => unembed(weights, cfg, x));
+      const out = run.visit(byMatrix(run, made, hookIn, weights.unembed.names));
       const shape = Uint32Array.of(batch, nPos, cfg.dVocabOut);
       return tensorOf(core().reshape(cappedLogits(cfg, run.whole(out)), shape));
     }

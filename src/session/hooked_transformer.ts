@@ -28,6 +28,7 @@ import { type ModelWeights, modelWeights } from "../model/weights.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import * as tokens from "../tokenizer/tokens.ts";
 import { type ProcessingOptions, processWeights } from "../weights/process.ts";
+import { HookedSAE } from "../sae/hooked_sae.ts";
 import { noteOrigin } from "../weights/origin.ts";
 import type { StateDict } from "../weights/state_dict.ts";
 import type { CacheSize } from "./cache_size.ts";
@@ -504,6 +505,14 @@ export class HookedTransformer extends HookedRoot implements Disposable {
    */
   session(prompts: ModelInput, options: SessionOptions = {}): Session {
     return beginSession(this, prompts, options);
+  }
+
+  /** Forgets the gradients that parameters have, those of the SAEs that are spliced in too. Replacing parameters does it as well. */
+  zeroGrad(): void {
+    this.#execution.store.gradients.clear();
+    for (const { module } of this.#execution.attachments.splices) {
+      if (module instanceof HookedSAE) module.zeroGrad();
+    }
   }
 
   /** Drops every recorded run that waits for a backward pass. */

@@ -24,7 +24,11 @@ export interface ForwardOptions extends InputOptions {
   stopAtLayer?: number;
   /** Positions to unembed, `"all"` unless said; the logits keep their rank. */
   logitsAt?: "all" | number | readonly number[];
-  /** Points from which gradients are recorded. */
+  /**
+   * Points from which gradients are recorded, by name or by predicate. `"params"` asks for those of the parameters too, the model's and
+   * those of SAEs that are spliced in: after `backward()` they are `model.W_E.grad`, `model.blocks[0].attn.W_Q.grad`, `sae.W_dec.grad`.
+   * Each backward pass adds to them, until `model.zeroGrad()`. Such a run computes all rows, and all logits.
+   */
   watch?: PointSelector | readonly PointSelector[];
   /** The keys and values of what came before; the run sees them, computes the input's positions alone, and adds its own. */
   pastKvCache?: HookedTransformerKeyValueCache;

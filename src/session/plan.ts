@@ -100,8 +100,9 @@ export function selects(selector: PointSelector, name: string, isGated: boolean)
 function modeOf(plan: Omit<PointPlan, "mode">): Mode {
   const mayChange = plan.fwd.length > 0 || plan.splice !== undefined || plan.watched ||
     plan.bwd.length > 0 || plan.cachedGradient;
-  if (mayChange) return Mode.split;
-  return plan.cached || plan.readers.length > 0 ? Mode.emit : Mode.idle;
+  // What a splice reads here has to have a gradient, which values that are only shown lack.
+  if (mayChange || plan.readers.length > 0) return Mode.split;
+  return plan.cached ? Mode.emit : Mode.idle;
 }
 
 /** Plans a run: an entry for every point that isn't idle. */

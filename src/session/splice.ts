@@ -39,6 +39,8 @@ export interface Splice {
   readonly outName: string;
   /** Whether the error term is added. */
   readonly useErrorTerm: boolean;
+  /** Whether that lets gradients through. */
+  readonly errorGrad: ErrorGrad;
   /** Tokens at which the value passes unchanged: ids, or the tokenizer's special ones. */
   readonly excludeSpecialTokens: boolean | readonly number[];
   /** Whether what it gives at a position depends on the positions before. */

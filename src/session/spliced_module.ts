@@ -233,6 +233,7 @@ export function attach(
     inName: hookName,
     outName: hookNameOut,
     useErrorTerm,
+    errorGrad,
     excludeSpecialTokens,
     mixesPositions:
       (module instanceof HookedSAE

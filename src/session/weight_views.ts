@@ -7,6 +7,7 @@
 import { Tensor } from "../core/tensor.ts";
 import type { FactoredMatrix } from "../core/factored_matrix.ts";
 import { ovOf, qkOf } from "./circuits.ts";
+import { showGradient } from "../weights/parameter_gradients.ts";
 import type { ParameterStore } from "../weights/parameter_store.ts";
 
 /** A block's parameters, read when somebody looks. */
@@ -14,7 +15,7 @@ export interface BlockView {
   /**
    * Attention: `W_Q` [head, dModel, dHead] … `W_O` [head, dHead, dModel], `b_Q` [head, dHead] … `b_O` [dModel]; what heads attend by and
    * what they move, `QK` and `OV` [head, dModel, dModel]. Where heads share keys and values, `W_K`, `W_V`, `b_K` and `b_V` have each
-   * head's copy, and `_W_K` and its kin are the parameters themselves.
+   * head's copy, and `_W_K` and its kin are the parameters themselves, which have gradients.
    */
   readonly attn: Readonly<
     & Record<"W_Q" | "W_K" | "W_V" | "W_O" | "b_Q" | "b_K" | "b_V" | "b_O", Tensor>
@@ -69,12 +70,16 @@ export function blockView(store: ParameterStore, nHeads: number, layer: number):
   };
 }
 
-/** A parameter of every block, stacked: [layer, ...]. */
+/** A parameter of every block, stacked: [layer, ...]; so is its gradient, where every block's has one. */
 export function stackedWeights(
   store: ParameterStore,
   { nLayers, nHeads }: { readonly nLayers: number; readonly nHeads: number },
   name: string,
 ): Tensor {
   const layers = Array.from({ length: nLayers }, (_, l) => `blocks.${l}.${name}`);
-  return Tensor.stack(layers.map((parameter) => shown(store, nHeads, parameter)));
+  const views = layers.map((parameter) => shown(store, nHeads, parameter));
+  return showGradient(Tensor.stack(views), () => {
+    const gradients = views.flatMap(({ grad }) => grad ?? []);
+    return gradients.length === nLayers ? Tensor.stack(gradients) : undefined;
+  });
 }

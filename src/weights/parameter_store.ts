@@ -10,6 +10,7 @@ import { MemoryBudgetError, WeightFileError } from "../core/errors.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
 import { copyIn, overwrite, scoped, shapeOf, sizeOf } from "../core/scope.ts";
 import { lazyTensor, type Tensor, tensorOf } from "../core/tensor.ts";
+import { ParameterGradients } from "./parameter_gradients.ts";
 import {
   type Filling,
   headsByColumns,
@@ -117,6 +118,8 @@ export class ParameterStore implements Disposable, Placing {
   readonly #derivedWeights: WeightHandle[] = [];
   readonly #screens: (() => void)[] = [];
   readonly #release: () => void;
+  /** What backward passes gave the parameters. */
+  readonly gradients: ParameterGradients = new ParameterGradients();
   #disposed = false;
 
   /**
@@ -346,7 +349,7 @@ export class ParameterStore implements Disposable, Placing {
   }
 
   /**
-   * A view of a parameter that is read when somebody looks: a row of a matrix costs a row.
+   * A view of a parameter that is read when somebody looks: a row of a matrix costs a row. Its `grad` is the parameter's.
    *
    * @throws {WeightFileError} If there is none of this name.
    */
@@ -354,7 +357,7 @@ export class ParameterStore implements Disposable, Placing {
     const found = this.#held.get(name);
     if (!found) return this.read(name);
     const { shape } = found;
-    return lazyTensor(shape, {
+    const view = lazyTensor(shape, {
       all: () => this.read(name),
       at: ([row, ...rest]) => {
         if (found.kind === "plain" || shape.length !== 2 || typeof row !== "number") {
@@ -369,6 +372,7 @@ export class ParameterStore implements Disposable, Placing {
         return rest.length > 0 ? vector.at(...rest) : vector;
       },
     });
+    return this.gradients.show(view, name);
   }
 
   /** Gives the memory back. */

@@ -13,6 +13,7 @@ export const JUMPRELU: SaeKind = {
   ownKeys: [],
   appliesBDec: true,
   isTranscoder: false,
+  isPlain: true,
   shapes: (cfg) => ({ ...plainShapes(cfg), threshold: [cfg.dSae] }),
   scaledByNorm: ["b_enc", "threshold"],
   shifted: { b_enc: undefined },

@@ -57,6 +57,8 @@ export interface SaeKind {
   readonly shifted: Readonly<Record<string, string | undefined>>;
   /** Why the norms of this SAE's decoder can't be folded; `undefined` when they can. */
   whyUnfoldable?(cfg: SaeConfig): string | undefined;
+  /** Whether all parameters whose gradients there are make `act(x W_enc + b_enc) W_dec + b_dec`, so that those are known. */
+  readonly isPlain?: boolean;
   /** Why nothing can be folded into the encoder alone. */
   readonly whyTied?: string;
   /** Why the scale of the activations can't be folded into the weights. */

@@ -12,6 +12,7 @@ export const STANDARD: SaeKind = {
   ownKeys: [],
   appliesBDec: true,
   isTranscoder: false,
+  isPlain: true,
   shapes: plainShapes,
   scaledByNorm: ["b_enc"],
   shifted: { b_enc: undefined },

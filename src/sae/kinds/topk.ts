@@ -36,6 +36,7 @@ export function keepingK(choose: (pre: Handle, k: number) => Handle): SaeKind {
     }),
     appliesBDec: true,
     isTranscoder: false,
+    isPlain: true,
     shapes: plainShapes,
     scaledByNorm: ["b_enc"],
     shifted: { b_enc: undefined },

@@ -25,6 +25,7 @@ export function transcoder(kind: SaeKind): SaeKind {
 export function skipTranscoder(kind: SaeKind): SaeKind {
   return {
     ...kind,
+    isPlain: false,
     shapes: (cfg) => {
       const { dIn, dOut = dIn } = cfg;
       return { ...kind.shapes(cfg), W_skip: [dOut, dIn] };
