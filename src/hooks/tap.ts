@@ -7,7 +7,6 @@
 import type { Handle } from "../core/engine.ts";
 import type { Rows, RowSpace } from "../core/rows.ts";
 import type { Tensor } from "../core/tensor.ts";
-import type { ParameterGradients } from "../weights/parameter_gradients.ts";
 import type { Mode } from "./points.ts";
 
 /**
@@ -19,6 +18,12 @@ export interface RowValue {
   readonly rows: Rows;
   /** The rows, [rows.count, ...]; 0 when there are none. */
   readonly handle: Handle;
+}
+
+/** Where gradients of parameters are added up. */
+export interface GradientSums {
+  /** Adds the gradient of a parameter. */
+  add(name: string, gradient: Tensor): void;
 }
 
 /** Turns the gradient of a value that parameters made, [rows, ...], into theirs, by name. */
@@ -59,7 +64,7 @@ export interface Tap {
    * @param owner Whose parameters they are; the model's unless said.
    * @returns What takes the value's place.
    */
-  learned?(value: RowValue, rule: () => GradientRule, owner?: ParameterGradients): RowValue;
+  learned?(value: RowValue, rule: () => GradientRule, owner?: GradientSums): RowValue;
   /** Begins a stage over some rows. */
   stage(name: string, rows: Rows): void;
   /** Counts multiply-adds. */

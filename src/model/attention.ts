@@ -7,7 +7,7 @@
 import { core, type Handle, type WeightHandle } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
 import type { HookedTransformerConfig } from "./config.ts";
-import { byHeads, byMatrix, type ParameterNames } from "./learned.ts";
+import { byHeads, byMatrix, type ParameterNames } from "../hooks/learned.ts";
 import { beforeNorm, norm, type NormWeights } from "./norm.ts";
 import type { BlockNames } from "./points.ts";
 import type { RotaryKind } from "./rotary.ts";

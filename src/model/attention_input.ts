@@ -9,7 +9,7 @@ import { Mode } from "../hooks/points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { AttentionWeights, Qkv } from "./attention.ts";
 import { type HookedTransformerConfig, keyHeads } from "./config.ts";
-import { byHeads } from "./learned.ts";
+import { byHeads } from "../hooks/learned.ts";
 import { norm, type NormWeights } from "./norm.ts";
 import type { BlockNames, NormNames } from "./points.ts";
 import { type Rotations, turned } from "./rotary.ts";

@@ -12,7 +12,7 @@ import { attnMix, attnOut, type KeysInView } from "./attention.ts";
 import { attnIn } from "./attention_input.ts";
 import { type HookedTransformerConfig, keyHeads } from "./config.ts";
 import type { PastKeys } from "./kv_cache.ts";
-import { byLookup } from "./learned.ts";
+import { byLookup } from "../hooks/learned.ts";
 import { Mode } from "../hooks/points.ts";
 import { mlpIn, mlpOut } from "./mlp.ts";
 import { beforeNorm, norm } from "./norm.ts";

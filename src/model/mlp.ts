@@ -10,7 +10,7 @@ import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { Activation } from "./activation.ts";
 import type { Projection } from "./attention.ts";
 import type { HookedTransformerConfig } from "./config.ts";
-import { byMatrix } from "./learned.ts";
+import { byMatrix } from "../hooks/learned.ts";
 import { beforeNorm, norm, type NormWeights } from "./norm.ts";
 import type { BlockNames } from "./points.ts";
 

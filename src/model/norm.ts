@@ -6,7 +6,7 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
-import { byScale, type ParameterNames } from "./learned.ts";
+import { byScale, type ParameterNames } from "../hooks/learned.ts";
 import type { NormNames } from "./points.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
 

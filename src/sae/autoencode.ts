@@ -8,9 +8,8 @@ import { core, type Handle } from "../core/engine.ts";
 import { copyIn } from "../core/scope.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { Mode } from "../hooks/points.ts";
-import type { RowValue, Tap } from "../hooks/tap.ts";
-import { byMatrix } from "../model/learned.ts";
-import type { ParameterGradients } from "../weights/parameter_gradients.ts";
+import type { GradientSums, RowValue, Tap } from "../hooks/tap.ts";
+import { byMatrix } from "../hooks/learned.ts";
 import type { SaeConfig } from "./config.ts";
 import { CODE, type KindOps } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
@@ -60,7 +59,7 @@ export interface AutoencodeContext {
   /** What reaches the output beside the codes, where that is wanted. */
   readonly bypass: KindOps["bypass"];
   /** The gradients of its parameters; `undefined` where no run could ask for them. */
-  readonly gradients?: ParameterGradients;
+  readonly gradients?: GradientSums;
 }
 
 /** Joins the head axis of `hook_z` to the one after it, where the SAE reads it so. */

@@ -34,7 +34,7 @@ import {
   unembed,
 } from "../model/forward.ts";
 import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
-import { byMatrix } from "../model/learned.ts";
+import { byMatrix } from "../hooks/learned.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
 import type { ModelWeights } from "../model/weights.ts";
 import { type CacheSize, cacheSize, pointSizes } from "./cache_size.ts";

@@ -8,10 +8,9 @@ import { core } from "../core/engine.ts";
 import { ConfigError } from "../core/errors.ts";
 import { onGradient } from "../core/gradients.ts";
 import { tensorOf } from "../core/tensor.ts";
-import type { GradientRule, RowValue } from "../hooks/tap.ts";
+import type { GradientRule, GradientSums, RowValue } from "../hooks/tap.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import { whyNoParameterGradients } from "../sae/autoencode.ts";
-import type { ParameterGradients } from "../weights/parameter_gradients.ts";
 import type { ForwardOptions } from "./options.ts";
 import { Run, type RunOptions } from "./run.ts";
 import type { Splice } from "./splice.ts";
@@ -48,10 +47,10 @@ export function requireParameterGradients(
 
 /** A run in which what parameters made is a stop of the backward pass. */
 export class ParameterRun extends Run {
-  readonly #gradients: ParameterGradients;
+  readonly #gradients: GradientSums;
 
   /** Prepares the run. @param gradients Where the gradients of the model's own parameters are added up. */
-  constructor(options: RunOptions, gradients: ParameterGradients) {
+  constructor(options: RunOptions, gradients: GradientSums) {
     super(options);
     this.#gradients = gradients;
   }
@@ -64,7 +63,7 @@ export class ParameterRun extends Run {
   learned(
     value: RowValue,
     rule: () => GradientRule,
-    owner: ParameterGradients = this.#gradients,
+    owner: GradientSums = this.#gradients,
   ): RowValue {
     const stop = core().watch(value.handle);
     const node = core().node_of(stop);

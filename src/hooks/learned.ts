@@ -7,8 +7,7 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { ownedTensor, type Tensor, tensorOf } from "../core/tensor.ts";
-import type { RowValue, Tap } from "../hooks/tap.ts";
-import type { ParameterGradients } from "../weights/parameter_gradients.ts";
+import type { GradientSums, RowValue, Tap } from "./tap.ts";
 
 /** The names of a matrix or scale and of its bias, where there are any. */
 export interface ParameterNames {
@@ -50,7 +49,7 @@ export function byMatrix(
   y: RowValue,
   x: RowValue,
   names: ParameterNames,
-  owner?: ParameterGradients,
+  owner?: GradientSums,
 ): RowValue {
   if (!tap.learned) return y;
   const rule = () => {
