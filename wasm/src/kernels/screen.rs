@@ -11,8 +11,11 @@ use crate::error::Result;
 use crate::memory::Buf;
 use crate::real::Real;
 
-/// Inputs of a row, the largest ones, whose products are taken in float32: a few that stand out would cost the others their bits.
+/// Inputs of a row, at most so many, whose products are taken in float32: a few that stand out would cost the others their bits.
 pub const TOP: usize = 4;
+
+/// How many times as large as the largest that stays an input must be to stand out. Taking it out costs a row of the float32 matrix.
+const STANDS_OUT: f32 = 2.0;
 
 /// Inputs that share 32 bits, which one instruction multiplies and sums.
 pub const QUAD: usize = 4;
@@ -173,7 +176,7 @@ pub struct ScreenedRows {
     /// What a feature's `norm`, and its `lost`, count in a row's bound.
     pub by_norm: Buf<f32>,
     pub by_lost: Buf<f32>,
-    /// The largest inputs: where, and what; zeros where a row has fewer.
+    /// The inputs that stand out: where, and what; zeros where a row has fewer.
     pub top: Buf<(u32, f32)>,
 }
 
@@ -200,7 +203,8 @@ impl ScreenedRows {
     fn take<T: Kernels>(&mut self, i: usize, row: &[T], screen: &Screen) -> bool {
         let top = &mut self.top[i * TOP..][..TOP];
         let n_top = take_top(row, top);
-        let is_top = |k: usize| top[..n_top].iter().any(|&(at, _)| at as usize == k);
+        let top = &top[..n_top];
+        let is_top = |k: usize| top.iter().any(|&(at, _)| at as usize == k);
         let mut most = 0f64;
         let mut whole = 0f64;
         for (k, x) in row.iter().map(|x| x.to_f64()).enumerate() {
@@ -241,19 +245,19 @@ impl ScreenedRows {
     }
 }
 
-/// Finds the largest magnitudes of a row, and gives how many there are.
+/// Finds the inputs of a row that stand out, the largest first, and gives how many they are.
 fn take_top<T: Kernels>(row: &[T], top: &mut [(u32, f32)]) -> usize {
-    let mut n = 0;
+    let mut largest = [(0, 0.0); TOP + 1];
     for (k, x) in row.iter().map(|x| x.to_f64() as f32).enumerate() {
         let smaller = |&(_, other): &(u32, f32)| x.abs() > other.abs();
-        if n == top.len() && !smaller(&top[n - 1]) {
-            continue;
+        if let Some(at) = largest.iter().position(smaller) {
+            largest[at..].rotate_right(1);
+            largest[at] = (k as u32, x);
         }
-        let at = top[..n].iter().position(smaller).unwrap_or(n);
-        n = (n + 1).min(top.len());
-        top[at..n].rotate_right(1);
-        top[at] = (k as u32, x);
     }
+    let (_, rest) = largest[TOP];
+    let n = largest[..TOP].iter().take_while(|(_, x)| x.abs() > STANDS_OUT * rest.abs()).count();
+    top[..n].copy_from_slice(&largest[..n]);
     n
 }
 
@@ -425,11 +429,14 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_inputs_are_found_in_order() {
+    fn the_inputs_that_stand_out_are_found_in_order() {
         let mut top = [(0, 0.0); TOP];
         assert_eq!(take_top(&[1.0, -5.0, 0.0, 3.0, -3.0, 4.0], &mut top), 4);
         assert_eq!(top, [(1, -5.0), (5, 4.0), (3, 3.0), (4, -3.0)]);
-        assert_eq!(take_top(&[0.0, 2.0], &mut top), 2);
-        assert_eq!(top[..2], [(1, 2.0), (0, 0.0)]);
+        assert_eq!(take_top(&[0.0, 2.0], &mut top), 1);
+        assert_eq!(top[0], (1, 2.0));
+        assert_eq!(take_top(&[1.0, -9.0, 1.5, 1.0, 1.0, 2.0], &mut top), 1);
+        assert_eq!(top[0], (1, -9.0));
+        assert_eq!(take_top(&[1.0, -1.0, 1.5, 1.0, 1.0], &mut top), 0);
     }
 }
