@@ -74,24 +74,43 @@ async function pageOf(figures: readonly ShownFigure[]): Promise<string> {
     ${places.join("\n")}<script>${watch}</script>`;
 }
 
+const codeOf = (cells: readonly Cell[]) => cells.filter(({ cell_type }) => cell_type === "code");
+
+const kindsOf = (cells: readonly Cell[]) =>
+  codeOf(cells).map(({ outputs = [] }) => outputs.map(({ output_type }) => output_type));
+
+/** What the cells give: the last expression of one, and `await figure.show()`. */
+const KINDS = [
+  ["stream"],
+  ["execute_result"],
+  ["execute_result"],
+  ["display_data"],
+  ["execute_result"],
+];
+
+/**
+ * Runs a notebook again where an output was lost: on a busy machine Deno's kernel may say that a cell is done before it sends what the
+ * cell gave, and clients drop what comes after that.
+ */
+async function runUntilWhole(notebook: string): Promise<Cell[]> {
+  let cells: Cell[] = [];
+  for (let attempt = 0; attempt < 4; attempt++) {
+    cells = await runNotebook(notebook);
+    if (kindsOf(cells).flat().length === KINDS.flat().length) break;
+  }
+  return cells;
+}
+
 const left = noJupyter === undefined ? "" : ` (left out: ${noJupyter})`;
 
 Deno.test({
   name: `the notebook runs in deno jupyter and shows plotly figures${left}`,
   ignore: noJupyter !== undefined,
   fn: async (t) => {
-    const cells = await runNotebook(NOTEBOOK);
-    const code = cells.filter(({ cell_type }) => cell_type === "code");
+    const cells = await runUntilWhole(NOTEBOOK);
+    const code = codeOf(cells);
     assertEquals(code.map(({ execution_count }) => execution_count), [1, 2, 3, 4, 5]);
-    const kinds = code.map(({ outputs = [] }) => outputs.map(({ output_type }) => output_type));
-    // The last expression of a cell, and `await figure.show()`.
-    assertEquals(kinds, [
-      ["stream"],
-      ["execute_result"],
-      ["execute_result"],
-      ["display_data"],
-      ["execute_result"],
-    ]);
+    assertEquals(kindsOf(cells), KINDS);
     assertEquals(joined(code[0].outputs?.[0].text), "4 layers, 4 heads, 4 SAEs\n");
 
     const figures = figuresOf(cells);
