@@ -154,6 +154,19 @@ function skippedText(skipped: readonly Skipped[]): string {
   return `## Not measured\n\n${table(["work", "why"], rows)}`;
 }
 
+/** How many times faster each work that has a limit is, with the limit: the table that the README shows. */
+function inShort(sections: readonly Section[]): string {
+  const rows = sections.flatMap(({ heading, rows }) =>
+    rows.flatMap(({ work, peer, ratio, atMost }) =>
+      atMost === undefined
+        ? []
+        : [[`${work} (${heading})`, peer, `${short(1 / ratio)}x`, `${short(1 / atMost)}x`]]
+    )
+  );
+  const text = table(["work", "against", "faster", "aim"], rows);
+  return `<!-- speed -->\n\n${text}\n\n<!-- /speed -->`;
+}
+
 /** The report as Markdown. */
 export function markdown({ machine, isQuick, sections, skipped, gemm }: BenchReport): string {
   return [
@@ -164,6 +177,8 @@ export function markdown({ machine, isQuick, sections, skipped, gemm }: BenchRep
     "three times at most, and the least disturbed count.",
     ...isQuick ? ["This was a quick run: one repetition, loops of 4 features."] : [],
     table(["machine", ""], Object.entries(machine)),
+    "## In short",
+    inShort(sections),
     ...sections.filter(({ rows }) => rows.length > 0).map(sectionText),
     ...gemm ? [gemmText(gemm)] : [],
     ...skipped.length > 0 ? [skippedText(skipped)] : [],

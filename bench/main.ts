@@ -314,7 +314,7 @@ async function benchGpt2Small(bench: Bench, data: string) {
   const study = await loadStudy(await randomScenario(data), THREADS);
   const live = liveFeaturesPerRow(study).map((n) => n.toFixed(0)).join(", ");
   const section: Section = {
-    heading: "GPT-2 small's shapes, random weights",
+    heading: "GPT-2 small's shapes",
     text:
       `8 prompts of 16 tokens unless it says otherwise. ${threadsText()} SAEs on every layer's ` +
       `\`hook_z\`, of ${study.byLayer.map(({ cfg }) => cfg.dSae).join(", ")} features; live in a ` +
