@@ -354,6 +354,19 @@ export class Tensor {
     return `Tensor(${this.dtype}[${this.shape.join(", ")}])`;
   }
 
+  /**
+   * Refuses JavaScript's operators, which would make a string of a tensor: `a + b` is `a.add(b)`. In a template a tensor is described.
+   *
+   * @throws {ShapeError} Wherever a number is wanted.
+   */
+  [Symbol.toPrimitive](hint: "default" | "number" | "string"): string {
+    if (hint === "string") return this.toString();
+    throw new ShapeError(
+      `Cannot calculate with ${this} by operators, which JavaScript has for numbers alone: use its methods, a.add(b), a.sub(b), ` +
+        `a.mul(b), a.div(b), a.lt(b), or item() for the number in a tensor of one element.`,
+    );
+  }
+
   /** Shows dtype, shape and the elements when they are few. */
   [Symbol.for("Deno.customInspect")](inspect: (value: unknown) => string): string {
     return this.size <= 64 && (this.#data !== undefined || this.#isLent())

@@ -139,3 +139,16 @@ Deno.test("Tensor.allClose() is torch's, infinities and NaN too", () => {
     "Cannot compare [2, 3] with [2]: the shapes don't broadcast.",
   );
 });
+
+Deno.test("JavaScript's operators on tensors are refused, with the methods to use", () => {
+  const [a, b] = [Tensor.from([1, 2]), Tensor.from([3, 4])] as unknown as number[];
+  for (const operate of [() => a + b, () => a * 2, () => a < b, () => -a, () => `${a}` + a]) {
+    assertError(
+      operate,
+      ShapeError,
+      "Cannot calculate with Tensor(float32[2]) by operators, which JavaScript has for numbers alone: use its methods, a.add(b), " +
+        "a.sub(b), a.mul(b), a.div(b), a.lt(b), or item() for the number in a tensor of one element.",
+    );
+  }
+  assertEquals(`${a}`, "Tensor(float32[2])");
+});
