@@ -30,7 +30,8 @@ async function main(): Promise<void> {
   const { isJson, lines } = options;
   const isInteractive = stdin.isTTY === true && lines === undefined;
   const hasColours = options.colours ?? (stdout.isTTY === true && !Deno.noColor && !isJson);
-  const style = styleFor(hasColours, () => stdout.columns ?? PLAIN_COLUMNS);
+  // Some terminals say that they have no columns.
+  const style = styleFor(hasColours, () => stdout.columns || PLAIN_COLUMNS);
   let program: Program;
   try {
     const state = await openState(options);

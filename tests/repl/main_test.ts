@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { PtyProgram } from "../../bench/repl/_pty.ts";
 import { runProgram } from "./_program.ts";
 import { serveFiles } from "../../tools/serve_files.ts";
 
@@ -108,4 +110,16 @@ Deno.test("repl runs from a URL", async () => {
   });
   assertEquals({ code, err }, { code: 0, err: "" });
   assert(out.includes('" Mary"'));
+});
+
+Deno.test("a terminal that says it has no columns is taken for one of a usual width", async () => {
+  const main = fileURLToPath(new URL("../../repl/main.ts", import.meta.url));
+  const command = `'${Deno.execPath()}' run --quiet -A '${main}'`;
+  // util-linux' script leaves the size of its pseudo-terminal at zero where it has no terminal itself.
+  await using program = new PtyProgram(command, { NO_COLOR: "1", SPLICER_HISTORY: "" });
+  await program.until("splicer> ");
+  await program.type("top");
+  await program.until("top");
+  await program.type("\r");
+  assertMatch(await program.until("splicer> "), /" Mary" +\d+\.\d+ %/);
 });
