@@ -178,22 +178,26 @@ export default { fetch: async () => Response.json(await smoke(splicer)) };
   );
 });
 
+/** What the suite gives in Chromium, its files served from the package, and the paths that were asked for. */
+async function browse(...args: string[]) {
+  const paths: string[] = [];
+  await using server = serveFiles(
+    new URL(`file://${installed.package}/`),
+    (path) => paths.push(path),
+  );
+  await Deno.writeTextFile(join(installed.package, "index.html"), "<!doctype html>");
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  const script = new URL("./_browse.ts", import.meta.url);
+  return { result: JSON.parse(await runWithChromium(script, [url, ...args])), paths };
+}
+
 Deno.test({
   name:
     "Chromium runs the suite in a page, in a worker, and from the one file that holds everything",
   ignore: noChromium !== undefined,
   fn: async () => {
-    const paths: string[] = [];
-    await using server = serveFiles(
-      new URL(`file://${installed.package}/`),
-      (path) => paths.push(path),
-    );
-    await Deno.writeTextFile(join(installed.package, "index.html"), "<!doctype html>");
-    const url = `http://127.0.0.1:${server.addr.port}/`;
-    const browse = new URL("./_browse.ts", import.meta.url);
-    const { page, worker, inline, consoleErrors } = JSON.parse(
-      await runWithChromium(browse, [url]),
-    );
+    const { result, paths } = await browse();
+    const { page, worker, inline, consoleErrors } = result;
     const alone = expectedOn({ variant: "relaxed", threads: 1 });
     assertEquals({ page, worker, inline }, { page: alone, worker: alone, inline: alone });
     // No file is asked for that isn't there.
@@ -206,15 +210,7 @@ Deno.test({
   name: "Chromium fetches and runs plain SIMD where the page's engine says that it has no other",
   ignore: noChromium !== undefined,
   fn: async () => {
-    const paths: string[] = [];
-    await using server = serveFiles(
-      new URL(`file://${installed.package}/`),
-      (path) => paths.push(path),
-    );
-    await Deno.writeTextFile(join(installed.package, "index.html"), "<!doctype html>");
-    const url = `http://127.0.0.1:${server.addr.port}/`;
-    const browse = new URL("./_browse.ts", import.meta.url);
-    const { page } = JSON.parse(await runWithChromium(browse, [url, '"auto"', "plain"]));
+    const { result: { page }, paths } = await browse('"auto"', "plain");
     assertClose(page, { variant: "plain", threads: 1 });
     const [first] = paths.filter((path) => path.endsWith(".wasm"));
     assertEquals(first, "/splicer_plain_bg.wasm");

@@ -25,7 +25,7 @@ export const JUMPRELU: SaeKind = {
     const threshold = store.plain("threshold");
     return {
       bDec,
-      encode: sparseEncoder(store, wEnc, bEnc, threshold),
+      encode: sparseEncoder(store, cfg, wEnc, bEnc, threshold),
       halves: {
         pre: (x) => pre(x),
         post: (pre) => core().jumprelu(pre, threshold),

@@ -115,16 +115,16 @@ const LARGE_ENCODER = 1 << 19;
  */
 export function sparseEncoder(
   store: ParameterStore,
+  { dIn, dSae }: SaeConfig,
   weight: number,
   bias: Handle,
   thresholds: Handle = 0,
 ): (x: Handle) => Handle {
   const screen = store.screen(weight, bias, thresholds);
+  const isLarge = dIn * dSae >= LARGE_ENCODER;
   let encoded = 0;
   return (x) => {
-    const [rows, dIn] = core().shape_of(x);
-    const isLarge = dIn * core().shape_of(bias)[0] >= LARGE_ENCODER;
-    encoded += rows;
+    encoded += core().shape_of(x)[0];
     const isWorthIt = isLarge && encoded >= WORTH_SCREENING;
     return core().encode(x, weight, bias, thresholds, isWorthIt ? screen() : 0);
   };

@@ -23,7 +23,7 @@ export const STANDARD: SaeKind = {
     const bDec = store.plain("b_dec");
     return {
       bDec,
-      encode: sparseEncoder(store, wEnc, bEnc),
+      encode: sparseEncoder(store, cfg, wEnc, bEnc),
       halves: {
         pre: (x) => pre(x),
         post: (pre) => core().activate(CODE.relu, pre),
