@@ -25,6 +25,8 @@ class Page implements App {
   #view: PageView | undefined;
   /** What a slider shows while it is dragged. */
   #dragged: PageState | undefined;
+  /** What typing made of the present; more typing amends it, so that a pause isn't a step to undo. */
+  #typed: PageState | undefined;
   choice: Choice | undefined;
 
   constructor(info: ModelInfo, engine: Engine) {
@@ -102,7 +104,12 @@ class Page implements App {
     if (prompt === now.prompt) return;
     // Answers of another prompt mean nothing for this one, unless it is an example's.
     const { answers } = EXAMPLES.find((example) => example.prompt === prompt) ?? {};
-    this.go({ prompt, ...answers === undefined ? {} : { answers }, edits: now.edits });
+    const state = { prompt, ...answers === undefined ? {} : { answers }, edits: now.edits };
+    this.#dragged = undefined;
+    if (now === this.#typed) this.#history.amend(state);
+    else this.#history.push(state);
+    this.#typed = state;
+    this.#refresh();
   }
 
   #step(direction: "undo" | "redo"): void {
@@ -117,12 +124,17 @@ class Page implements App {
       clearTimeout(typing);
       typing = setTimeout(() => this.#changePrompt(), 250);
     });
+    const endTyping = () => {
+      clearTimeout(typing);
+      this.#changePrompt();
+      this.#typed = undefined;
+    };
     this.#prompt.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.shiftKey) return;
       event.preventDefault();
-      clearTimeout(typing);
-      this.#changePrompt();
+      endTyping();
     });
+    this.#prompt.addEventListener("blur", endTyping);
     find("examples").append(...EXAMPLES.map(({ name, prompt, answers }) =>
       make("button", {
         text: name,

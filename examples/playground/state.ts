@@ -128,6 +128,12 @@ export class History {
     this.now = state;
   }
 
+  /** Changes the present, as one step with what made it. */
+  amend(state: PageState): void {
+    this.#future = [];
+    this.now = state;
+  }
+
   get canUndo(): boolean {
     return this.#past.length > 0;
   }

@@ -105,7 +105,11 @@ async function playByKeyboard(browser: Browser): Promise<Showing[]> {
   const note = async () => void seen.push(await showing(page));
   await tabTo(page, "textarea");
   await page.keyboard.press("Control+a");
-  await page.keyboard.type("The capital of France is");
+  await page.keyboard.type("The capital of");
+  // Someone thinks in mid-sentence: what is there is shown, and stays one step to undo.
+  const typed = await page.locator("html").getAttribute("data-shown");
+  await until(page, `document.documentElement.dataset.shown !== ${JSON.stringify(typed)}`);
+  await page.keyboard.type(" France is");
   await page.keyboard.press("Enter");
   await note();
   await tabTo(page, "td[role=gridcell]");
