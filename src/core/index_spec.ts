@@ -74,7 +74,7 @@ function axesOf(part: IndexPart): number {
 }
 
 /** Spells out "..." and the trailing axes. */
-function spelledOut(parts: readonly IndexPart[], shape: readonly number[]): IndexPart[] {
+export function spelledOut(parts: readonly IndexPart[], shape: readonly number[]): IndexPart[] {
   const used = parts.reduce<number>((n, part) => n + (part === "..." ? 0 : axesOf(part)), 0);
   const rest = Array<IndexPart>(Math.max(0, shape.length - used)).fill(":");
   const dots = parts.indexOf("...");

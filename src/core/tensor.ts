@@ -39,7 +39,9 @@ export interface LazyValue {
   /** Computes all of it. */
   all(): Tensor;
   /** Computes what the index selects, when that is less; `undefined` where it can't. */
-  at(index: readonly Index[]): Tensor | undefined;
+  at(index: readonly Index[], parts: readonly IndexPart[]): Tensor | undefined;
+  /** Computes what `gather` takes, when that is less; `undefined` where it can't. */
+  gather?(axis: number, index: Tensor): Tensor | undefined;
   /** Computes its product with elements of which few aren't zero; `undefined` where they aren't few. */
   times?(elements: TypedArray): Float32Array<ArrayBuffer> | undefined;
 }
@@ -709,7 +711,9 @@ export class Tensor {
   /** Takes one element per index along an axis, as `torch.gather`. */
   gather(dim: number, index: Tensor | Nested): Tensor {
     const axis = axisOf(dim, this.rank, "gather");
-    return apply([this, indexTensor(index)], (a, i) => core().gather(a, axis, i));
+    const indices = indexTensor(index);
+    return this.#lazy?.gather?.(axis, indices) ??
+      apply([this, indices], (a, i) => core().gather(a, axis, i));
   }
 
   /** Takes whole slices along an axis, as `torch.index_select`. */
@@ -731,9 +735,9 @@ export class Tensor {
    * @throws {RangeError} If an index lies outside its axis.
    */
   at(...index: Index[]): Tensor {
-    const fromLazy = this.#lazy?.at(index);
-    if (fromLazy) return fromLazy;
     const parts = index.map(indexPart);
+    const fromLazy = this.#lazy?.at(index, parts);
+    if (fromLazy) return fromLazy;
     const { encoded, shape, isFlat } = resolveIndex(parts, this.shape);
     const fromRows = this.#isLent() ? this.#rows?.at(parts) : undefined;
     if (fromRows) return fromRows;

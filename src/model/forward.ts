@@ -276,6 +276,19 @@ export function logitsOf(
   return cappedLogits(cfg, unembed(weights, cfg, rows));
 }
 
+/** Single logits of rows [n, dModel]: those of `tokens[i]` in row `at[i]`, with the bits that {@linkcode logitsOf} has there. */
+export function logitsAt(
+  weights: ModelWeights,
+  cfg: HookedTransformerConfig,
+  rows: Handle,
+  at: readonly number[],
+  tokens: readonly number[],
+): Handle {
+  const { weight, bias } = weights.unembed;
+  const cells = core().linear_at(rows, weight, bias, Uint32Array.from(at), Uint32Array.from(tokens));
+  return cappedLogits(cfg, cells);
+}
+
 /** The names of all blocks' points. */
 export function allBlockNames(nLayers: number): BlockNames[] {
   return Array.from({ length: nLayers }, (_, layer) => blockNames(layer));

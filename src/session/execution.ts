@@ -27,6 +27,7 @@ import {
   allBlockNames,
   cappedLogits,
   finalNorm,
+  logitsAt,
   logitsOf,
   type Pass,
   runBlocks,
@@ -454,7 +455,6 @@ export class Execution implements Disposable, GenerationHost {
     const { batch, nPos } = resolved.shape;
     const pass = this.#passOf(resolved, {});
     const weights = this.#weights;
-    const unembedRows = (rows: Handle) => logitsOf(weights, cfg, rows);
     const base = scoped((scope) => this.resume.base(this.#resumeRequest(prepared, pass, scope)));
     return base.during(() => {
       const context = { weights, cfg, count: () => {} };
@@ -466,7 +466,8 @@ export class Execution implements Disposable, GenerationHost {
         dModel: cfg.dModel,
         dVocab: cfg.dVocabOut,
         bytesPerRow: (12 * cfg.dModel + 2 * (cfg.dMlp ?? 0)) * Float32Array.BYTES_PER_ELEMENT,
-        unembed: unembedRows,
+        unembed: (rows) => logitsOf(weights, cfg, rows),
+        logitAt: (rows, row, token) => logitsAt(weights, cfg, rows, [row], [token]),
         axesOf: (name) => this.#pointAt(name).info.axes,
         hooked: (name, hook) => this.#hookedBase(prepared, base, this.#pointAt(name), hook),
         run: (branches) => this.#branchRun(prepared, pass, branches),

@@ -8,19 +8,18 @@ import { core, type Handle } from "../core/engine.ts";
 import { ConfigError } from "../core/errors.ts";
 import { copyIn, copyOut, scoped } from "../core/scope.ts";
 import {
-  elementsOf,
   handleOf,
   type Index,
   lazyTensor,
   type LazyValue,
-  ownedTensor,
   Tensor,
   tensorOf,
 } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
-import { logitsOf } from "../model/forward.ts";
+import { logitsAt, logitsOf } from "../model/forward.ts";
 import { ROOT_NAMES } from "../model/points.ts";
 import type { ModelWeights } from "../model/weights.ts";
+import { cellsOf, type LogitReader, logitView, UnreadViews } from "./logit_view.ts";
 
 /** Logits of the base run, by row, kept from one reading to the next. */
 export interface KnownLogits {
@@ -60,15 +59,6 @@ function choosesRows(index: readonly Index[]): boolean {
   return isPlain && isLess && index.filter((part) => typeof part === "object").length <= 1;
 }
 
-function rowsThenVocabulary(
-  index: readonly Index[],
-  read: (rows: readonly Index[]) => Tensor,
-): Tensor | undefined {
-  if (!choosesRows(index)) return undefined;
-  const rows = read(index.slice(0, 2));
-  return index.length > 2 ? rows.at("...", index[2]) : rows;
-}
-
 /** Logits on the tape: rows of the recorded value are taken, then unembedded. */
 function recorded(context: UnembedContext, source: Tensor): LazyValue {
   const compute = (rows: Tensor) => {
@@ -77,73 +67,133 @@ function recorded(context: UnembedContext, source: Tensor): LazyValue {
   };
   return {
     all: () => compute(source),
-    at: (index) => rowsThenVocabulary(index, (rows) => compute(source.at(...rows))),
-  };
-}
-
-/** Reads logits of rows: [rows.length * dVocab]. */
-export type ReadRows = (rows: readonly number[]) => Float32Array<ArrayBuffer>;
-
-/** Logits [batch, pos, dVocab] that come row by row. */
-export function logitsByRow(
-  [batch, nPos]: readonly number[],
-  dVocab: number,
-  read: ReadRows,
-): LazyValue {
-  const grid = Tensor.arange(batch * nPos).reshape(batch, nPos);
-  const readIndex = (index: readonly Index[]) => {
-    const rows = grid.at(...index);
-    return ownedTensor(read(Array.from(elementsOf(rows))), [...rows.shape, dVocab]);
-  };
-  return {
-    all: () => readIndex([]),
-    at: (index) => rowsThenVocabulary(index, readIndex),
+    at: (index) => {
+      if (!choosesRows(index)) return undefined;
+      const rows = compute(source.at(...index.slice(0, 2)));
+      return index.length > 2 ? rows.at("...", index[2]) : rows;
+    },
   };
 }
 
 /** Unembeds rows of a snapshot of what the unembedding reads. */
-function readingSnapshot(context: UnembedContext, snapshot: Float32Array): ReadRows {
-  const { dModel, dVocabOut } = context.cfg;
-  return (rows) => {
-    requireWeights(context);
+class SnapshotReader implements LogitReader {
+  readonly #context: UnembedContext;
+  readonly #snapshot: Float32Array;
+
+  constructor(context: UnembedContext, snapshot: Float32Array) {
+    this.#context = context;
+    this.#snapshot = snapshot;
+  }
+
+  rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
+    requireWeights(this.#context);
+    return scoped(() => {
+      const out = unembedded(this.#context, this.#copyIn(rows));
+      const size = rows.length * this.#context.cfg.dVocabOut;
+      return copyOut(out, "float32", size) as Float32Array<ArrayBuffer>;
+    });
+  }
+
+  cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer> {
+    requireWeights(this.#context);
+    const { weights, cfg, count } = this.#context;
+    const distinct = [...new Set(rows)];
+    const places = new Map(distinct.map((row, i) => [row, i]));
+    count(rows.length * cfg.dModel);
+    return scoped(() => {
+      const input = this.#copyIn(distinct);
+      const out = logitsAt(weights, cfg, input, rows.map((row) => places.get(row) ?? 0), tokens);
+      return copyOut(out, "float32", rows.length) as Float32Array<ArrayBuffer>;
+    });
+  }
+
+  #copyIn(rows: readonly number[]): Handle {
+    const { dModel } = this.#context.cfg;
     const input = new Float32Array(rows.length * dModel);
     rows.forEach((row, i) =>
-      input.set(snapshot.subarray(row * dModel, (row + 1) * dModel), i * dModel)
+      input.set(this.#snapshot.subarray(row * dModel, (row + 1) * dModel), i * dModel)
     );
-    return scoped(() => {
-      const out = unembedded(context, copyIn(input, [rows.length, dModel], "float32"));
-      return copyOut(out, "float32", rows.length * dVocabOut) as Float32Array<ArrayBuffer>;
-    });
-  };
+    return copyIn(input, [rows.length, dModel], "float32");
+  }
 }
 
 /** Takes rows over that the base run's readers have computed, and leaves them what is computed now. */
-function readingKnown(read: ReadRows, dVocab: number, known: KnownLogits): ReadRows {
-  return (rows) => {
-    const isKnown = (row: number) => !known.differs(row) && known.rows.has(row);
-    const fresh = rows.filter((row) => !isKnown(row));
-    const computed = fresh.length > 0 ? read(fresh) : new Float32Array();
+class KnowingReader implements LogitReader {
+  readonly #reader: LogitReader;
+  readonly #dVocab: number;
+  readonly #known: KnownLogits;
+
+  constructor(reader: LogitReader, dVocab: number, known: KnownLogits) {
+    this.#reader = reader;
+    this.#dVocab = dVocab;
+    this.#known = known;
+  }
+
+  #knownRow(row: number): Float32Array | undefined {
+    const { rows, differs } = this.#known;
+    return differs(row) ? undefined : rows.get(row);
+  }
+
+  rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
+    const dVocab = this.#dVocab;
+    const { rows: kept, differs } = this.#known;
+    const fresh = rows.filter((row) => !this.#knownRow(row));
+    const computed = fresh.length > 0 ? this.#reader.rows(fresh) : new Float32Array();
     const data = new Float32Array(rows.length * dVocab);
     let next = 0;
     rows.forEach((row, i) => {
-      const found = isKnown(row) ? known.rows.get(row) : undefined;
+      const found = this.#knownRow(row);
       const logits = found ?? computed.subarray(next * dVocab, ++next * dVocab);
       data.set(logits, i * dVocab);
-      const isRoom = (known.rows.size + 1) * logits.byteLength <= MAX_KNOWN_BYTES;
-      if (!found && isRoom && !known.differs(row)) known.rows.set(row, logits.slice());
+      const isRoom = (kept.size + 1) * logits.byteLength <= MAX_KNOWN_BYTES;
+      if (!found && isRoom && !differs(row)) kept.set(row, logits.slice());
     });
     return data;
-  };
+  }
+
+  cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer> {
+    return cellsOf(rows, tokens, (row) => this.#knownRow(row), this.#reader);
+  }
 }
 
 /** Remembers the last reading: a metric and a table of next tokens ask for the same rows. */
-function rememberingLast(read: ReadRows): ReadRows {
-  let last: { key: string; data: ReturnType<ReadRows> } | undefined;
-  return (rows) => {
-    const key = rows.join();
-    if (last?.key !== key) last = { key, data: read(rows) };
-    return last.data.slice();
-  };
+class RememberingReader implements LogitReader {
+  readonly #reader: LogitReader;
+  readonly #dVocab: number;
+  #last: { rows: readonly number[]; logits: Float32Array<ArrayBuffer> } | undefined;
+
+  constructor(reader: LogitReader, dVocab: number) {
+    this.#reader = reader;
+    this.#dVocab = dVocab;
+  }
+
+  rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
+    if (this.#last?.rows.join() !== rows.join()) {
+      this.#last = { rows, logits: this.#reader.rows(rows) };
+    }
+    return this.#last.logits.slice();
+  }
+
+  cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer> {
+    const { rows: known = [], logits } = this.#last ?? {};
+    const rowOf = (row: number) => {
+      const at = known.indexOf(row);
+      return at < 0 ? undefined : logits?.subarray(at * this.#dVocab, (at + 1) * this.#dVocab);
+    };
+    return cellsOf(rows, tokens, rowOf, this.#reader);
+  }
+}
+
+/** Views of a model's logits of which nothing was read yet. */
+const unreadOf = new WeakMap<ModelWeights["store"], UnreadViews>();
+
+function unreadViews(store: ModelWeights["store"]): UnreadViews {
+  const known = unreadOf.get(store);
+  if (known) return known;
+  const views = new UnreadViews();
+  unreadOf.set(store, views);
+  store.beforeDisposal(() => views.settle());
+  return views;
 }
 
 /**
@@ -158,36 +208,32 @@ export function lazyLogits(
   shape: readonly [batch: number, nPos: number],
   known: KnownLogits | undefined,
 ): Tensor {
-  const { dModel, dVocabOut } = context.cfg;
+  const { dModel, dVocabOut: dVocab } = context.cfg;
   const [batch, nPos] = shape;
-  const whole = [batch, nPos, dVocabOut];
   if (core().node_of(hookIn)) {
     const source = tensorOf(core().reshape(hookIn, Uint32Array.of(batch, nPos, dModel)));
-    return lazyTensor(whole, recorded(context, source));
+    return lazyTensor([batch, nPos, dVocab], recorded(context, source));
   }
-  const read = readingSnapshot(
+  const fresh = new SnapshotReader(
     context,
     copyOut(hookIn, "float32", batch * nPos * dModel) as Float32Array,
   );
-  return lazyTensor(
-    whole,
-    logitsByRow(
-      shape,
-      dVocabOut,
-      rememberingLast(known ? readingKnown(read, dVocabOut, known) : read),
-    ),
+  const reader = new RememberingReader(
+    known ? new KnowingReader(fresh, dVocab, known) : fresh,
+    dVocab,
   );
+  return logitView({ reader, dVocab, unread: unreadViews(context.weights.store) }, batch, nPos);
 }
 
-/** Reads the base run's logits by row, and leaves them to those who read later. */
+/** Reads the base run's logits, and leaves them to those who read later. */
 export function readingBase(
   context: UnembedContext,
   base: { value(name: string): Handle; readonly logits: Map<number, Float32Array> },
   [batch, nPos]: readonly [batch: number, nPos: number],
-): ReadRows {
+): LogitReader {
   const { dModel, dVocabOut } = context.cfg;
   const hookIn = base.value(ROOT_NAMES.unembedIn);
   const snapshot = copyOut(hookIn, "float32", batch * nPos * dModel) as Float32Array;
   const known = { rows: base.logits, differs: () => false };
-  return readingKnown(readingSnapshot(context, snapshot), dVocabOut, known);
+  return new KnowingReader(new SnapshotReader(context, snapshot), dVocabOut, known);
 }

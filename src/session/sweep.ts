@@ -9,7 +9,7 @@ import { noGrad } from "../core/gradients.ts";
 import { scoped } from "../core/scope.ts";
 import { lazyTensor, Tensor } from "../core/tensor.ts";
 import { getActName } from "../hooks/act_name.ts";
-import { logitsByRow, type ReadRows } from "./logits.ts";
+import { type LogitReader, logitView } from "./logit_view.ts";
 import type { RunCost } from "./run.ts";
 import { bytesPerVariant, runChunk, type SweepHost } from "./sweep_chunk.ts";
 import type { SweepCell, SweepEdit } from "./sweep_edit.ts";
@@ -182,33 +182,36 @@ function measured(metric: SweepOptions["metric"], logits: Tensor): Tensor {
 /**
  * Runs an edit in many variants. Each variant's logits have the bits of a run of its own.
  *
- * @param readBase Reads the base run's logits by row.
+ * @param base Reads the base run's logits.
  * @returns The metric of every variant: the axes of the variants, then the metric's; and what it cost.
  */
 export function runSweep(
   host: SweepHost,
   { all, shape }: Variants,
   { edit = "ablate", metric, onProgress, signal, budgetBytes = DEFAULT_BUDGET_BYTES }: SweepOptions,
-  readBase: ReadRows,
+  base: LogitReader,
 ): { result: Tensor; cost: RunCost } {
   const { batch, nPos, dVocab } = host;
   const cost: RunCost = { stages: [], rows: 0, multiplyAdds: 0, ms: 0, resumedFrom: null };
   const stages = new Set<string>();
-  const logitsFrom = (read: ReadRows) =>
-    lazyTensor([batch, nPos, dVocab], logitsByRow([batch, nPos], dVocab, read));
-  // The metric of the base run's own logits tells which rows it reads.
-  const readsRows = new Set<number>();
-  const probe = measured(
-    metric,
-    logitsFrom((rows) => {
-      rows.forEach((row) => readsRows.add(row));
-      return readBase(rows);
-    }),
-  );
+  const logitsFrom = (reader: LogitReader) => logitView({ reader, dVocab }, batch, nPos);
+  // The metric of the base run's own logits tells which rows it reads, and which of them whole.
+  const [readRows, wholeRows] = [new Set<number>(), new Set<number>()];
+  const probing: LogitReader = {
+    rows: (rows) => {
+      rows.forEach((row) => readRows.add(row) && wholeRows.add(row));
+      return base.rows(rows);
+    },
+    cells: (rows, tokens) => {
+      rows.forEach((row) => readRows.add(row));
+      return base.cells(rows, tokens);
+    },
+  };
+  const probe = measured(metric, logitsFrom(probing));
   const results = Array<Tensor>(all.length);
   let done = 0;
   for (const [at, group] of byPoint(all)) {
-    const bytes = bytesPerVariant(host, at, group, edit, readsRows.size);
+    const bytes = bytesPerVariant(host, at, group, edit, wholeRows.size);
     const length = Math.max(1, Math.floor(budgetBytes / bytes));
     for (let from = 0; from < group.length; from += length) {
       signal?.throwIfAborted();
@@ -216,10 +219,10 @@ export function runSweep(
       noGrad(() =>
         scoped(() => {
           const cells = variants.map(({ cell }) => cell);
-          const reads = { rows: [...readsRows], base: readBase };
+          const reads = { rows: [...readRows], wholeRows, base };
           const { readers, cost: spent } = runChunk(host, at, cells, edit, reads);
-          readers.forEach((read, i) => {
-            results[variants[i].index] = measured(metric, logitsFrom(read)).detach();
+          readers.forEach((reader, i) => {
+            results[variants[i].index] = measured(metric, logitsFrom(reader)).detach();
           });
           if (!spent) return;
           spent.stages.forEach((stage) => stages.add(stage));

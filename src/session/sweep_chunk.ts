@@ -10,7 +10,7 @@ import { copyOut, sizeOf } from "../core/scope.ts";
 import type { HookFunction } from "../hooks/hook_registry.ts";
 import type { RowValue } from "../hooks/tap.ts";
 import type { BaseRun, BaseValues } from "./base_run.ts";
-import type { ReadRows } from "./logits.ts";
+import type { LogitReader } from "./logit_view.ts";
 import type { RunCost } from "./run.ts";
 import {
   type ChangedRows,
@@ -65,6 +65,8 @@ export interface SweepHost {
   run(request: BranchRequest): { hookIn: RowValue; cost: RunCost };
   /** Unembeds rows [n, dModel]. */
   unembed(rows: Handle): Handle;
+  /** Gives the logit of one token in one of the rows [n, dModel]: [1]. */
+  logitAt(rows: Handle, row: number, token: number): Handle;
 }
 
 /** The base run's values for texts that are repeated. */
@@ -124,7 +126,7 @@ function editedByHook(
 /**
  * Bytes that a variant of a chunk may need at most: the edited rows, the texts that run again, and the logits that are read.
  *
- * @param nReads How many rows of logits the metric reads.
+ * @param nReads How many rows of logits the metric reads whole.
  */
 export function bytesPerVariant(
   host: SweepHost,
@@ -148,7 +150,7 @@ export function bytesPerVariant(
 /**
  * Runs a chunk of variants.
  *
- * @param reads The rows of the base run's logits that the metric reads, and their reader.
+ * @param reads The rows of the base run's logits that the metric reads, those of them that it reads whole, and their reader.
  * @returns A reader of each variant's logits; and the cost, `undefined` when no variant changed anything.
  */
 export function runChunk(
@@ -156,9 +158,13 @@ export function runChunk(
   at: string,
   cells: readonly SweepCell[],
   edit: SweepEdit,
-  reads: { readonly rows: readonly number[]; readonly base: ReadRows },
-): { readers: ReadRows[]; cost: RunCost | undefined } {
-  const { batch, nPos, dModel, dVocab } = host;
+  reads: {
+    readonly rows: readonly number[];
+    readonly wholeRows: ReadonlySet<number>;
+    readonly base: LogitReader;
+  },
+): { readers: LogitReader[]; cost: RunCost | undefined } {
+  const { batch, nPos, dVocab } = host;
   const value = sweptValue(host, at);
   const changed = isCellEdit(edit)
     ? editedCells(value, cells, edit)
@@ -176,28 +182,41 @@ export function runChunk(
   const pass = branchPass(host, at, branches, edited, changed.handle);
   const { nPos: n } = host;
   // Rows of the pass by those of the base run, for each branch.
-  const probed = branches.flatMap(({ text }, branch) =>
-    reads.rows.filter((row) => Math.floor(row / n) === text).map((row) => branch * n + row % n)
-  );
+  const placesOf = (rows: readonly number[]) =>
+    branches.flatMap(({ text }, branch) =>
+      rows.filter((row) => Math.floor(row / n) === text).map((row) => branch * n + row % n)
+    );
+  const probed = placesOf(reads.rows);
   const run = host.run({ ...pass, reads: pass.space.of(probed.toSorted((a, b) => a - b)) });
-  const logits = new BranchLogits(host, run.hookIn);
-  const wanted = logits.read(probed);
-  run.cost.multiplyAdds += wanted * dModel * dVocab;
+  const logits = new BranchLogits(host, run);
+  logits.read(placesOf(reads.rows.filter((row) => reads.wholeRows.has(row))));
   const isProbed = new Set(probed);
   // A metric that reads other rows than it did of the base run's logits: all rows are needed then.
   let others: BranchLogits | undefined;
-  const all = () => others ??= new BranchLogits(host, host.run(pass).hookIn);
+  const all = () => others ??= new BranchLogits(host, host.run(pass));
   const branchOf = new Map(branches.map(({ variant, text }, i) => [variant * batch + text, i]));
-  const readers = cells.map((_, variant): ReadRows => (rows) => {
-    const out = new Float32Array(rows.length * dVocab);
-    rows.forEach((row, i) => {
-      const branch = branchOf.get(variant * batch + Math.floor(row / n));
-      const at = branch === undefined ? -1 : branch * n + row % n;
-      const found = branch === undefined ? undefined : (isProbed.has(at) ? logits : all()).of(at);
-      out.set(found ?? reads.base([row]), i * dVocab);
-    });
-    return out;
-  });
+  /** Reads a row of a variant in the branches' logits; gives `undefined` where it is the base run's. */
+  const inBranch = <R>(variant: number, row: number, read: (from: BranchLogits, at: number) => R) => {
+    const branch = branchOf.get(variant * batch + Math.floor(row / n));
+    if (branch === undefined) return undefined;
+    const at = branch * n + row % n;
+    return read(isProbed.has(at) ? logits : all(), at);
+  };
+  const readers = cells.map((_, variant): LogitReader => ({
+    rows: (rows) => {
+      const out = new Float32Array(rows.length * dVocab);
+      rows.forEach((row, i) => {
+        const found = inBranch(variant, row, (from, at) => from.of(at));
+        out.set(found ?? reads.base.rows([row]), i * dVocab);
+      });
+      return out;
+    },
+    cells: (rows, tokens) =>
+      Float32Array.from(rows, (row, i) => {
+        const found = inBranch(variant, row, (from, at) => from.cell(at, tokens[i]));
+        return found ?? reads.base.cells([row], [tokens[i]])[0];
+      }),
+  }));
   return { readers, cost: run.cost };
 }
 
@@ -225,20 +244,25 @@ function branchPass(
 class BranchLogits {
   readonly #host: SweepHost;
   readonly #handle: Handle;
+  readonly #cost: RunCost;
   readonly #places: ReadonlyMap<number, number>;
   readonly #known = new Map<number, Float32Array>();
 
-  constructor(host: SweepHost, { rows, handle }: RowValue) {
+  /** Takes what the unembedding reads in a run of the branches; what is unembedded is added to its cost. */
+  constructor(host: SweepHost, { hookIn, cost }: ReturnType<SweepHost["run"]>) {
+    const { rows, handle } = hookIn;
     this.#host = host;
     this.#handle = handle;
+    this.#cost = cost;
     this.#places = new Map(Array.from(rows.indices, (row, i) => [row, i]));
   }
 
-  /** Unembeds those of the rows that differ, all at once, and tells how many they are. */
-  read(rows: readonly number[]): number {
+  /** Unembeds those of the rows that differ, all at once. */
+  read(rows: readonly number[]): void {
     const differing = rows.filter((row) => this.#places.has(row));
-    if (differing.length === 0) return 0;
-    const { dVocab } = this.#host;
+    if (differing.length === 0) return;
+    const { dModel, dVocab } = this.#host;
+    this.#cost.multiplyAdds += differing.length * dModel * dVocab;
     const at = Uint32Array.from(differing, (row) => this.#places.get(row) ?? 0);
     const logits = copyOut(
       this.#host.unembed(core().take_rows(this.#handle, at)),
@@ -248,7 +272,15 @@ class BranchLogits {
     differing.forEach((row, i) =>
       this.#known.set(row, logits.subarray(i * dVocab, (i + 1) * dVocab))
     );
-    return differing.length;
+  }
+
+  /** The logit of a token in a row; `undefined` where it is the base run's. */
+  cell(row: number, token: number): number | undefined {
+    const known = this.#known.get(row)?.[token];
+    const place = this.#places.get(row);
+    if (known !== undefined || place === undefined) return known;
+    this.#cost.multiplyAdds += this.#host.dModel;
+    return copyOut(this.#host.logitAt(this.#handle, place, token), "float32", 1)[0];
   }
 
   /** The logits of a row; `undefined` where they are the base run's. */

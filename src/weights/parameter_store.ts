@@ -121,6 +121,7 @@ export class ParameterStore implements Disposable, Placing {
   /** What backward passes gave the parameters. */
   readonly gradients: ParameterGradients = new ParameterGradients();
   #disposed = false;
+  #beforeDisposal: (() => void)[] = [];
 
   /**
    * Fills a store; if that fails, nothing stays allocated.
@@ -375,9 +376,15 @@ export class ParameterStore implements Disposable, Placing {
     return this.gradients.show(view, name);
   }
 
+  /** Has something done before the memory is given back by {@linkcode ParameterStore[Symbol.dispose]}. */
+  beforeDisposal(task: () => void): void {
+    this.#beforeDisposal.push(task);
+  }
+
   /** Gives the memory back. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
+    this.#beforeDisposal.splice(0).forEach((task) => task());
     this.#disposed = true;
     collected.unregister(this);
     this.#release();

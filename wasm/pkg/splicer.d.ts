@@ -185,6 +185,11 @@ export function jumprelu(h: number, threshold: number): number;
 export function linear(x: number, weight: number, bias: number, in_axes: number, out_dims: Uint32Array | number[], act: number): number;
 
 /**
+ * Single cells of `x W + b`, `[n]`: that of column `columns[i]` in row `rows[i]` of `x`.
+ */
+export function linear_at(x: number, weight: number, bias: number, rows: Uint32Array | number[], columns: Uint32Array | number[]): number;
+
+/**
  * One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`, `shared_by` neighbouring heads for each of the weight's.
  */
 export function linear_heads(x: number, weight: number, bias: number, n_heads: number, shared_by: number): number;
@@ -434,6 +439,7 @@ export interface InitOutput {
     readonly is_recorded: (a: number) => [number, number, number];
     readonly jumprelu: (a: number, b: number) => [number, number, number];
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => [number, number, number];
+    readonly linear_at: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => [number, number, number];
     readonly linear_heads: (a: number, b: number, c: number, d: number, e: number) => [number, number, number];
     readonly live_bytes: () => number;
     readonly log_softmax: (a: number, b: number) => [number, number, number];

@@ -759,6 +759,37 @@ export function linear(x, weight, bias, in_axes, out_dims, act) {
 }
 
 /**
+ * Single cells of `x W + b`, `[n]`: that of column `columns[i]` in row `rows[i]` of `x`.
+ * @param {number} x
+ * @param {number} weight
+ * @param {number} bias
+ * @param {Uint32Array | number[]} rows
+ * @param {Uint32Array | number[]} columns
+ * @returns {number}
+ */
+export function linear_at(x, weight, bias, rows, columns) {
+    const val3 = +x;
+    const val4 = +weight;
+    const val5 = +bias;
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArray32ToWasm0(rows, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray32ToWasm0(columns, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+        throw e;
+    }
+    const ret = wasm.linear_at(val3, val4, val5, ptr0, len0, ptr1, len1);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
  * One input row per head: `[.., n_heads, d_in]` to `[.., n_heads, d_head]`, `shared_by` neighbouring heads for each of the weight's.
  * @param {number} x
  * @param {number} weight

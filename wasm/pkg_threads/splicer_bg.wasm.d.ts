@@ -50,6 +50,7 @@ export const is_pending: (a: number) => [number, number, number];
 export const is_recorded: (a: number) => [number, number, number];
 export const jumprelu: (a: number, b: number) => [number, number, number];
 export const linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => [number, number, number];
+export const linear_at: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => [number, number, number];
 export const linear_heads: (a: number, b: number, c: number, d: number, e: number) => [number, number, number];
 export const live_bytes: () => number;
 export const log_softmax: (a: number, b: number) => [number, number, number];

@@ -6,7 +6,7 @@ use crate::heap::Handle;
 use crate::kernels::Activation;
 use crate::ops::model::attention::{AttendMix, AttendScores, Attention, Geometry};
 use crate::ops::model::codes::{Decode, JumpRelu, MergeError, TopKRelu};
-use crate::ops::model::linear::{AttnOut, HeadResults, Linear, LinearHeads};
+use crate::ops::model::linear::{AttnOut, HeadResults, Linear, LinearAt, LinearHeads};
 use crate::ops::model::norm::{Center, Norm, RmsScale};
 use crate::ops::model::rotary::Rotary;
 use crate::ops::unary::Activate;
@@ -37,6 +37,15 @@ pub fn linear(x: Handle, weight: u32, bias: Handle, in_axes: u32, out_dims: &[u3
         };
         let out = engine.apply(op, &[x])?;
         if fused == act { Ok(out) } else { engine.apply(Activate(act), &[out]) }
+    })
+}
+
+/// Single cells of `x W + b`, `[n]`: that of column `columns[i]` in row `rows[i]` of `x`.
+#[wasm_bindgen]
+pub fn linear_at(x: Handle, weight: u32, bias: Handle, rows: &[u32], columns: &[u32]) -> Outcome<Handle> {
+    with(|engine| {
+        let (weight, bias) = (engine.weight(weight)?, engine.optional(bias)?);
+        engine.apply(LinearAt { weight, bias, rows: rows.to_vec(), columns: columns.to_vec() }, &[x])
     })
 }
 

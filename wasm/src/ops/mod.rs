@@ -92,6 +92,6 @@ op_kinds! {
     // matmul, softmax
     MatMul, Softmax, LogSoftmax,
     // model/
-    Lookup, Linear, LinearHeads, AttnOut, HeadResults, Center, RmsScale, Norm, Rotary, AttendScores, AttendMix, Attention,
+    Lookup, Linear, LinearAt, LinearHeads, AttnOut, HeadResults, Center, RmsScale, Norm, Rotary, AttendScores, AttendMix, Attention,
     JumpRelu, TopKRelu, Encode, Decode, MergeError,
 }

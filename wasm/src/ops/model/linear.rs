@@ -1,6 +1,6 @@
 //! Products with packed weights: weights are constants, gradients flow to the activations.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut};
 use crate::memory::Buf;
 use crate::ops::model::sparse::times_transpose;
@@ -57,6 +57,60 @@ impl<T: Kernels> Op<T> for Linear<T> {
     // y = x W + b, so dx = dy Wᵀ.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
         let dx = times_transpose(grad, &self.weight)?;
+        Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dx))])
+    }
+}
+
+/// Single cells of `x W + b`, `[n]`: that of column `columns[i]` in row `rows[i]` of `x`.
+pub struct LinearAt<T: Kernels> {
+    pub weight: Rc<Packed<T>>,
+    pub bias: Option<Tensor<T>>,
+    pub rows: Vec<u32>,
+    pub columns: Vec<u32>,
+}
+
+impl<T: Kernels> LinearAt<T> {
+    fn cells(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.rows.iter().zip(&self.columns).map(|(&row, &column)| (row as usize, column as usize))
+    }
+}
+
+impl<T: Kernels> Op<T> for LinearAt<T> {
+    fn kind(&self) -> OpKind {
+        OpKind::LinearAt
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
+        let (x, w) = (inputs[0], &*self.weight);
+        let count: usize = leading("linear at cells", &x.shape, 1, w.rows)?.iter().product();
+        if let Some(cell) = self.cells().find(|&(row, column)| row >= count || column >= w.cols) {
+            return Err(Error::Index(format!("Cannot compute cell {cell:?} of a product of shape {:?}", (count, w.cols))));
+        }
+        // SAFETY: the kernel writes every cell.
+        let mut out = unsafe { Buf::unwritten(self.rows.len())? };
+        let bias = self.bias.as_ref().map(Tensor::floats).transpose()?;
+        let data = x.floats()?;
+        for (out, (row, column)) in out.chunks_exact_mut(1).zip(self.cells()) {
+            let a = Rows { data: &data[row * w.rows..], stride: w.rows, count: 1 };
+            T::gemm(a, w, column..column + 1, bias, Activation::Identity, RowsMut { data: out, stride: 1 });
+        }
+        Ok(Tensor::float(vec![self.rows.len()], out))
+    }
+
+    // y[i] = Σ_k x[rows[i], k] W[k, columns[i]], so each cell adds its column times dy[i] to its row.
+    fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
+        let w = &*self.weight;
+        let mut dx = Buf::zeroed(saved.shapes[0].iter().product())?;
+        let mut weights = Buf::zeroed(w.rows)?;
+        for (&dy, (row, column)) in grad.floats()?.iter().zip(self.cells()) {
+            w.read_column(column, &mut weights);
+            let dx = &mut dx[row * w.rows..][..w.rows];
+            dx.iter_mut().zip(weights.iter()).for_each(|(dx, &weight)| *dx = dy.mul_add(weight, *dx));
+        }
         Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dx))])
     }
 }

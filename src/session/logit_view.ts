@@ -1,0 +1,167 @@
+/**
+ * Logits that come when somebody reads them: whole rows, or those of a few tokens alone.
+ *
+ * @module
+ */
+
+import { flatIndices, type IndexPart, spelledOut } from "../core/index_spec.ts";
+import {
+  elementsOf,
+  type Index,
+  lazyTensor,
+  type LazyValue,
+  ownedTensor,
+  type Tensor,
+} from "../core/tensor.ts";
+
+/** Reads logits of rows, numbered through a batch. */
+export interface LogitReader {
+  /** Whole rows: [rows.length * dVocab]. */
+  rows(rows: readonly number[]): Float32Array<ArrayBuffer>;
+  /** Single logits: that of `tokens[i]` in row `rows[i]`. */
+  cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer>;
+}
+
+/** Takes single logits from rows that are known, and reads the others. */
+export function cellsOf(
+  rows: readonly number[],
+  tokens: readonly number[],
+  known: (row: number) => Float32Array | undefined,
+  reader: LogitReader,
+): Float32Array<ArrayBuffer> {
+  const found = rows.map(known);
+  const isFresh = (_: number, i: number) => found[i] === undefined;
+  const fresh = rows.filter(isFresh);
+  const read = fresh.length > 0 ? reader.cells(fresh, tokens.filter(isFresh)) : new Float32Array();
+  let next = 0;
+  return Float32Array.from(tokens, (token, i) => found[i]?.[token] ?? read[next++]);
+}
+
+/** A single logit costs the reading of a panel, 16 columns: few enough are less than half of a row. */
+const TOKENS_PER_CELL = 32;
+
+/** How many views are looked after of which nobody has read anything. */
+const MOST_UNREAD = 4;
+
+/**
+ * Views of which nobody has read anything yet. What was taken out of logits outlives the model: these views are read before its
+ * memory is given back, and the oldest of them when they become many.
+ */
+export class UnreadViews {
+  readonly #tensors = new Map<LogitView, Tensor>();
+
+  /** Looks after a view and its tensor. */
+  add(view: LogitView, tensor: Tensor): void {
+    const [oldest] = this.#tensors.values();
+    if (oldest && this.#tensors.size >= MOST_UNREAD) elementsOf(oldest);
+    this.#tensors.set(view, tensor);
+  }
+
+  /** Leaves a view to itself: something of it was read. */
+  delete(view: LogitView): void {
+    this.#tensors.delete(view);
+  }
+
+  /** Reads all that are left. */
+  settle(): void {
+    for (const tensor of this.#tensors.values()) elementsOf(tensor);
+  }
+}
+
+/** What views of the same logits have in common. */
+export interface LogitSource {
+  readonly reader: LogitReader;
+  readonly dVocab: number;
+  /** Looks after views, where logits may outlive what they are read with. */
+  readonly unread?: UnreadViews;
+}
+
+/** Logits [...shape, dVocab] of rows. */
+class LogitView implements LazyValue {
+  readonly #source: LogitSource;
+  readonly #shape: readonly number[];
+  readonly #rows: readonly number[];
+
+  constructor(source: LogitSource, shape: readonly number[], rows: readonly number[]) {
+    this.#source = source;
+    this.#shape = shape;
+    this.#rows = rows;
+  }
+
+  /** The shape with the vocabulary's axis. */
+  get #whole(): number[] {
+    return [...this.#shape, this.#source.dVocab];
+  }
+
+  all(): Tensor {
+    const logits = this.#source.reader.rows(this.#rows);
+    this.#source.unread?.delete(this);
+    return ownedTensor(logits, this.#whole);
+  }
+
+  at(index: readonly Index[], given: readonly IndexPart[]): Tensor | undefined {
+    const parts = spelledOut(given, this.#whole);
+    const rank = this.#shape.length + 1;
+    if (parts.length !== rank || parts.some((part) => typeof part === "object" && part.isMask)) {
+      return undefined;
+    }
+    const [rows, tokens] = [parts.slice(0, -1), parts[rank - 1]];
+    const chosen = flatIndices(rows, this.#shape);
+    if (tokens !== ":") {
+      const { indices } = flatIndices([tokens], [this.#source.dVocab]);
+      if (this.#isFew(chosen.indices.length * indices.length)) {
+        const { indices, shape } = flatIndices(parts, this.#whole);
+        return this.#cells(indices, shape);
+      }
+      // Lists of rows and of tokens address cells together.
+      if (parts.filter((part) => typeof part === "object").length > 1) return undefined;
+    }
+    if (rows.every((part) => part === ":")) return undefined;
+    const view = new LogitView(
+      this.#source,
+      chosen.shape,
+      chosen.indices.map((row) => this.#rows[row]),
+    );
+    const tensor = lazyTensor(view.#whole, view);
+    if (tokens !== ":") return tensor.at("...", index[index.length - 1]);
+    this.#source.unread?.add(view, tensor);
+    this.#source.unread?.delete(this);
+    return tensor;
+  }
+
+  gather(axis: number, index: Tensor): Tensor | undefined {
+    const { dVocab } = this.#source;
+    const rank = this.#shape.length + 1;
+    if (axis !== rank - 1 || index.rank !== rank || !this.#isFew(index.size)) return undefined;
+    const ids = Array.from(elementsOf(index));
+    const fits = this.#shape.every((length, axis) => index.shape[axis] <= length) &&
+      ids.every((id) => id >= 0 && id < dVocab);
+    if (!fits) return undefined;
+    const rows = index.shape.slice(0, -1).map((length) => `:${length}`);
+    const { indices } = flatIndices(rows, this.#shape);
+    const perRow = index.shape[rank - 1];
+    return this.#cells(ids.map((id, i) => indices[Math.floor(i / perRow)] * dVocab + id), index.shape);
+  }
+
+  #isFew(nCells: number): boolean {
+    return nCells * TOKENS_PER_CELL <= this.#source.dVocab;
+  }
+
+  /** Reads cells by their places in the flattened view. */
+  #cells(places: readonly number[], shape: readonly number[]): Tensor {
+    const { reader, dVocab, unread } = this.#source;
+    const logits = reader.cells(
+      places.map((place) => this.#rows[Math.floor(place / dVocab)]),
+      places.map((place) => place % dVocab),
+    );
+    unread?.delete(this);
+    return ownedTensor(logits, shape);
+  }
+}
+
+/** Logits [batch, pos, dVocab] that are read row by row, or token by token. */
+export function logitView(source: LogitSource, batch: number, nPos: number): Tensor {
+  const rows = Array.from({ length: batch * nPos }, (_, row) => row);
+  const view = new LogitView(source, [batch, nPos], rows);
+  return lazyTensor([batch, nPos, source.dVocab], view);
+}
