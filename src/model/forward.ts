@@ -285,7 +285,13 @@ export function logitsAt(
   tokens: readonly number[],
 ): Handle {
   const { weight, bias } = weights.unembed;
-  const cells = core().linear_at(rows, weight, bias, Uint32Array.from(at), Uint32Array.from(tokens));
+  const cells = core().linear_at(
+    rows,
+    weight,
+    bias,
+    Uint32Array.from(at),
+    Uint32Array.from(tokens),
+  );
   return cappedLogits(cfg, cells);
 }
 

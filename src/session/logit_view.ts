@@ -140,7 +140,10 @@ class LogitView implements LazyValue {
     const rows = index.shape.slice(0, -1).map((length) => `:${length}`);
     const { indices } = flatIndices(rows, this.#shape);
     const perRow = index.shape[rank - 1];
-    return this.#cells(ids.map((id, i) => indices[Math.floor(i / perRow)] * dVocab + id), index.shape);
+    return this.#cells(
+      ids.map((id, i) => indices[Math.floor(i / perRow)] * dVocab + id),
+      index.shape,
+    );
   }
 
   #isFew(nCells: number): boolean {

@@ -196,7 +196,11 @@ export function runChunk(
   const all = () => others ??= new BranchLogits(host, host.run(pass));
   const branchOf = new Map(branches.map(({ variant, text }, i) => [variant * batch + text, i]));
   /** Reads a row of a variant in the branches' logits; gives `undefined` where it is the base run's. */
-  const inBranch = <R>(variant: number, row: number, read: (from: BranchLogits, at: number) => R) => {
+  const inBranch = <R>(
+    variant: number,
+    row: number,
+    read: (from: BranchLogits, at: number) => R,
+  ) => {
     const branch = branchOf.get(variant * batch + Math.floor(row / n));
     if (branch === undefined) return undefined;
     const at = branch * n + row % n;
