@@ -62,6 +62,20 @@ export class RowSpace {
     return this.of([...merged].sort((a, b) => a - b));
   }
 
+  /** The texts that these rows are of, ascending. */
+  textsOf({ indices }: Rows): number[] {
+    return [...new Set(Array.from(indices, (row) => Math.floor(row / this.nPos)))];
+  }
+
+  /** All rows of these texts, which ascend. */
+  ofTexts(texts: readonly number[]): Rows {
+    return this.of(
+      texts.flatMap((text) =>
+        Array.from({ length: this.nPos }, (_, pos) => text * this.nPos + pos)
+      ),
+    );
+  }
+
   /** The rows that are in both sets. */
   common(a: Rows, b: Rows): Rows {
     if (a === b || b.isAll || a.isEmpty) return a;

@@ -100,6 +100,13 @@ function mix(
   }
   if (mode === Mode.idle) {
     return tap.made(names.z, rows, () => {
+      const texts = space.textsOf(rows);
+      if (tap.isResumed && texts.length < space.batch) {
+        // The others' keys and values are seen by no row that is computed.
+        const own = space.ofTexts(texts);
+        const [queries, keys, values] = [tap.pick(q, rows), tap.pick(k, own), tap.pick(v, own)];
+        return core().attention(geometries.at(rows, kind, texts), queries, keys, values);
+      }
       const { queries, keys, values } = operands();
       return core().attention(geometries.at(rows, kind), queries, keys, values);
     });

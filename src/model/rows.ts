@@ -56,9 +56,17 @@ export interface AttentionKind {
   readonly slopes: Float64Array;
 }
 
+/** What a map holds for a key, made when it is first wanted. */
+function known<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, value = make());
+  return value;
+}
+
 /** The geometries of a pass. The core holds them until the pass ends. */
 export class Geometries implements Disposable {
-  readonly #made = new Map<Rows, Map<AttentionKind, number>>();
+  /** By the texts whose keys there are, the rows and the kind. */
+  readonly #made = new Map<string, Map<Rows, Map<AttentionKind, number>>>();
   readonly #shape: PassShape;
   readonly #nHeads: number;
   readonly #nKeyHeads: number;
@@ -72,17 +80,20 @@ export class Geometries implements Disposable {
     this.#dHead = dHead;
   }
 
-  /** The core's geometry of these rows, in layers of a kind. */
-  at(rows: Rows, kind: AttentionKind): number {
-    const { batch, nKeys, keyMask = new Uint8Array() } = this.#shape;
-    let byKind = this.#made.get(rows);
-    if (!byKind) this.#made.set(rows, byKind = new Map());
-    let geometry = byKind.get(kind);
-    if (geometry === undefined) {
-      geometry = core().geometry(
-        this.#pairs(rows),
-        keyMask,
-        batch,
+  /**
+   * The core's geometry of these rows, in layers of a kind.
+   *
+   * @param texts The texts whose keys and values attention is given, ascending; all of the pass unless said.
+   */
+  at(rows: Rows, kind: AttentionKind, texts?: readonly number[]): number {
+    const { batch, nKeys } = this.#shape;
+    const byRows = known(this.#made, texts?.join() ?? "all", () => new Map());
+    const byKind = known(byRows, rows, () => new Map());
+    return known(byKind, kind, () =>
+      core().geometry(
+        this.#pairs(rows, texts),
+        this.#keyMask(texts),
+        texts?.length ?? batch,
         nKeys,
         this.#nHeads,
         this.#nKeyHeads,
@@ -91,10 +102,7 @@ export class Geometries implements Disposable {
         kind.window ?? 0,
         kind.softCap,
         kind.slopes,
-      );
-      byKind.set(kind, geometry);
-    }
-    return geometry;
+      ));
   }
 
   /** The multiply-adds of scores and mix over these rows. */
@@ -106,18 +114,30 @@ export class Geometries implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const byKind of this.#made.values()) {
-      for (const geometry of byKind.values()) core().free_geometry(geometry);
+    for (const byRows of this.#made.values()) {
+      for (const byKind of byRows.values()) {
+        for (const geometry of byKind.values()) core().free_geometry(geometry);
+      }
     }
     this.#made.clear();
   }
 
-  /** (batch, key index) of each row. */
-  #pairs({ indices }: Rows): Uint32Array {
+  #keyMask(texts: readonly number[] | undefined): Uint8Array {
+    const { nKeys, keyMask = new Uint8Array() } = this.#shape;
+    if (!texts || keyMask.length === 0) return keyMask;
+    return Uint8Array.from(
+      texts.flatMap((text) => [...keyMask.subarray(text * nKeys, (text + 1) * nKeys)]),
+    );
+  }
+
+  /** (text, key index) of each row. */
+  #pairs({ indices }: Rows, texts: readonly number[] | undefined): Uint32Array {
     const { nPos, offset } = this.#shape;
+    const places = texts && new Map(texts.map((text, place) => [text, place]));
     const pairs = new Uint32Array(indices.length * 2);
     indices.forEach((row, i) => {
-      pairs[i * 2] = Math.floor(row / nPos);
+      const text = Math.floor(row / nPos);
+      pairs[i * 2] = places?.get(text) ?? text;
       pairs[i * 2 + 1] = offset + row % nPos;
     });
     return pairs;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { flatIndices, type IndexPart, spelledOut } from "../core/index_spec.ts";
+import { flatIndices, type IndexPart, resolveIndex, spelledOut } from "../core/index_spec.ts";
 import {
   elementsOf,
   type Index,
@@ -105,6 +105,8 @@ class LogitView implements LazyValue {
     if (parts.length !== rank || parts.some((part) => typeof part === "object" && part.isMask)) {
       return undefined;
     }
+    // What doesn't fit is said of the logits, not of some of their axes.
+    resolveIndex(parts, this.#whole);
     const [rows, tokens] = [parts.slice(0, -1), parts[rank - 1]];
     const chosen = flatIndices(rows, this.#shape);
     if (tokens !== ":") {

@@ -137,16 +137,16 @@ class KnowingReader implements LogitReader {
   rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
     const dVocab = this.#dVocab;
     const { rows: kept, differs } = this.#known;
-    const fresh = rows.filter((row) => !this.#knownRow(row));
+    const found = rows.map((row) => this.#knownRow(row));
+    const fresh = rows.filter((_, i) => !found[i]);
     const computed = fresh.length > 0 ? this.#reader.rows(fresh) : new Float32Array();
     const data = new Float32Array(rows.length * dVocab);
     let next = 0;
     rows.forEach((row, i) => {
-      const found = this.#knownRow(row);
-      const logits = found ?? computed.subarray(next * dVocab, ++next * dVocab);
+      const logits = found[i] ?? computed.subarray(next * dVocab, ++next * dVocab);
       data.set(logits, i * dVocab);
       const isRoom = (kept.size + 1) * logits.byteLength <= MAX_KNOWN_BYTES;
-      if (!found && isRoom && !differs(row)) kept.set(row, logits.slice());
+      if (!found[i] && isRoom && !differs(row)) kept.set(row, logits.slice());
     });
     return data;
   }

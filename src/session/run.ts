@@ -186,7 +186,11 @@ export class Run implements Tap {
     if (value.rows === rows) return value.handle;
     const places = placesIn(rows, value.rows);
     if (places) return core().take_rows(value.handle, places);
-    return rows.isAll ? this.whole(value) : core().take_rows(this.whole(value), rows.indices);
+    if (rows.isAll) return this.whole(value);
+    const known = core().take_rows(this.#base().value(value.name), rows.indices);
+    const own = this.space.common(value.rows, rows);
+    const at = placesIn(own, rows);
+    return own.isEmpty || !at ? known : core().with_rows(known, at, this.pick(value, own));
   }
 
   whole({ name, rows, handle }: RowValue): Handle {

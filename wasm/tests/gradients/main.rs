@@ -66,6 +66,7 @@ fn cases(kind: OpKind, random: &mut Random) -> Vec<Case> {
         OpKind::LogSoftmax => tensor::log_softmax(random),
         OpKind::Lookup => model::lookup(random),
         OpKind::Linear => model::linear(random),
+        OpKind::LinearAt => model::linear_at(random),
         OpKind::LinearHeads => model::linear_heads(random),
         OpKind::AttnOut => model::attn_out(random),
         OpKind::HeadResults => model::head_results(random),

@@ -6,7 +6,7 @@ use splicer::kernels::{Activation, Packed};
 use splicer::ops::model::attention::{AttendMix, AttendScores, Attention, Geometry};
 use splicer::ops::model::codes::{Decode, JumpRelu, MergeError, TopKRelu};
 use splicer::ops::model::encode::Encode;
-use splicer::ops::model::linear::{AttnOut, HeadResults, Linear, LinearHeads};
+use splicer::ops::model::linear::{AttnOut, HeadResults, Linear, LinearAt, LinearHeads};
 use splicer::ops::model::lookup::Lookup;
 use splicer::ops::model::norm::{Center, Norm, RmsScale};
 use splicer::ops::model::rotary::Rotary;
@@ -41,6 +41,21 @@ pub fn linear(random: &mut Random) -> Vec<Case> {
         case(&[4], 1, &[1], true),
         case(&[0, 4], 1, &[3], true),
         case(&[1, 1], 1, &[2, 2], false),
+    ]
+}
+
+pub fn linear_at(random: &mut Random) -> Vec<Case> {
+    let mut case = |shape: &[usize], cols: usize, rows: &[u32], columns: &[u32], biased: bool| {
+        let weight = packed(random, *shape.last().unwrap(), cols);
+        let bias = biased.then(|| random.tensor(&[cols]));
+        let op = LinearAt { weight, bias, rows: rows.to_vec(), columns: columns.to_vec() };
+        Case::new(op, &[&random.tensor(shape)])
+    };
+    vec![
+        // Cells of the same row and the same column, and one cell twice.
+        case(&[3, 4], 20, &[2, 0, 2, 1, 2], &[5, 19, 5, 0, 16], true),
+        case(&[2, 3, 2], 3, &[5, 1], &[2, 0], false),
+        case(&[2, 4], 5, &[], &[], true),
     ]
 }
 

@@ -88,7 +88,10 @@ impl<T: Kernels> Op<T> for LinearAt<T> {
         let (x, w) = (inputs[0], &*self.weight);
         let count: usize = leading("linear at cells", &x.shape, 1, w.rows)?.iter().product();
         if let Some(cell) = self.cells().find(|&(row, column)| row >= count || column >= w.cols) {
-            return Err(Error::Index(format!("Cannot compute cell {cell:?} of a product of shape {:?}", (count, w.cols))));
+            return Err(Error::Index(format!(
+                "Cannot compute cell {cell:?} of a product of shape {:?}",
+                (count, w.cols)
+            )));
         }
         // SAFETY: the kernel writes every cell.
         let mut out = unsafe { Buf::unwritten(self.rows.len())? };
