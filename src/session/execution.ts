@@ -4,7 +4,7 @@
  * @module
  */
 
-import { core, type Handle } from "../core/engine.ts";
+import { core } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
 import { noGrad, recordedRun } from "../core/gradients.ts";
 import { type Rows, RowSpace } from "../core/rows.ts";

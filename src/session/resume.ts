@@ -90,6 +90,13 @@ function splitsUnevenly(request: ResumeRequest): boolean {
   return splitsNorms(request) && sharesKeys(request.pass.cfg);
 }
 
+/** Whether gradients are asked for at some point. */
+function givesGradients(plans: ReadonlyMap<string, PointPlan>): boolean {
+  return [...plans.values()].some(({ bwd, watched, cachedGradient }) =>
+    bwd.length > 0 || watched || cachedGradient
+  );
+}
+
 /** What makes runs stand on the same base: tokens, mask, weights, splices, and the axes that points have. */
 function keyOf(request: ResumeRequest): string {
   const { pass: { input, shape, cfg }, splices, weightsVersion } = request;
@@ -125,7 +132,9 @@ export class Resume implements Disposable {
 
   set isOn(on: boolean) {
     this.#isOn = on;
-    if (!on) this[Symbol.dispose]();
+    if (on) return;
+    this[Symbol.dispose]();
+    this.#filled = this.#lastKey = undefined;
   }
 
   /** Bytes of the base run. */
@@ -135,7 +144,8 @@ export class Resume implements Disposable {
 
   /**
    * What a run stands on: the base run of the same input; or that this run's values become one, when nobody edits them. A run with
-   * edits makes the base run first, unless the last one that was made so was never used again.
+   * edits makes the base run first, unless the last one that was made so was never used again, or it is the first with this input
+   * and gradients flow in it: from where they begin, it computes everything itself.
    */
   standing(request: ResumeRequest): Standing {
     const { pass, plans } = request;
@@ -150,9 +160,10 @@ export class Resume implements Disposable {
       return { base: found };
     }
     const isEdited = [...plans.values()].some(({ fwd }) => fwd.length > 0);
-    const isWasted = this.#filled !== undefined && this.#filled.uses <= 1 && this.#lastKey !== key;
+    const isFirst = this.#lastKey !== key;
+    const isWasted = this.#filled !== undefined && this.#filled.uses <= 1;
     this.#lastKey = key;
-    if (isEdited && isWasted) return {};
+    if (isEdited && isFirst && (isWasted || givesGradients(plans))) return {};
     if (isEdited) return { base: this.#fill(key, request), isFresh: true };
     this[Symbol.dispose]();
     const made = new BaseRun(key, recomputing(request));
@@ -223,7 +234,9 @@ function bareRun(
 /** Runs without hooks for the base run's sake. */
 function fill(request: ResumeRequest, record: RunOptions["record"]): void {
   const { pass, names, splices, common } = request;
-  const looksAt = (name: string) => splices.some((splice) => isOf(splice, name));
+  // Pre-activations are seldom wanted, and without them an encoder computes little more than the codes that are alive.
+  const looksAt = (name: string) =>
+    !name.endsWith(".hook_sae_acts_pre") && splices.some((splice) => isOf(splice, name));
   const run = bareRun(request, { looksAt, record, scope: common.scope });
   finalNorm(run, pass, runBlocks(run, pass, names));
 }

@@ -7,7 +7,7 @@
 import { ConfigError, described } from "../core/errors.ts";
 import { noGrad } from "../core/gradients.ts";
 import { scoped } from "../core/scope.ts";
-import { lazyTensor, Tensor } from "../core/tensor.ts";
+import { Tensor } from "../core/tensor.ts";
 import { getActName } from "../hooks/act_name.ts";
 import { type LogitReader, logitView } from "./logit_view.ts";
 import type { RunCost } from "./run.ts";
