@@ -20,7 +20,7 @@ import { type BlockNames, blockNames, ROOT_NAMES } from "./points.ts";
 import { Rotations } from "./rotary.ts";
 import { Geometries, type PassShape } from "./rows.ts";
 import type { RowValue, Tap } from "../hooks/tap.ts";
-import type { Table } from "../weights/parameter_store.ts";
+import { lookUp, type Table } from "../weights/parameter_store.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const [ADD, MUL] = [0, 2];
@@ -109,7 +109,7 @@ function embeddedTokens(
 
 /** What `hook_embed` shows of tokens that nobody edits, [..., dModel]. */
 export function tokenEmbeddings({ wE, embedNorm }: ModelWeights, tokens: Handle): Handle {
-  const looked = core().lookup(wE.weight, tokens, wE.byColumn);
+  const looked = lookUp(wE, tokens);
   if (!embedNorm) return looked;
   const { eps, center, weight, bias } = embedNorm;
   return core().norm(looked, eps, center, weight, bias);
@@ -118,13 +118,13 @@ export function tokenEmbeddings({ wE, embedNorm }: ModelWeights, tokens: Handle)
 /** Rows of a table. */
 function lookup(
   name: string,
-  { weight, byColumn }: Table,
+  table: Table,
   indices: Int32Array<ArrayBuffer>,
   rows: Rows,
 ): RowValue {
   if (rows.isEmpty) return { name, rows, handle: 0 };
   const at = copyIn(indices, [indices.length], "int32");
-  return { name, rows, handle: core().lookup(weight, at, byColumn) };
+  return { name, rows, handle: lookUp(table, at) };
 }
 
 /** `hook_pos_embed`, [rows, dModel], in models that have it; zero at pads. */

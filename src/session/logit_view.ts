@@ -22,6 +22,22 @@ export interface LogitReader {
   cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer>;
 }
 
+/** Reads logits as tensors, which may be on the tape. */
+export interface TensorReader {
+  /** Whole rows, in a shape [..., dVocab]. */
+  rows(rows: readonly number[], shape: readonly number[]): Tensor;
+  /** Single logits: that of `tokens[i]` in row `rows[i]`, in a shape. */
+  cells(rows: readonly number[], tokens: readonly number[], shape: readonly number[]): Tensor;
+}
+
+/** What a reader reads, as tensors. */
+export function asTensors(reader: LogitReader): TensorReader {
+  return {
+    rows: (rows, shape) => ownedTensor(reader.rows(rows), shape),
+    cells: (rows, tokens, shape) => ownedTensor(reader.cells(rows, tokens), shape),
+  };
+}
+
 /** Takes single logits from rows that are known, and reads the others. */
 export function cellsOf(
   rows: readonly number[],
@@ -70,7 +86,7 @@ export class UnreadViews {
 
 /** What views of the same logits have in common. */
 export interface LogitSource {
-  readonly reader: LogitReader;
+  readonly reader: TensorReader;
   readonly dVocab: number;
   /** Looks after views, where logits may outlive what they are read with. */
   readonly unread?: UnreadViews;
@@ -94,9 +110,9 @@ class LogitView implements LazyValue {
   }
 
   all(): Tensor {
-    const logits = this.#source.reader.rows(this.#rows);
+    const logits = this.#source.reader.rows(this.#rows, this.#whole);
     this.#source.unread?.delete(this);
-    return ownedTensor(logits, this.#whole);
+    return logits;
   }
 
   at(index: readonly Index[], given: readonly IndexPart[]): Tensor | undefined {
@@ -158,9 +174,10 @@ class LogitView implements LazyValue {
     const logits = reader.cells(
       places.map((place) => this.#rows[Math.floor(place / dVocab)]),
       places.map((place) => place % dVocab),
+      shape,
     );
     unread?.delete(this);
-    return ownedTensor(logits, shape);
+    return logits;
   }
 }
 

@@ -7,19 +7,19 @@
 import { core, type Handle } from "../core/engine.ts";
 import { ConfigError } from "../core/errors.ts";
 import { copyIn, copyOut, scoped } from "../core/scope.ts";
-import {
-  handleOf,
-  type Index,
-  lazyTensor,
-  type LazyValue,
-  Tensor,
-  tensorOf,
-} from "../core/tensor.ts";
+import { handleOf, type Tensor, tensorOf } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { logitsAt, logitsOf } from "../model/forward.ts";
 import { ROOT_NAMES } from "../model/points.ts";
 import type { ModelWeights } from "../model/weights.ts";
-import { cellsOf, type LogitReader, logitView, UnreadViews } from "./logit_view.ts";
+import {
+  asTensors,
+  cellsOf,
+  type LogitReader,
+  logitView,
+  type TensorReader,
+  UnreadViews,
+} from "./logit_view.ts";
 
 /** Logits of the base run, by row, kept from one reading to the next. */
 export interface KnownLogits {
@@ -45,34 +45,63 @@ function unembedded({ weights, cfg, count }: UnembedContext, rows: Handle): Hand
   return logitsOf(weights, cfg, rows);
 }
 
+/** Single logits of rows: those of `tokens[i]` in row `places[i]`. */
+function unembeddedAt(
+  { weights, cfg, count }: UnembedContext,
+  rows: Handle,
+  places: readonly number[],
+  tokens: readonly number[],
+): Handle {
+  count(places.length * cfg.dModel);
+  return logitsAt(weights, cfg, rows, places, tokens);
+}
+
 function requireWeights({ weights }: UnembedContext): void {
   if (weights.store.disposed) {
     throw new ConfigError("Cannot unembed logits: the model was disposed before they were read.");
   }
 }
 
-/** Whether the first two parts of an index choose rows, and nothing in it needs all of them. */
-function choosesRows(index: readonly Index[]): boolean {
-  const isPlain = index.length <= 3 && !index.includes("...") &&
-    !index.some((part) => part instanceof Tensor && part.dtype === "bool");
-  const isLess = index.slice(0, 2).some((part) => part !== ":");
-  return isPlain && isLess && index.filter((part) => typeof part === "object").length <= 1;
+/** Rows without those that are there already, and where each row is among them. */
+function distinctOf(rows: readonly number[]): { distinct: number[]; places: number[] } {
+  const distinct = [...new Set(rows)];
+  const placeOf = new Map(distinct.map((row, place) => [row, place]));
+  return { distinct, places: rows.map((row) => placeOf.get(row) ?? 0) };
 }
 
-/** Logits on the tape: rows of the recorded value are taken, then unembedded. */
-function recorded(context: UnembedContext, source: Tensor): LazyValue {
-  const compute = (rows: Tensor) => {
-    requireWeights(context);
-    return scoped(() => tensorOf(unembedded(context, handleOf(rows))));
-  };
-  return {
-    all: () => compute(source),
-    at: (index) => {
-      if (!choosesRows(index)) return undefined;
-      const rows = compute(source.at(...index.slice(0, 2)));
-      return index.length > 2 ? rows.at("...", index[2]) : rows;
-    },
-  };
+/** Unembeds rows of a recorded value [batch * pos, dModel], on the tape. */
+class RecordedReader implements TensorReader {
+  readonly #context: UnembedContext;
+  readonly #source: Tensor;
+
+  constructor(context: UnembedContext, source: Tensor) {
+    this.#context = context;
+    this.#source = source;
+  }
+
+  rows(rows: readonly number[], shape: readonly number[]): Tensor {
+    requireWeights(this.#context);
+    return scoped(() => shaped(unembedded(this.#context, this.#take(rows)), shape));
+  }
+
+  cells(rows: readonly number[], tokens: readonly number[], shape: readonly number[]): Tensor {
+    requireWeights(this.#context);
+    const { distinct, places } = distinctOf(rows);
+    return scoped(() =>
+      shaped(unembeddedAt(this.#context, this.#take(distinct), places, tokens), shape)
+    );
+  }
+
+  #take(rows: readonly number[]): Handle {
+    const source = handleOf(this.#source);
+    const isAll = rows.length === this.#source.shape[0] && rows.every((row, i) => row === i);
+    if (isAll) return source;
+    return core().index_select(source, 0, copyIn(Int32Array.from(rows), [rows.length], "int32"));
+  }
+}
+
+function shaped(value: Handle, shape: readonly number[]): Tensor {
+  return tensorOf(core().reshape(value, Uint32Array.from(shape)));
 }
 
 /** Unembeds rows of a snapshot of what the unembedding reads. */
@@ -96,13 +125,9 @@ class SnapshotReader implements LogitReader {
 
   cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer> {
     requireWeights(this.#context);
-    const { weights, cfg, count } = this.#context;
-    const distinct = [...new Set(rows)];
-    const places = new Map(distinct.map((row, i) => [row, i]));
-    count(rows.length * cfg.dModel);
+    const { distinct, places } = distinctOf(rows);
     return scoped(() => {
-      const input = this.#copyIn(distinct);
-      const out = logitsAt(weights, cfg, input, rows.map((row) => places.get(row) ?? 0), tokens);
+      const out = unembeddedAt(this.#context, this.#copyIn(distinct), places, tokens);
       return copyOut(out, "float32", rows.length) as Float32Array<ArrayBuffer>;
     });
   }
@@ -210,9 +235,10 @@ export function lazyLogits(
 ): Tensor {
   const { dModel, dVocabOut: dVocab } = context.cfg;
   const [batch, nPos] = shape;
+  const source = { dVocab, unread: unreadViews(context.weights.store) };
   if (core().node_of(hookIn)) {
-    const source = tensorOf(core().reshape(hookIn, Uint32Array.of(batch, nPos, dModel)));
-    return lazyTensor([batch, nPos, dVocab], recorded(context, source));
+    const reader = new RecordedReader(context, tensorOf(hookIn));
+    return logitView({ ...source, reader }, batch, nPos);
   }
   const fresh = new SnapshotReader(
     context,
@@ -222,7 +248,7 @@ export function lazyLogits(
     known ? new KnowingReader(fresh, dVocab, known) : fresh,
     dVocab,
   );
-  return logitView({ reader, dVocab, unread: unreadViews(context.weights.store) }, batch, nPos);
+  return logitView({ ...source, reader: asTensors(reader) }, batch, nPos);
 }
 
 /** Reads the base run's logits, and leaves them to those who read later. */

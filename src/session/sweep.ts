@@ -9,7 +9,7 @@ import { noGrad } from "../core/gradients.ts";
 import { scoped } from "../core/scope.ts";
 import { Tensor } from "../core/tensor.ts";
 import { getActName } from "../hooks/act_name.ts";
-import { type LogitReader, logitView } from "./logit_view.ts";
+import { asTensors, type LogitReader, logitView } from "./logit_view.ts";
 import type { RunCost } from "./run.ts";
 import { bytesPerVariant, runChunk, type SweepHost } from "./sweep_chunk.ts";
 import type { SweepCell, SweepEdit } from "./sweep_edit.ts";
@@ -194,7 +194,8 @@ export function runSweep(
   const { batch, nPos, dVocab } = host;
   const cost: RunCost = { stages: [], rows: 0, multiplyAdds: 0, ms: 0, resumedFrom: null };
   const stages = new Set<string>();
-  const logitsFrom = (reader: LogitReader) => logitView({ reader, dVocab }, batch, nPos);
+  const logitsFrom = (reader: LogitReader) =>
+    logitView({ reader: asTensors(reader), dVocab }, batch, nPos);
   // The metric of the base run's own logits tells which rows it reads, and which of them whole.
   const [readRows, wholeRows] = [new Set<number>(), new Set<number>()];
   const probing: LogitReader = {

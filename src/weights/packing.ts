@@ -41,6 +41,11 @@ export function transposedMatrix([cols, rows]: readonly number[]): MatrixLayout 
   return { rows, cols, steps: [[0, 1], [1, 0]] };
 }
 
+/** [row, col] with one row after another in a single one. */
+export function rowAfterRow([rows, cols]: readonly number[]): MatrixLayout {
+  return { rows: 1, cols: rows * cols, steps: [[0, cols], [0, 1]] };
+}
+
 /** A parameter that is being filled with the elements of a tensor. */
 export interface Filling {
   /**

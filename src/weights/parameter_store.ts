@@ -14,7 +14,9 @@ import { ParameterGradients } from "./parameter_gradients.ts";
 import {
   type Filling,
   headsByColumns,
+  type MatrixLayout,
   Packing,
+  rowAfterRow,
   rowsByLastAxis,
   transposedMatrix,
   VectorFilling,
@@ -23,10 +25,12 @@ import type { TensorPart } from "./safetensors.ts";
 import type { WeightArray } from "./state_dict.ts";
 import { areTransposes, type WeightDtype, WeightView } from "./weight_view.ts";
 
-/** A table whose rows are looked up: a packed matrix' rows, or its columns. */
+/** A table whose rows are looked up: a packed matrix' rows, its columns, or stretches of its one row. */
 export interface Table {
   readonly weight: WeightHandle;
   readonly byColumn: boolean;
+  /** How wide stretches are; 0 where the rows are the matrix' own. */
+  readonly width: number;
 }
 
 /** How a parameter is held. */
@@ -43,8 +47,18 @@ type Held =
     }
   );
 
-/** How a parameter's own layout is one of a matrix [row, col]: as it lies, as [head, row, dHead], or as [col, row]. */
-type AxisOrder = "rows" | "heads" | "transposed";
+/**
+ * How a parameter's own layout is one of a matrix [row, col]: as it lies, as [head, row, dHead], as [col, row], or of one row with
+ * all rows in it.
+ */
+type AxisOrder = "rows" | "heads" | "transposed" | "table";
+
+const LAYOUTS = {
+  rows: rowsByLastAxis,
+  heads: headsByColumns,
+  transposed: transposedMatrix,
+  table: rowAfterRow,
+} as const satisfies Record<AxisOrder, (shape: readonly number[]) => MatrixLayout>;
 
 /** How {@linkcode Placing.packed} reads a parameter's own layout. */
 export interface PackOptions {
@@ -88,10 +102,22 @@ function placements(fill: (placing: Placing) => unknown): Map<string, (to: Placi
     zerosLike: () => 0,
     table(name, options) {
       found.set(name, (to) => to.table(name, options));
-      return { weight: 0, byColumn: false };
+      return { weight: 0, byColumn: false, width: 0 };
     },
   });
   return found;
+}
+
+/** The packed matrix as a table. */
+function tableOf({ weight, order, shape }: Held & { kind: "packed" }): Table {
+  return { weight, byColumn: order === "transposed", width: order === "table" ? shape[1] : 0 };
+}
+
+/** Rows of a table: [indices.length, width]. */
+export function lookUp({ weight, byColumn, width }: Table, indices: Handle): Handle {
+  return width > 0
+    ? core().lookup_stretches(weight, indices, width)
+    : core().lookup(weight, indices, byColumn);
 }
 
 function freeWeight(weight: WeightHandle): void {
@@ -251,18 +277,16 @@ export class ParameterStore implements Disposable, Placing {
 
   table(name: string, { tiedTo = "" }: { tiedTo?: string } = {}): Table {
     const held = this.#again(name);
-    if (held?.kind === "packed") {
-      return { weight: held.weight, byColumn: held.order === "transposed" };
-    }
+    if (held?.kind === "packed") return tableOf(held);
     const twin = this.#source.get(tiedTo);
     const view = WeightView.of(this.#entry(name));
-    if (!twin || !areTransposes(view, WeightView.of(twin))) {
-      return { weight: this.packed(name), byColumn: false };
-    }
-    const weight = this.packed(tiedTo);
     const { shape } = view;
-    this.#held.set(name, { shape, kind: "packed", weight, order: "transposed", isOwner: false });
-    return { weight, byColumn: true };
+    const isTied = twin !== undefined && areTransposes(view, WeightView.of(twin));
+    const order = isTied ? "transposed" : "table";
+    const weight = isTied ? this.packed(tiedTo) : this.#pack(view, order);
+    const table = { shape, kind: "packed", weight, order, isOwner: !isTied } as const;
+    this.#held.set(name, table);
+    return tableOf(table);
   }
 
   /** The transpose of a matrix that is a parameter already; it goes when the parameters go, and isn't one of them. */
@@ -274,8 +298,7 @@ export class ParameterStore implements Disposable, Placing {
 
   #pack(view: WeightView, order: AxisOrder): WeightHandle {
     const { stored } = view;
-    const layouts = { rows: rowsByLastAxis, heads: headsByColumns, transposed: transposedMatrix };
-    const packing = new Packing(view, layouts[order](view.shape), this.#dtype ?? stored.dtype);
+    const packing = new Packing(view, LAYOUTS[order](view.shape), this.#dtype ?? stored.dtype);
     ownWeight(packing.weight, this);
     if (stored.elements === undefined) {
       this.#unfilled.push(packing);
@@ -342,7 +365,7 @@ export class ParameterStore implements Disposable, Placing {
       const matrix = core().unpack(found.weight);
       const { shape, order } = found;
       if (order === "transposed") return tensorOf(core().permute(matrix, Uint32Array.of(1, 0)));
-      if (order === "rows") return tensorOf(core().reshape(matrix, new Uint32Array(shape)));
+      if (order !== "heads") return tensorOf(core().reshape(matrix, new Uint32Array(shape)));
       const [heads, rows, dHead] = shape;
       const split = core().reshape(matrix, new Uint32Array([rows, heads, dHead]));
       return tensorOf(core().permute(split, new Uint32Array([1, 0, 2])));
@@ -368,7 +391,7 @@ export class ParameterStore implements Disposable, Placing {
         if (!Number.isInteger(at) || at < 0 || at >= shape[0] || this.#disposed) return undefined;
         const vector = scoped(() => {
           const index = copyIn(Int32Array.of(at), [1], "int32");
-          return tensorOf(core().lookup(found.weight, index, found.order === "transposed"));
+          return tensorOf(lookUp(tableOf(found), index));
         }).reshape(shape[1]);
         return rest.length > 0 ? vector.at(...rest) : vector;
       },

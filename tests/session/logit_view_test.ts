@@ -103,6 +103,35 @@ Deno.test("A hooked run's logits of few tokens have the bits of whole rows, in a
   );
 });
 
+Deno.test("The gradient of few logits has the bits of the one through whole rows", () => {
+  using model = tinyModel({ dVocab: D_VOCAB });
+  const name = "blocks.0.hook_resid_pre";
+  // One token of a text twice, and the same one of both.
+  const ids = Tensor.from([[3, 690, 3], [690, 5, 77]], undefined, "int32");
+  const weights = Tensor.randn([BATCH, 3], { seed: 5 });
+  const gradientOf = (metric: (logits: Tensor) => Tensor) => {
+    const [logits, cache] = model.runWithCache(TOKENS, { namesFilter: name, watch: name });
+    const value = metric(logits);
+    value.backward();
+    const { grad } = cache.get(name);
+    assert(grad);
+    return { value, grad, multiplyAdds: model.ran.multiplyAdds };
+  };
+  const metrics: ((logits: Tensor) => Tensor)[] = [
+    (logits) => logits.at(":", -1).gather(-1, ids).mul(weights).sum(),
+    (logits) => logits.at(0, 2, 5).sub(logits.at(1, -1, 650)),
+    (logits) => logits.at(":", "1:").at("...", 12).sum(),
+    (logits) => logits.at(":", 3, [7, 600]).softmax(-1).at("...", 0).sum(),
+  ];
+  metrics.forEach((metric, i) => {
+    const few = gradientOf(metric);
+    const whole = gradientOf((logits) => metric(logits.mul(1)));
+    assertSameBits(few.value, whole.value, `metric ${i}`);
+    assertSameBits(few.grad, whole.grad, `the gradient of metric ${i}`);
+    assert(few.multiplyAdds < whole.multiplyAdds);
+  });
+});
+
 Deno.test("Reading a token costs its column, reading a row all of them", () => {
   using model = tinyModel({ dVocab: D_VOCAB });
   const logits = model.forward(TOKENS);

@@ -210,6 +210,11 @@ export function logical_not(a: number): number;
  */
 export function lookup(weight: number, indices: number, by_column: boolean): number;
 
+/**
+ * Stretches of the one row of a packed weight: `[indices.len(), width]`.
+ */
+export function lookup_stretches(weight: number, indices: number, width: number): number;
+
 export function matmul(a: number, b: number): number;
 
 export function mean(a: number, axes: Uint32Array | number[], keepdim: boolean): number;
@@ -446,6 +451,7 @@ export interface InitOutput {
     readonly logical: (a: number, b: number, c: number) => [number, number, number];
     readonly logical_not: (a: number) => [number, number, number];
     readonly lookup: (a: number, b: number, c: number) => [number, number, number];
+    readonly lookup_stretches: (a: number, b: number, c: number) => [number, number, number];
     readonly matmul: (a: number, b: number) => [number, number, number];
     readonly mean: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly merge_error: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];

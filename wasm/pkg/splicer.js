@@ -870,6 +870,21 @@ export function lookup(weight, indices, by_column) {
 }
 
 /**
+ * Stretches of the one row of a packed weight: `[indices.len(), width]`.
+ * @param {number} weight
+ * @param {number} indices
+ * @param {number} width
+ * @returns {number}
+ */
+export function lookup_stretches(weight, indices, width) {
+    const ret = wasm.lookup_stretches(weight, indices, width);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
+}
+
+/**
  * @param {number} a
  * @param {number} b
  * @returns {number}

@@ -57,6 +57,7 @@ export const log_softmax: (a: number, b: number) => [number, number, number];
 export const logical: (a: number, b: number, c: number) => [number, number, number];
 export const logical_not: (a: number) => [number, number, number];
 export const lookup: (a: number, b: number, c: number) => [number, number, number];
+export const lookup_stretches: (a: number, b: number, c: number) => [number, number, number];
 export const matmul: (a: number, b: number) => [number, number, number];
 export const mean: (a: number, b: number, c: number, d: number) => [number, number, number];
 export const merge_error: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];

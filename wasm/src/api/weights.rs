@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::heap::Handle;
 use crate::kernels::{Axis, Elements, Layout, Packed, Storage};
 use crate::memory::Buf;
-use crate::ops::model::lookup::Lookup;
+use crate::ops::model::lookup::{Lookup, TableRows};
 use crate::tensor::{Tensor, size_of_shape};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -98,7 +98,17 @@ pub fn unpack(weight: u32) -> Outcome<Handle> {
 #[wasm_bindgen]
 pub fn lookup(weight: u32, indices: Handle, by_column: bool) -> Outcome<Handle> {
     with(|engine| {
-        let op = Lookup { weight: engine.weight(weight)?, by_column };
+        let of = if by_column { TableRows::Columns } else { TableRows::Rows };
+        let op = Lookup { weight: engine.weight(weight)?, of };
+        engine.apply(op, &[indices])
+    })
+}
+
+/// Stretches of the one row of a packed weight: `[indices.len(), width]`.
+#[wasm_bindgen]
+pub fn lookup_stretches(weight: u32, indices: Handle, width: u32) -> Outcome<Handle> {
+    with(|engine| {
+        let op = Lookup { weight: engine.weight(weight)?, of: TableRows::Stretches(width as usize) };
         engine.apply(op, &[indices])
     })
 }

@@ -266,6 +266,15 @@ impl<T: Real> Packed<T> {
         out.iter_mut().enumerate().for_each(|(k, x)| *x = self.cell(k, j));
     }
 
+    /// Copies columns from `j` on of a matrix of one row, whose panels lie end to end.
+    pub fn read_stretch(&self, j: usize, out: &mut [T]) {
+        debug_assert!(self.rows == 1);
+        match &self.cells {
+            HeldCells::Full(data) => out.copy_from_slice(&data[j..j + out.len()]),
+            _ => out.iter_mut().enumerate().for_each(|(c, x)| *x = self.cell(0, j + c)),
+        }
+    }
+
     /// Some of the rows as a matrix of their own, held in the same format.
     pub fn rows_part(&self, ks: Range<usize>) -> Result<Self> {
         let part = |data: &Buf<u16>| self.copy_rows(data, &ks);

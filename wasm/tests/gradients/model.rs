@@ -7,7 +7,7 @@ use splicer::ops::model::attention::{AttendMix, AttendScores, Attention, Geometr
 use splicer::ops::model::codes::{Decode, JumpRelu, MergeError, TopKRelu};
 use splicer::ops::model::encode::Encode;
 use splicer::ops::model::linear::{AttnOut, HeadResults, Linear, LinearAt, LinearHeads};
-use splicer::ops::model::lookup::Lookup;
+use splicer::ops::model::lookup::{Lookup, TableRows};
 use splicer::ops::model::norm::{Center, Norm, RmsScale};
 use splicer::ops::model::rotary::Rotary;
 use splicer::tensor::Tensor;
@@ -19,11 +19,16 @@ fn packed(random: &mut Random, rows: usize, cols: usize) -> Rc<Packed<f64>> {
 }
 
 pub fn lookup(random: &mut Random) -> Vec<Case> {
-    let mut case = |by_column: bool, indices: &[i32]| {
-        let weight = packed(random, 5, 20);
-        Case::new(Lookup { weight, by_column }, &[&ints(&[indices.len()], indices)])
+    let mut case = |(rows, cols): (usize, usize), of: TableRows, indices: &[i32]| {
+        let weight = packed(random, rows, cols);
+        Case::new(Lookup { weight, of }, &[&ints(&[indices.len()], indices)])
     };
-    vec![case(false, &[4, 0, 4]), case(true, &[19, 16, 3]), case(false, &[])]
+    vec![
+        case((5, 20), TableRows::Rows, &[4, 0, 4]),
+        case((5, 20), TableRows::Columns, &[19, 16, 3]),
+        case((1, 60), TableRows::Stretches(12), &[4, 0, 1]),
+        case((5, 20), TableRows::Rows, &[]),
+    ]
 }
 
 pub fn linear(random: &mut Random) -> Vec<Case> {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, Kernels, Packed, Rows, RowsMut};
 use crate::memory::Buf;
-use crate::ops::model::sparse::times_transpose;
+use crate::ops::model::sparse::{Sparse, times_transpose};
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::shape_error;
 use crate::tensor::{Shape, Tensor};
@@ -104,17 +104,13 @@ impl<T: Kernels> Op<T> for LinearAt<T> {
         Ok(Tensor::float(vec![self.rows.len()], out))
     }
 
-    // y[i] = Σ_k x[rows[i], k] W[k, columns[i]], so each cell adds its column times dy[i] to its row.
+    // As for the whole product, whose gradient is zero in all other cells: dx = dy Wᵀ.
     fn vjp(&self, saved: &Saved<T>, grad: &Tensor<T>) -> Result<Gradients<T>> {
-        let w = &*self.weight;
-        let mut dx = Buf::zeroed(saved.shapes[0].iter().product())?;
-        let mut weights = Buf::zeroed(w.rows)?;
-        for (&dy, (row, column)) in grad.floats()?.iter().zip(self.cells()) {
-            w.read_column(column, &mut weights);
-            let dx = &mut dx[row * w.rows..][..w.rows];
-            dx.iter_mut().zip(weights.iter()).for_each(|(dx, &weight)| *dx = dy.mul_add(weight, *dx));
-        }
-        Ok(vec![Some(Tensor::float(saved.shapes[0].clone(), dx))])
+        let shape = saved.shapes[0].clone();
+        let count = shape.iter().product::<usize>() / self.weight.rows.max(1);
+        let cells = self.cells().zip(grad.floats()?.iter().copied());
+        let dx = Sparse::at_cells(count, self.weight.cols, cells)?.times_transpose(&self.weight)?;
+        Ok(vec![Some(Tensor::float(shape, dx))])
     }
 }
 

@@ -4,21 +4,44 @@ use crate::error::{Error, Result};
 use crate::kernels::{Kernels, Packed};
 use crate::memory::Buf;
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
+use crate::shape_error;
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
-/// `[n, d]`: the rows of a table that a list of integers names. A table that is the transpose of a packed matrix (an unembedding
-/// that is tied to its embedding) is read by the matrix' columns.
+/// What of a packed matrix a table's rows are.
+#[derive(Clone, Copy)]
+pub enum TableRows {
+    Rows,
+    /// Of an unembedding that is tied to its embedding.
+    Columns,
+    /// Stretches of this width of the matrix' one row. A row of a table lies together there, while one of a matrix is spread over
+    /// its panels.
+    Stretches(usize),
+}
+
+/// `[n, d]`: the rows of a table that a list of integers names.
 pub struct Lookup<T: Kernels> {
     pub weight: Rc<Packed<T>>,
-    pub by_column: bool,
+    pub of: TableRows,
 }
 
 impl<T: Kernels> Lookup<T> {
     /// How many rows the table has, and their width.
     fn sizes(&self) -> (usize, usize) {
         let w = &*self.weight;
-        if self.by_column { (w.cols, w.rows) } else { (w.rows, w.cols) }
+        match self.of {
+            TableRows::Rows => (w.rows, w.cols),
+            TableRows::Columns => (w.cols, w.rows),
+            TableRows::Stretches(width) => (w.cols / width.max(1), width),
+        }
+    }
+
+    fn read(&self, row: usize, out: &mut [T]) {
+        match self.of {
+            TableRows::Rows => self.weight.read_row(row, out),
+            TableRows::Columns => self.weight.read_column(row, out),
+            TableRows::Stretches(width) => self.weight.read_stretch(row * width, out),
+        }
     }
 }
 
@@ -33,17 +56,16 @@ impl<T: Kernels> Op<T> for Lookup<T> {
 
     fn forward(&self, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
         let indices = inputs[0].ints()?;
+        if matches!(self.of, TableRows::Stretches(_)) && self.weight.rows != 1 {
+            return shape_error!("Cannot look up stretches of a matrix of {} rows: expected one", self.weight.rows);
+        }
         let (rows, width) = self.sizes();
         if let Some(index) = indices.iter().find(|&&index| index < 0 || index as usize >= rows) {
             return Err(Error::Index(format!("Cannot look up row {index} of a table with {rows} rows")));
         }
         let mut out = Buf::zeroed(indices.len() * width)?;
         for (out, &index) in out.chunks_exact_mut(width.max(1)).zip(indices) {
-            if self.by_column {
-                self.weight.read_column(index as usize, out);
-            } else {
-                self.weight.read_row(index as usize, out);
-            }
+            self.read(index as usize, out);
         }
         Ok(Tensor::float(vec![indices.len(), width], out))
     }

@@ -30,10 +30,7 @@ impl<T: Kernels> Decoded<T> {
 
 impl<T: Kernels> Source<T> for Decoded<T> {
     fn compute(&self) -> Result<Buf<T>> {
-        let (rows, w) = (self.rows()?, &*self.weight);
-        let mut dcodes = Buf::zeroed(rows.count * w.rows)?;
-        T::gemm_bt(rows, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dcodes, stride: w.rows });
-        Ok(dcodes)
+        all_times_transpose(self.rows()?, &self.weight)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -72,6 +69,25 @@ impl<T: Kernels> Sparse<T> {
             }
             sparse.starts[i + 1] = at as u32;
         }
+        Ok(sparse)
+    }
+
+    /// The sums of what is added to cells, `((row, column), value)`, of `count` rows.
+    pub fn at_cells(count: usize, width: usize, cells: impl Iterator<Item = ((usize, usize), T)>) -> Result<Self> {
+        let mut cells: Vec<_> = cells.collect();
+        cells.sort_by_key(|&(cell, _)| cell);
+        let groups = || cells.chunk_by(|(a, _), (b, _)| a == b);
+        let n = groups().count();
+        let mut sparse =
+            Self { width, starts: Buf::zeroed(count + 1)?, columns: Buf::zeroed(n)?, values: Buf::zeroed(n)? };
+        for (at, group) in groups().enumerate() {
+            let (row, column) = group[0].0;
+            sparse.columns[at] = column as u32;
+            group.iter().for_each(|&(_, value)| sparse.values[at] += value);
+            sparse.starts[row + 1] = at as u32 + 1;
+        }
+        // Rows without a cell begin where the one before them ends.
+        (0..count).for_each(|row| sparse.starts[row + 1] = sparse.starts[row + 1].max(sparse.starts[row]));
         Ok(sparse)
     }
 
@@ -119,12 +135,14 @@ pub fn times_transpose<T: Kernels>(grad: &Tensor<T>, w: &Packed<T>) -> Result<Bu
     if let Some(sparse) = grad.source::<Sparse<T>>().filter(|sparse| sparse.width == w.cols) {
         return sparse.times_transpose(w);
     }
-    let count = grad.len() / w.cols.max(1);
-    let dy = grad.floats()?;
-    let mut dx = Buf::zeroed(count * w.rows)?;
-    let rows = Rows { data: dy, stride: w.cols, count };
-    T::gemm_bt(rows, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut dx, stride: w.rows });
-    Ok(dx)
+    all_times_transpose(Rows { data: grad.floats()?, stride: w.cols, count: grad.len() / w.cols.max(1) }, w)
+}
+
+fn all_times_transpose<T: Kernels>(dy: Rows<T>, w: &Packed<T>) -> Result<Buf<T>> {
+    // SAFETY: the kernel writes every cell.
+    let mut out = unsafe { Buf::unwritten(dy.count * w.rows)? };
+    T::gemm_bt(dy, w, 0..w.cols, 0..w.rows, RowsMut { data: &mut out, stride: w.rows });
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -133,7 +151,7 @@ mod tests {
     use crate::kernels::Activation;
     use crate::ops::model::codes::{Decode, TopKRelu};
     use crate::ops::model::encode::Encode;
-    use crate::ops::model::linear::Linear;
+    use crate::ops::model::linear::{Linear, LinearAt};
     use crate::ops::{Op, Saved};
 
     fn numbers(seed: u32, n: usize) -> Vec<f32> {
@@ -215,6 +233,28 @@ mod tests {
         let shapes = [vec![count, k]];
         let dx = |grad| linear.vjp(&saved(&codes, &shapes), grad).unwrap().remove(0).unwrap();
         assert_eq!(dx(&sparse).floats().unwrap(), dx(&sparse.settled().unwrap()).floats().unwrap());
+    }
+
+    #[test]
+    fn a_gradient_of_cells_passes_on_as_the_one_of_the_whole_product() {
+        let (count, k, n) = (4, 37, 100);
+        // Two rows without a cell, one of them the last; one cell twice.
+        let (rows, columns) = (vec![2, 0, 2, 2, 0, 2], vec![99, 3, 5, 99, 16, 0]);
+        let dy = numbers(7, rows.len());
+        let mut whole = vec![0f32; count * n];
+        for (i, &dy) in dy.iter().enumerate() {
+            whole[rows[i] as usize * n + columns[i] as usize] += dy;
+        }
+        let (weight, bias) = (packed(6, k, n), None);
+        let linear = Linear { weight: weight.clone(), bias, in_axes: 1, out_dims: vec![n], act: Activation::Identity };
+        let cells = LinearAt { weight, bias: None, rows, columns };
+        let (output, shapes) = (Tensor::zeros(&[1]).unwrap(), [vec![count, k]]);
+        let dx = |op: &dyn Op<f32>, dy: &Tensor<f32>| {
+            let dx = op.vjp(&saved(&output, &shapes), dy).unwrap().remove(0).unwrap();
+            dx.floats().unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        let wanted = dx(&linear, &Tensor::from_slice(&[count, n], &whole).unwrap());
+        assert_eq!(dx(&cells, &Tensor::from_slice(&[dy.len()], &dy).unwrap()), wanted);
     }
 
     #[test]
