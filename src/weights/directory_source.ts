@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fileSystem, isAbsence, type Place } from "./file_system.ts";
 import { encodeName, MAX_FILES, Source, type SourceOptions } from "./source.ts";
 
 /**
@@ -12,10 +13,9 @@ import { encodeName, MAX_FILES, Source, type SourceOptions } from "./source.ts";
  */
 const STEP_BYTES = 2 ** 18;
 
-/** The files of a local directory, read at random access. Works wherever `node:fs` does. */
+/** The files of a local directory, read at random access. Works wherever there is a file system. */
 export class DirectorySource extends Source {
-  readonly #location: string | URL;
-  #root: Promise<URL> | undefined;
+  readonly #root: Place;
 
   /**
    * Creates a source over a directory; nothing is opened yet.
@@ -25,15 +25,14 @@ export class DirectorySource extends Source {
    */
   constructor(location: string | URL, options?: SourceOptions) {
     super(String(location), options);
-    this.#location = location;
+    this.#root = typeof location === "string" ? location : asFolder(location);
   }
 
   /** Gives a file's size in bytes, or `undefined` where there is no such file. */
   protected override async findSize(name: string): Promise<number | undefined> {
-    const [{ stat }, url] = await Promise.all([import("node:fs/promises"), this.#urlOf(name)]);
+    const files = await fileSystem();
     try {
-      const info = await stat(url);
-      return info.isFile() ? info.size : undefined;
+      return await files.size(this.#placeOf(name));
     } catch (error) {
       if (isAbsence(error)) return undefined;
       throw error;
@@ -68,40 +67,38 @@ export class DirectorySource extends Source {
     length: number,
     room: Uint8Array<ArrayBuffer>,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const [{ open }, url] = await Promise.all([import("node:fs/promises"), this.#urlOf(name)]);
-    const handle = await open(url, "r");
+    const file = await (await fileSystem()).open(this.#placeOf(name));
     try {
-      const { size } = await handle.stat();
       for (let start = 0; start < length; start += STEP_BYTES) {
         const step = Math.min(STEP_BYTES, length - start);
         const at = start % room.length;
+        const part = room.subarray(at, at + step);
         for (let done = 0; done < step;) {
           this.signal?.throwIfAborted();
           const from = offset + start + done;
-          const { bytesRead } = await handle.read(room, at + done, step - done, from);
+          const bytesRead = await file.read(part.subarray(done), from);
           if (bytesRead === 0) {
             throw this.error(name, `it ended at byte ${from} while it was read`);
           }
           done += bytesRead;
-          this.report(name, bytesRead, size);
+          this.report(name, bytesRead, file.size);
         }
-        yield room.subarray(at, at + step);
+        yield part;
       }
     } finally {
-      await handle.close();
+      await file.close();
     }
   }
 
   /** Names the files under a folder. */
   protected override async listNames(folder: string): Promise<string[]> {
-    const { readdir } = await import("node:fs/promises");
+    const files = await fileSystem();
     const found: string[] = [];
     const walk = async (name: string): Promise<void> => {
-      const url = name === "" ? await this.#rootUrl() : await this.#urlOf(name);
-      for (const entry of await readdir(url, { withFileTypes: true })) {
+      for (const entry of await files.entries(this.#placeOf(name))) {
         if (found.length > MAX_FILES) return;
         const path = name === "" ? entry.name : `${name}/${entry.name}`;
-        if (entry.isDirectory()) await walk(path);
+        if (entry.isFolder) await walk(path);
         else found.push(path);
       }
     };
@@ -113,25 +110,16 @@ export class DirectorySource extends Source {
     return found;
   }
 
-  /** The file's URL: paths become URLs once, so that both kinds of base resolve names alike. */
-  async #urlOf(name: string): Promise<URL> {
-    return new URL(encodeName(name), await this.#rootUrl());
-  }
-
-  #rootUrl(): Promise<URL> {
-    return this.#root ??= toDirectoryUrl(this.#location);
+  /** The place of a file or folder under the base; of the base itself, for `""`. */
+  #placeOf(name: string): Place {
+    const root = this.#root;
+    if (root instanceof URL) return new URL(encodeName(name), root);
+    return /[\\/]$/.test(root) || root === "" ? `${root}${name}` || "." : `${root}/${name}`;
   }
 }
 
-async function toDirectoryUrl(location: string | URL): Promise<URL> {
-  const { pathToFileURL } = await import("node:url");
-  const url = typeof location === "string" ? pathToFileURL(location) : new URL(location);
+function asFolder(location: URL): URL {
+  const url = new URL(location);
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url;
-}
-
-/** Whether an error of the file system says that there is nothing at a path. */
-function isAbsence(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "ENOENT" || code === "ENOTDIR";
 }

@@ -37,6 +37,7 @@ export const ROOMS: Record<string, Room> = {
       "src/weights/source.ts",
       "src/weights/open_source.ts",
       "src/weights/directory_source.ts",
+      "src/weights/file_system.ts",
       "src/weights/http_source.ts",
       "src/weights/memory_source.ts",
       "src/weights/repository.ts",
