@@ -251,10 +251,7 @@ function addProduct(bias: WeightArray, x: Float32Array, matrix: WeightArray): We
   const sums = new Float64Array(columns);
   for (let o = 0; o < outer; o++) {
     sums.set(bias.data.subarray(o * columns, (o + 1) * columns));
-    for (let i = 0; i < rows; i++) {
-      const start = (o * rows + i) * columns;
-      for (let j = 0; j < columns; j++) sums[j] += x[i] * data[start + j];
-    }
+    for (let i = 0; i < rows; i++) addRow(sums, x[i], data, (o * rows + i) * columns);
     out.set(sums, o * columns);
   }
   return { shape: bias.shape, data: out };
@@ -274,18 +271,90 @@ function scaleRows(
   for (let o = 0; o < outer; o++) {
     const base = o * rows * columns;
     means.fill(0);
-    for (let i = 0; centers && i < rows; i++) {
-      for (let j = 0; j < columns; j++) means[j] += w[i] * data[base + i * columns + j];
-    }
+    for (let i = 0; centers && i < rows; i++) addRow(means, w[i], data, base + i * columns);
     for (let j = 0; j < columns; j++) means[j] /= rows;
-    for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < columns; j++) {
-        const at = base + i * columns + j;
-        out[at] = w[i] * data[at] - means[j];
-      }
-    }
+    for (let i = 0; i < rows; i++) scaleRow(out, w[i], data, base + i * columns, means);
   }
   return { shape: matrix.shape, data: out };
+}
+
+/** Writes a row of a matrix, less its mean. */
+function centerRow(out: Float32Array, data: Float32Array, start: number, columns: number): void {
+  const end = start + columns;
+  let sum = 0;
+  for (let from = start; from < end; from += PIECE) {
+    sum = addUp(sum, data, from, Math.min(from + PIECE, end));
+  }
+  const mean = sum / columns;
+  for (let from = start; from < end; from += PIECE) {
+    shift(out, data, from, Math.min(from + PIECE, end), mean);
+  }
+}
+
+/** Adds a multiple of a row of a matrix to sums. */
+function addRow(sums: Float64Array, factor: number, data: Float32Array, start: number): void {
+  const columns = sums.length;
+  for (let from = 0; from < columns; from += PIECE) {
+    addScaled(sums, from, Math.min(from + PIECE, columns), factor, data, start);
+  }
+}
+
+/** Writes a multiple of a row of a matrix, less the columns' means. */
+function scaleRow(
+  out: Float32Array,
+  factor: number,
+  data: Float32Array,
+  start: number,
+  means: Float64Array,
+): void {
+  const columns = means.length;
+  for (let from = 0; from < columns; from += PIECE) {
+    scaleAndShift(out, factor, data, start, means, from, Math.min(from + PIECE, columns));
+  }
+}
+
+/**
+ * Elements that an innermost loop takes at a time. Each is a function of its own that is called for few elements: the engine runs
+ * compiled code from the next call on, where it would interpret a long loop for long, and most weights are processed only once.
+ */
+const PIECE = 128;
+
+function addUp(sum: number, data: Float32Array, from: number, end: number): number {
+  for (let i = from; i < end; i++) sum += data[i];
+  return sum;
+}
+
+function shift(
+  out: Float32Array,
+  data: Float32Array,
+  from: number,
+  end: number,
+  by: number,
+): void {
+  for (let i = from; i < end; i++) out[i] = data[i] - by;
+}
+
+function addScaled(
+  sums: Float64Array,
+  from: number,
+  end: number,
+  factor: number,
+  data: Float32Array,
+  start: number,
+): void {
+  for (let j = from; j < end; j++) sums[j] += factor * data[start + j];
+}
+
+function scaleAndShift(
+  out: Float32Array,
+  factor: number,
+  data: Float32Array,
+  start: number,
+  means: Float64Array,
+  from: number,
+  end: number,
+): void {
+  for (let j = from; j < end; j++) out[start + j] = factor * data[start + j] - means[j];
 }
 
 /**
@@ -332,12 +401,7 @@ function centerLastAxis(weight: WeightArray, own: Own): WeightArray {
   const { shape, data } = weight;
   const columns = shape[shape.length - 1];
   const out = roomFor(weight, own);
-  for (let start = 0; start < data.length; start += columns) {
-    let sum = 0;
-    for (let j = 0; j < columns; j++) sum += data[start + j];
-    const mean = sum / columns;
-    for (let j = 0; j < columns; j++) out[start + j] = data[start + j] - mean;
-  }
+  for (let start = 0; start < data.length; start += columns) centerRow(out, data, start, columns);
   return { shape, data: out };
 }
 

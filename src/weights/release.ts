@@ -5,13 +5,18 @@
  */
 
 /**
+ * Bytes from which on values are worth it: with the first buffer that is taken away, V8 drops all code that it has compiled for
+ * arrays, which is more than half of what it takes to process the weights of a small model.
+ */
+const WORTH_RELEASING = 2 ** 21;
+
+/**
  * Gives the memory of values back at once, not only when the collector comes. Whoever looks at them later finds none. An engine that
- * can't do it leaves it to the collector, and so do values that share their memory.
+ * can't do it leaves it to the collector, and so do values that are few or share their memory.
  */
 export function releaseValues({ buffer, byteLength }: Float32Array | Uint16Array): void {
   const isOnly = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
-  // Those without bytes may have been released before.
-  if (!isOnly || byteLength === 0) return;
+  if (!isOnly || byteLength < WORTH_RELEASING) return;
   const { transfer } = buffer as { transfer?: (length: number) => ArrayBuffer };
   transfer?.call(buffer, 0);
 }

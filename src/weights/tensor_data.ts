@@ -92,11 +92,36 @@ export function convertTensor(
   return { ...FORMATS[dtype].convert(bytes), shape };
 }
 
+/** Numbers in float16, as runtimes that have such an array read them. */
+export interface Float16Elements extends ArrayLike<number> {
+  subarray(from: number, end: number): Float16Elements;
+}
+
+const { Float16Array } = globalThis as {
+  Float16Array?: new (buffer: ArrayBufferLike, offset: number, length: number) => Float16Elements;
+};
+
 /**
- * Widens float16 exactly: the exponent's bias goes from 15 to 127, the fraction from 10 bits to 23.
+ * Gives float16 as numbers, where the runtime can read them itself: its code is compiled, and ours would be interpreted while a first
+ * model is loaded. It makes signalling NaNs quiet.
+ */
+export function asFloat16(halves: Uint16Array): Float16Elements | undefined {
+  return Float16Array && new Float16Array(halves.buffer, halves.byteOffset, halves.length);
+}
+
+/** Widens float16 exactly, NaNs' payloads included. */
+export function widenF16(halves: Uint16Array): Float32Array<ArrayBuffer> {
+  const numbers = asFloat16(halves);
+  if (!numbers) return widenBits(halves);
+  const out = new Float32Array(numbers);
+  return out.includes(NaN) ? widenBits(halves) : out;
+}
+
+/**
+ * Widens float16 bit by bit: the exponent's bias goes from 15 to 127, the fraction from 10 bits to 23.
  * Subnormals are normalised through an exact product with 2^-24.
  */
-export function widenF16(halves: Uint16Array): Float32Array<ArrayBuffer> {
+function widenBits(halves: Uint16Array): Float32Array<ArrayBuffer> {
   const out = new Float32Array(halves.length);
   const bits = new Uint32Array(out.buffer);
   for (let i = 0; i < halves.length; i++) {

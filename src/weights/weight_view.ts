@@ -5,7 +5,7 @@
  */
 
 import type { WeightArray } from "./state_dict.ts";
-import { widenBf16, widenF16 } from "./tensor_data.ts";
+import { asFloat16, widenBf16, widenF16 } from "./tensor_data.ts";
 
 /** The number formats that parameters are held in. */
 export type WeightDtype = "float32" | "float16" | "bfloat16";
@@ -115,9 +115,7 @@ export class WeightView implements WeightArray {
 
   /** The values, row-major and widened. Throws an {@linkcode UnreadError} where they haven't been read. */
   get data(): Float32Array {
-    return this.#data ??= this.#isPlain()
-      ? this.#elements() as Float32Array
-      : widened(this.#ordered());
+    return this.#data ??= this.#isPlain() ? this.#elements() as Float32Array : this.#widened();
   }
 
   /** One more than the place of its last element. */
@@ -177,31 +175,61 @@ export class WeightView implements WeightArray {
   /** Its elements in its own order. */
   #ordered(): StoredElements {
     const elements = this.#elements();
-    const size = this.shape.reduce((product, length) => product * length, 1);
-    const out = elements instanceof Float32Array ? new Float32Array(size) : new Uint16Array(size);
-    const walks = joined(this.axes);
-    const { length: inner, stride } = walks.pop() ?? { length: size, stride: 1 };
-    let to = 0;
-    const copy = (depth: number, from: number) => {
-      if (depth < walks.length) {
-        for (let i = 0; i < walks[depth].length; i++) {
-          copy(depth + 1, from + i * walks[depth].stride);
-        }
-      } else if (stride === 1) {
-        out.set(elements.subarray(from, from + inner), to);
-        to += inner;
-      } else {
-        for (let i = 0; i < inner; i++) out[to++] = elements[from + i * stride];
-      }
-    };
-    if (size > 0) copy(0, this.offset);
+    const out = elements instanceof Float32Array
+      ? new Float32Array(this.#size)
+      : new Uint16Array(this.#size);
+    copyWalk(this, elements, out);
     return { dtype: this.stored.dtype, elements: out } as StoredElements;
+  }
+
+  /** Its values in its own order, in memory of their own. */
+  #widened(): Float32Array {
+    const elements = this.#elements();
+    const { dtype } = this.stored;
+    if (dtype === "float16" && elements instanceof Uint16Array) {
+      const halves = asFloat16(elements);
+      const out = halves && new Float32Array(this.#size);
+      // What isn't a number may have lost its payload.
+      if (out && !copyWalk(this, halves, out).includes(NaN)) return out;
+    }
+    const ordered = this.#ordered();
+    if (ordered.dtype === "float32") return ordered.elements;
+    return dtype === "float16" ? widenF16(ordered.elements) : widenBf16(ordered.elements);
+  }
+
+  get #size(): number {
+    return this.shape.reduce((product, length) => product * length, 1);
   }
 }
 
-function widened({ dtype, elements }: StoredElements): Float32Array {
-  if (dtype === "float32") return elements;
-  return dtype === "float16" ? widenF16(elements) : widenBf16(elements);
+/** Numbers that can be read one by one and in runs. */
+interface Elements extends ArrayLike<number> {
+  subarray(from: number, end: number): ArrayLike<number>;
+}
+
+/** Copies a view's elements in its order, converted by the arrays' own rules. */
+function copyWalk<A extends Float32Array | Uint16Array>(
+  { axes, offset }: WeightView,
+  elements: Elements,
+  out: A,
+): A {
+  const walks = joined(axes);
+  const { length: inner, stride } = walks.pop() ?? { length: out.length, stride: 1 };
+  let to = 0;
+  const copy = (depth: number, from: number) => {
+    if (depth < walks.length) {
+      for (let i = 0; i < walks[depth].length; i++) {
+        copy(depth + 1, from + i * walks[depth].stride);
+      }
+    } else if (stride === 1) {
+      out.set(elements.subarray(from, from + inner), to);
+      to += inner;
+    } else {
+      for (let i = 0; i < inner; i++) out[to++] = elements[from + i * stride];
+    }
+  };
+  if (out.length > 0) copy(0, offset);
+  return out;
 }
 
 /** Whether two matrices are the same elements, each the other's transpose. */
