@@ -210,7 +210,9 @@ export async function loadModel(
   options: LoadOptions,
   coreChosen: Promise<unknown>,
 ): Promise<LoadedModel> {
-  const named = typeof model === "string" ? findNamedModel(model) : undefined;
+  const named = typeof model === "string" && !Object.hasOwn(EMBEDDED, model)
+    ? findNamedModel(model)
+    : undefined;
   const inMemory = typeof model === "object" && "config" in model ? model : undefined;
   const source = inMemory
     ? openFiles(inMemory, options)

@@ -16,6 +16,8 @@ const STEP_BYTES = 2 ** 18;
 /** The files of a local directory, read at random access. Works wherever there is a file system. */
 export class DirectorySource extends Source {
   readonly #root: Place;
+  /** The sizes that were asked for. */
+  readonly #sizes = new Map<string, number>();
 
   /**
    * Creates a source over a directory; nothing is opened yet.
@@ -30,9 +32,13 @@ export class DirectorySource extends Source {
 
   /** Gives a file's size in bytes, or `undefined` where there is no such file. */
   protected override async findSize(name: string): Promise<number | undefined> {
+    const known = this.#sizes.get(name);
+    if (known !== undefined) return known;
     const files = await fileSystem();
     try {
-      return await files.size(this.#placeOf(name));
+      const size = await files.size(this.#placeOf(name));
+      if (size !== undefined) this.#sizes.set(name, size);
+      return size;
     } catch (error) {
       if (isAbsence(error)) return undefined;
       throw error;
@@ -81,7 +87,7 @@ export class DirectorySource extends Source {
             throw this.error(name, `it ended at byte ${from} while it was read`);
           }
           done += bytesRead;
-          this.report(name, bytesRead, file.size);
+          this.report(name, bytesRead, this.#sizes.get(name));
         }
         yield part;
       }

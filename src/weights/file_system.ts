@@ -10,8 +10,6 @@ export type Place = string | URL;
 
 /** A file that is open. */
 export interface OpenFile {
-  /** Its size in bytes. */
-  readonly size: number;
   /** Reads bytes from a place in the file on; gives how many have come, 0 at the file's end. */
   read(room: Uint8Array<ArrayBuffer>, from: number): Promise<number>;
   /** Closes it. */
@@ -40,7 +38,6 @@ export interface FileSystem {
 interface DenoFiles {
   stat(place: Place): Promise<{ isFile: boolean; size: number }>;
   open(place: Place): Promise<{
-    stat(): Promise<{ size: number }>;
     /** Moves to a place, counted from the start where `whence` is 0. */
     seekSync(offset: number, whence: number): number;
     /** Reads on from where it is; `null` at the end. */
@@ -58,20 +55,13 @@ function filesOfDeno(deno: DenoFiles): FileSystem {
     },
     async open(place) {
       const file = await deno.open(place);
-      try {
-        const { size } = await file.stat();
-        return {
-          size,
-          async read(room, from) {
-            file.seekSync(from, 0);
-            return await file.read(room) ?? 0;
-          },
-          close: () => file.close(),
-        };
-      } catch (error) {
-        file.close();
-        throw error;
-      }
+      return {
+        async read(room, from) {
+          file.seekSync(from, 0);
+          return await file.read(room) ?? 0;
+        },
+        close: () => file.close(),
+      };
     },
     async entries(place) {
       const found: FolderEntry[] = [];
@@ -92,17 +82,10 @@ async function filesOfNode(): Promise<FileSystem> {
     },
     async open(place) {
       const handle = await open(place, "r");
-      try {
-        const { size } = await handle.stat();
-        return {
-          size,
-          read: async (room, from) => (await handle.read(room, 0, room.length, from)).bytesRead,
-          close: () => handle.close(),
-        };
-      } catch (error) {
-        await handle.close();
-        throw error;
-      }
+      return {
+        read: async (room, from) => (await handle.read(room, 0, room.length, from)).bytesRead,
+        close: () => handle.close(),
+      };
     },
     async entries(place) {
       const found = await readdir(place, { withFileTypes: true });

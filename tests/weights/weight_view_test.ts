@@ -42,6 +42,16 @@ Deno.test("WeightView.data widens half precision exactly", () => {
   );
 });
 
+Deno.test("WeightView.data keeps the payloads of half precision's NaNs, in any order of the axes", () => {
+  const halves = Uint16Array.of(0x7c01, 0x3c00, 0xfe02, 0x7c00, 0x8001, 0x0000);
+  const view = WeightView.stored({ dtype: "float16", elements: halves }, [2, 3]);
+  const bitsOf = ({ data }: WeightView) =>
+    [...new Uint32Array(data.buffer)].map((bits) => bits.toString(16));
+  const wanted = ["7f802000", "3f800000", "ffc04000", "7f800000", "b3800000", "0"];
+  assertEquals(bitsOf(view), wanted);
+  assertEquals(bitsOf(view.permuted([1, 0])), [0, 3, 1, 4, 2, 5].map((at) => wanted[at]));
+});
+
 Deno.test("areTransposes() knows a matrix that is another one's transpose, and no other", () => {
   const [a, b] = [counted([3, 8]), counted([3, 8])];
   assert(areTransposes(a, a.permuted([1, 0])));
