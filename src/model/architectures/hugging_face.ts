@@ -155,7 +155,9 @@ export function parametersFromHuggingFace(
           const part = partOf(name);
           return layer === undefined ? typeof part === "string" : part === layer;
         };
-        yield await collected(withAllBiases(cfg, tensors, whole, isOfPart));
+        const batches = await together(tensors.map(whole));
+        const read = (_: WantedTensor, at: number) => batches[at];
+        yield await collected(withAllBiases(cfg, tensors, read, isOfPart));
       }
     },
     stream() {
@@ -169,16 +171,22 @@ export function parametersFromHuggingFace(
   };
 }
 
+/** Waits for all promises, for those that come after one that was rejected too: nothing goes on behind the caller's back. */
+async function together<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
+}
+
 /** Reads tensors, and adds those biases that are wanted and none of them gives, which are zero. */
 async function* withAllBiases(
   cfg: HookedTransformerConfig,
   wanted: readonly WantedTensor[],
-  read: (tensor: WantedTensor) => ParameterBatch | Promise<ParameterBatch>,
+  read: (tensor: WantedTensor, at: number) => ParameterBatch | Promise<ParameterBatch>,
   isWanted: (parameter: string) => boolean = () => true,
 ): AsyncGenerator<ParameterBatch> {
   const seen = new Set<string>();
-  for (const tensor of wanted) {
-    const batch = await read(tensor);
+  for (const [at, tensor] of wanted.entries()) {
+    const batch = await read(tensor, at);
     batch.parameters.forEach(([name]) => seen.add(name));
     yield batch;
   }
