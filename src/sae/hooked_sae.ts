@@ -33,7 +33,7 @@ import { createSaeConfig } from "./read_config.ts";
 import type { KindOps } from "./kinds/kind.ts";
 import { SAE_KINDS } from "./kinds/registry.ts";
 import { RESTORED } from "./normalize.ts";
-import { loadRelease, loadSae, type SaeLoadOptions, type SaeReleaseOptions } from "./load.ts";
+import type { SaeLoadOptions, SaeReleaseOptions } from "./load.ts";
 import { allRows, standaloneTap } from "./standalone.ts";
 
 /** How an SAE is made: its sizes, its place, its kind. */
@@ -50,6 +50,11 @@ interface SaeWeights {
 }
 
 const OWN_NAMES = saeNames("");
+
+/** What reads SAEs from files; who loads none does without. */
+function reading(): Promise<typeof import("./load.ts")> {
+  return import("./load.ts");
+}
 
 function loaded(cfg: SaeConfig, weights: ReadonlyMap<string, WeightArray>): SaeWeights {
   const { store, layout } = ParameterStore.filled(
@@ -169,6 +174,7 @@ export class HookedSAE extends HookedModule implements Disposable {
     id: string,
     options: SaeReleaseOptions = {},
   ): Promise<HookedSAE> {
+    const { loadRelease } = await reading();
     const { cfg, weights } = await loadRelease(release, id, options);
     const sae = new HookedSAE(cfg, weights);
     noteOrigin(sae.#weights, { release, id });
@@ -186,6 +192,7 @@ export class HookedSAE extends HookedModule implements Disposable {
     id: string,
     options: SaeReleaseOptions = {},
   ): Promise<[HookedSAE, SaeConfig, Tensor | null]> {
+    const { loadRelease } = await reading();
     const { cfg, weights, sparsity } = await loadRelease(release, id, options);
     const sae = new HookedSAE(cfg, weights);
     noteOrigin(sae.#weights, { release, id });
@@ -205,6 +212,7 @@ export class HookedSAE extends HookedModule implements Disposable {
     location: SourceLocation,
     options: SaeLoadOptions = {},
   ): Promise<HookedSAE> {
+    const { loadSae } = await reading();
     const { cfg, weights } = await loadSae(location, options);
     const sae = new HookedSAE(cfg, weights);
     const { format, path, repo, cfg: changes } = options;

@@ -8,7 +8,6 @@ import { WeightFileError } from "../core/errors.ts";
 import { openSafetensors, requireTensor, type TensorFile, type TensorInfo } from "./safetensors.ts";
 import type { Source } from "./source.ts";
 import type { TensorData } from "./tensor_data.ts";
-import { openTorchFile } from "./torch_file.ts";
 
 /** How a folder keeps its weights. */
 interface Layout {
@@ -17,12 +16,18 @@ interface Layout {
   readonly open: (source: Source, name: string) => Promise<TensorFile>;
 }
 
+/** Opens torch's files: few checkpoints are some, and what reads them is loaded then. */
+async function openTorch(source: Source, name: string): Promise<TensorFile> {
+  const { openTorchFile } = await import("./torch_file.ts");
+  return await openTorchFile(source, name);
+}
+
 /** The layouts, those that are read in parts and without running anything first. */
 const LAYOUTS: readonly Layout[] = [
   { single: "model.safetensors", index: "model.safetensors.index.json", open: openSafetensors },
-  { single: "pytorch_model.bin", index: "pytorch_model.bin.index.json", open: openTorchFile },
+  { single: "pytorch_model.bin", index: "pytorch_model.bin.index.json", open: openTorch },
   // TransformerLens' own checkpoints.
-  { single: "model_final.pth", open: openTorchFile },
+  { single: "model_final.pth", open: openTorch },
 ];
 
 /**

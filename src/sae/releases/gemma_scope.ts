@@ -496,7 +496,7 @@ const GEMMA_2: [string, Release][] = Object.entries(CANONICAL).flatMap(([name, w
   [`${name}-canonical`, {
     repo: `google/${name}`,
     format: "gemma_2",
-    saes: listed(canonicalIds(widths)),
+    saes: listed(() => canonicalIds(widths)),
   }],
 ]);
 

@@ -149,7 +149,7 @@ export const LLAMA_SCOPE_RELEASES: Readonly<Record<string, Release>> = {
   llama_scope_r1_distill: {
     repo: "fnlp/Llama-Scope-R1-Distill",
     format: "llama_scope_r1_distill",
-    saes: listed(Object.fromEntries(DISTILLED.map(({ id, path }) => [id, path]))),
+    saes: listed(() => Object.fromEntries(DISTILLED.map(({ id, path }) => [id, path]))),
     factors: Object.fromEntries(DISTILLED.map(({ id, factor }) => [id, factor])),
   },
 };

@@ -32,26 +32,23 @@ export interface Release {
   readonly factors?: Readonly<Record<string, number>>;
 }
 
-/** SAEs whose ids and paths are known one by one, written down when somebody asks. */
-function lazilyListed(make: () => Readonly<Record<string, string>>): SaeIds {
-  let made: Readonly<Record<string, string>> | undefined;
-  const paths = () => made ??= make();
+/** SAEs whose ids and paths are known one by one; a function writes them down when somebody asks. */
+export function listed(
+  paths: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>),
+): SaeIds {
+  let made = typeof paths === "function" ? undefined : paths;
+  const known = () => made ??= (paths as () => Readonly<Record<string, string>>)();
   return {
-    path: (id) => Object.hasOwn(paths(), id) ? paths()[id] : undefined,
+    path: (id) => Object.hasOwn(known(), id) ? known()[id] : undefined,
     get examples() {
-      return Object.keys(paths());
+      return Object.keys(known());
     },
   };
 }
 
-/** SAEs whose ids and paths are known one by one. */
-export function listed(paths: Readonly<Record<string, string>>): SaeIds {
-  return lazilyListed(() => paths);
-}
-
 /** SAEs whose ids are their paths. */
 export function named(...ids: readonly string[]): SaeIds {
-  return lazilyListed(() => Object.fromEntries(ids.map((id) => [id, id])));
+  return listed(() => Object.fromEntries(ids.map((id) => [id, id])));
 }
 
 /** One SAE a layer. */
@@ -59,7 +56,7 @@ export function layers(
   count: number,
   entry: (layer: number) => readonly [id: string, path: string],
 ): SaeIds {
-  return lazilyListed(() =>
+  return listed(() =>
     Object.fromEntries(Array.from({ length: count }, (_, layer) => entry(layer)))
   );
 }

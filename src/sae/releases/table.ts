@@ -86,10 +86,10 @@ function ajt(name: string): [string, Release] {
   return [`gpt2-small-${name}`, {
     repo: `neuronpedia/gpt2-small__${name}`,
     format: "sae_lens",
-    saes: listed(
+    saes: listed(() =>
       Object.fromEntries(
         [2, 6, 10].map((layer) => [`blocks.${layer}.hook_resid_pre`, `${layer}-${name}`]),
-      ),
+      )
     ),
   }];
 }
