@@ -84,20 +84,21 @@ const DEFAULT_EOS = "<|endoftext|>";
 const MOST_IDS = 2 ** 22;
 
 /** Refuses ids that no vocabulary has. */
-function requireIds(json: Record<string, unknown>): void {
-  const { model, added_tokens: added } = json;
-  const vocab = isRecord(model) && isRecord(model.vocab) ? Object.entries(model.vocab) : [];
-  const ofAdded = Array.isArray(added)
-    ? added.filter(isRecord).map(({ content, id }) => [content, id] as const)
-    : [];
-  for (const [token, id] of [...vocab, ...ofAdded]) {
-    if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < MOST_IDS) continue;
-    throw new ConfigError(
-      `Cannot make a tokenizer from "tokenizer.json": the id of ${JSON.stringify(token)} is ${
-        JSON.stringify(id)
-      }, wanted a whole number from 0 to ${MOST_IDS - 1}`,
-    );
+function requireIds({ model, added_tokens: added }: Record<string, unknown>): void {
+  const vocab = isRecord(model) && isRecord(model.vocab) ? model.vocab : {};
+  for (const token of Object.keys(vocab)) requireId(token, vocab[token]);
+  for (const token of Array.isArray(added) ? added.filter(isRecord) : []) {
+    requireId(token.content, token.id);
   }
+}
+
+function requireId(token: unknown, id: unknown): void {
+  if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < MOST_IDS) return;
+  throw new ConfigError(
+    `Cannot make a tokenizer from "tokenizer.json": the id of ${JSON.stringify(token)} is ${
+      JSON.stringify(id)
+    }, wanted a whole number from 0 to ${MOST_IDS - 1}`,
+  );
 }
 
 /** The part of the library's tokenizer that is used here. */
@@ -109,7 +110,8 @@ interface Backend {
   ): string;
   token_to_id(token: string): number | undefined;
   id_to_token(id: number): string | undefined;
-  get_vocab(): Map<string, number>;
+  /** The tokens by id. */
+  readonly model: { readonly vocab: readonly string[] } | null;
 }
 
 /**
@@ -167,7 +169,7 @@ class HuggingFaceTokenizer implements Tokenizer {
     this.bosTokenId = declaredBos ?? this.eosTokenId;
     this.padTokenId = declaredId(backend, config, "pad_token") ?? this.eosTokenId;
     this.unkTokenId = declaredId(backend, config, "unk_token");
-    this.vocabSize = 1 + [...backend.get_vocab().values()].reduce((a, b) => Math.max(a, b), -1);
+    this.vocabSize = backend.model?.vocab.length ?? 0;
 
     // TransformerLens makes every tokenizer anew with `add_bos_token`, which works where a BOS is declared.
     const hasOwnPrefix = putsTokenInFront(backend);
