@@ -186,7 +186,9 @@ export class WeightView implements WeightArray {
   #widened(): Float32Array {
     const elements = this.#elements();
     const { dtype } = this.stored;
-    if (dtype === "float16" && elements instanceof Uint16Array) {
+    // One by one, numbers that aren't whole are slow while the code isn't compiled.
+    const isInRuns = (joined(this.axes).at(-1)?.stride ?? 1) === 1;
+    if (dtype === "float16" && elements instanceof Uint16Array && isInRuns) {
       const halves = asFloat16(elements);
       const out = halves && new Float32Array(this.#size);
       // What isn't a number may have lost its payload.
