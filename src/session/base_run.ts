@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Handle } from "../core/engine.ts";
+import { core, type Handle } from "../core/engine.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
 import { shapeOf, sizeOf } from "../core/scope.ts";
 
@@ -12,6 +12,24 @@ import { shapeOf, sizeOf } from "../core/scope.ts";
 export interface BaseValues {
   /** A value of all rows, [batch * pos, ...]. */
   value(name: string): Handle;
+}
+
+/** What a base run was given. */
+export interface BaseKey {
+  /** Tokens, mask, weights, and the axes that points have. */
+  readonly text: string;
+  /** What is spliced in, by the point whose value it replaces. */
+  readonly splices: ReadonlyMap<string, string>;
+}
+
+/** Whether two runs were given the same. */
+export function isSameKey(a: BaseKey, b: BaseKey): boolean {
+  return a.text === b.text && forksOf(a, b).size === 0;
+}
+
+/** The points at which other things are spliced in. */
+export function forksOf({ splices: a }: BaseKey, { splices: b }: BaseKey): Set<string> {
+  return new Set([...a.keys(), ...b.keys()].filter((name) => a.get(name) !== b.get(name)));
 }
 
 /** Computes a value that the base run doesn't hold, and lets it keep it. */
@@ -30,12 +48,10 @@ const collected = new FinalizationRegistry(freeAll);
  * layer. Anything else is computed again from these when somebody asks, and kept from then on.
  */
 export class BaseRun implements BaseValues, Disposable {
-  /** What the run was given: tokens, mask, weights and splices. */
-  readonly key: string;
+  /** What the run was given. */
+  readonly key: BaseKey;
   /** Logits of rows that somebody has read, by row. */
   readonly logits = new Map<number, Float32Array>();
-  /** Bytes of the values. */
-  bytes = 0;
   /** How many runs stood on it. */
   uses = 0;
   readonly #values = new Map<string, Handle>();
@@ -44,7 +60,7 @@ export class BaseRun implements BaseValues, Disposable {
   #holders = 0;
   #disposed = false;
 
-  constructor(key: string, recompute: Recompute) {
+  constructor(key: BaseKey, recompute: Recompute) {
     this.key = key;
     this.#recompute = recompute;
     collected.register(this, this.#values, this);
@@ -59,7 +75,21 @@ export class BaseRun implements BaseValues, Disposable {
   keep(name: string, value: Handle): void {
     if (this.#values.has(name) || this.#isGone()) return;
     this.#values.set(name, ownValue(value, "base"));
-    this.bytes += sizeOf(shapeOf(value)) * Float32Array.BYTES_PER_ELEMENT;
+  }
+
+  /** Keeps a value that is another base run's too, if that holds it. */
+  inherit(name: string, { of }: { of: BaseRun }): void {
+    if (of.has(name)) this.keep(name, of.value(name));
+  }
+
+  /** Tells the sizes of the buffers that hold the values, in bytes; base runs may share some. */
+  *buffers(): Iterable<[pointer: number, bytes: number]> {
+    for (const handle of this.#values.values()) {
+      yield [
+        core().data_pointer(handle),
+        sizeOf(shapeOf(handle)) * Float32Array.BYTES_PER_ELEMENT,
+      ];
+    }
   }
 
   /** A value of all rows, [batch * pos, ...]. */
@@ -98,7 +128,6 @@ export class BaseRun implements BaseValues, Disposable {
 
   #forget(isUnwanted: (name: string) => boolean): void {
     for (const [name, handle] of [...this.#values].filter(([name]) => isUnwanted(name))) {
-      this.bytes -= sizeOf(shapeOf(handle)) * Float32Array.BYTES_PER_ELEMENT;
       freeOwned(handle);
       this.#values.delete(name);
     }
@@ -111,6 +140,5 @@ export class BaseRun implements BaseValues, Disposable {
   #release(): void {
     collected.unregister(this);
     freeAll(this.#values);
-    this.bytes = 0;
   }
 }

@@ -720,7 +720,7 @@ export class Execution implements Disposable, GenerationHost {
       ? new ParameterRun(runOptions, pass.weights.store.gradients)
       : new Run(runOptions);
     this.ran = run.cost;
-    const base = standing.base ?? standing.made;
+    const base = standing.made ?? (standing.forks ? undefined : standing.base);
     return this.resume.taking(standing, () => this.#passed(run, pass, options, base));
   }
 
@@ -794,7 +794,7 @@ export class Execution implements Disposable, GenerationHost {
       const shape = Uint32Array.of(batch, nPos, cfg.dVocabOut);
       return tensorOf(core().reshape(cappedLogits(cfg, run.whole(out)), shape));
     }
-    const changed = new Set(run.isResumed ? hookIn.rows.indices : []);
+    const changed = new Set(run.standsOn(base) ? hookIn.rows.indices : []);
     const known = base && { rows: base.logits, differs: (row: number) => changed.has(row) };
     const context = { weights, cfg, count: (multiplyAdds: number) => run.count(multiplyAdds) };
     return lazyLogits(context, run.whole(hookIn), [batch, nPos], known);

@@ -7,7 +7,6 @@
 import type { Handle } from "../core/engine.ts";
 import { noGrad } from "../core/gradients.ts";
 import { scoped } from "../core/scope.ts";
-import { Mode } from "../hooks/points.ts";
 import { keyHeads, sharesKeys } from "../model/config.ts";
 import {
   embed,
@@ -19,7 +18,8 @@ import {
   unembed,
 } from "../model/forward.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
-import { BaseRun, type Recompute } from "./base_run.ts";
+import { type BaseKey, BaseRun, isSameKey, type Recompute } from "./base_run.ts";
+import { BaseRuns, type Fork, holdsLookedAt } from "./base_runs.ts";
 import { type ActivePoint, planRun, type PointPlan } from "./plan.ts";
 import { Run, type RunOptions } from "./run.ts";
 import type { Splice } from "./splice.ts";
@@ -27,8 +27,8 @@ import type { Splice } from "./splice.ts";
 /** A base run larger than this isn't kept. */
 const MAX_BASE_BYTES = 2 ** 29;
 
-/** When more values than this would have to be computed again for a cache, a full run is cheaper. */
-const MAX_RECOMPUTED = 4;
+/** Where the values that a base run keeps anyway take less than this, it keeps all that are shown to a cache too. */
+const SMALL_BASE_BYTES = 2 ** 22;
 
 /** The values that a base run keeps; the others are computed from these. */
 const KEPT =
@@ -40,9 +40,12 @@ export interface Standing {
   readonly base?: BaseRun;
   /** Whether the base run was made for this run's sake. */
   readonly isFresh?: boolean;
+  /** Where its splices aren't those of the base run that it stands on. */
+  readonly forks?: RunOptions["forks"];
   /** The base run that it becomes, once it is through. */
   readonly made?: BaseRun;
   readonly record?: RunOptions["record"];
+  readonly inherit?: RunOptions["inherit"];
 }
 
 /** A run that may stand on another. */
@@ -68,11 +71,23 @@ function baseBytes({ shape, cfg }: Pass): number {
   return shape.batch * shape.nPos * perRow * Float32Array.BYTES_PER_ELEMENT;
 }
 
-/** Keeps what a base run needs of what passes. */
-function keeping(base: BaseRun): (name: string, value: Handle) => void {
-  return (name, value) => {
-    if (KEPT.test(name)) base.keep(name, value);
+/** Keeps what a base run needs of what passes, and of what another one holds that it stands on. */
+function keeping(
+  base: BaseRun,
+  fork: Fork | undefined,
+  isKept: (name: string) => boolean,
+): Pick<Standing, "record" | "inherit"> {
+  return {
+    record: (name, value) => {
+      if (isKept(name)) base.keep(name, value);
+    },
+    inherit: fork && ((name) => base.inherit(name, { of: fork.base })),
   };
+}
+
+/** Whether a base run keeps a value that passes. */
+function isNeeded(name: string): boolean {
+  return KEPT.test(name);
 }
 
 /** Whether a name is one of a splice's own. */
@@ -98,31 +113,30 @@ function givesGradients(plans: ReadonlyMap<string, PointPlan>): boolean {
 }
 
 /** What makes runs stand on the same base: tokens, mask, weights, splices, and the axes that points have. */
-function keyOf(request: ResumeRequest): string {
+function keyOf(request: ResumeRequest): BaseKey {
   const { pass: { input, shape, cfg }, splices, weightsVersion } = request;
   const [tokens, pads] = input.kind === "tokens"
     ? [input.tokens, input.realTokens ?? ""]
     : ["", ""];
-  const signatures = splices.map(({ signature }) => signature);
-  return [
+  const text = [
     weightsVersion,
     shape.batch,
     shape.nPos,
     tokens,
     pads,
-    signatures,
     splitsNorms(request),
     keyHeads(cfg),
   ].join("|");
+  return { text, splices: new Map(splices.map(({ outName, signature }) => [outName, signature])) };
 }
 
 /** The values of the last input, for the runs that come after. */
 export class Resume implements Disposable {
-  #base: BaseRun | undefined;
+  readonly #bases = new BaseRuns();
   /** The last base run that was made for the sake of a run with edits, at the price of a run. */
   #filled: BaseRun | undefined;
-  /** The key of the last run, whether or not it has a base. */
-  #lastKey: string | undefined;
+  /** The key of the last run that found no base run. */
+  #lastKey: BaseKey | undefined;
   #isOn = true;
 
   /** Whether base runs are kept. */
@@ -137,107 +151,104 @@ export class Resume implements Disposable {
     this.#filled = this.#lastKey = undefined;
   }
 
-  /** Bytes of the base run. */
-  get bytes(): number {
-    return this.#base?.bytes ?? 0;
-  }
-
   /**
-   * What a run stands on: the base run of the same input; or that this run's values become one, when nobody edits them. A run with
-   * edits makes the base run first, unless the last one that was made so was never used again, or it is the first with this input
-   * and gradients flow in it: from where they begin, it computes everything itself.
+   * What a run stands on: the base run of the same input and splices, or for what comes before the first other splice, that of others.
+   * If nobody edits its values, they become a base run. A run with edits makes the base run first, unless the last one that was made so
+   * was never used again, or it is the first with this input and gradients flow in it: from where they begin, it computes everything
+   * itself.
    */
   standing(request: ResumeRequest): Standing {
     const { pass, plans } = request;
     if (!this.#isOn || !request.isWhole || baseBytes(pass) > MAX_BASE_BYTES) return {};
     if (splitsUnevenly(request)) return {};
     const key = keyOf(request);
-    const found = this.#base?.key === key ? this.#base : undefined;
-    const isMissing = ({ active, mode }: PointPlan) =>
-      mode === Mode.emit && !found?.has(active.info.name);
-    if (found && [...plans.values()].filter(isMissing).length <= MAX_RECOMPUTED) {
+    const found = this.#bases.find(key);
+    if (found && holdsLookedAt(found, plans)) {
       found.uses++;
       return { base: found };
     }
     const isEdited = [...plans.values()].some(({ fwd }) => fwd.length > 0);
-    const isFirst = this.#lastKey !== key;
+    const isFirst = this.#lastKey === undefined || !isSameKey(this.#lastKey, key);
     const isWasted = this.#filled !== undefined && this.#filled.uses <= 1;
     this.#lastKey = key;
-    if (isEdited && isFirst && (isWasted || givesGradients(plans))) return {};
+    if (isEdited && isFirst && (isWasted || givesGradients(plans))) {
+      return { ...this.#bases.fork(key, request) };
+    }
     if (isEdited) return { base: this.#fill(key, request), isFresh: true };
-    this[Symbol.dispose]();
+    this.#bases.makeRoom(key);
+    const fork = this.#bases.fork(key, request);
     const made = new BaseRun(key, recomputing(request));
-    return { made, record: keeping(made) };
+    const isCached = [...plans.values()].some(({ cached }) => cached);
+    const keepsAll = isCached && baseBytes(pass) < SMALL_BASE_BYTES;
+    return { ...fork, made, ...keeping(made, fork, keepsAll ? () => true : isNeeded) };
   }
 
   /** The base run of an input, made if it isn't there: for those who will run on it many times. */
   base(request: ResumeRequest): BaseRun {
     const key = keyOf(request);
-    const base = this.#base?.key === key ? this.#base : this.#fill(key, request);
+    const base = this.#bases.find(key) ?? this.#fill(key, request);
     base.uses++;
     return base;
   }
 
   /** Makes a base run by a run of its own. */
-  #fill(key: string, request: ResumeRequest): BaseRun {
-    this[Symbol.dispose]();
+  #fill(key: BaseKey, request: ResumeRequest): BaseRun {
+    this.#bases.makeRoom(key);
+    const bare = { points: request.points, plans: barePlans(request) };
+    const fork = this.#bases.fork(key, bare);
     const base = new BaseRun(key, recomputing(request));
+    const run = () => noGrad(() => fill(request, { ...fork, ...keeping(base, fork, isNeeded) }));
     try {
-      noGrad(() => fill(request, keeping(base)));
+      if (fork) fork.base.during(run);
+      else run();
     } catch (error) {
       base[Symbol.dispose]();
       throw error;
     }
     base.uses++;
-    return this.#base = this.#filled = base;
+    this.#bases.add(base);
+    return this.#filled = base;
   }
 
   /** Runs what may become the base run: if it fails, no base run stays that wasn't there before. */
   taking<R>({ base, made, isFresh }: Standing, body: () => R): R {
     try {
       const result = base ? base.during(body) : body();
-      if (made) {
-        // A hook may have run the model with another input.
-        this[Symbol.dispose]();
-        this.#base = made;
-      }
+      if (made) this.#bases.add(made);
       return result;
     } catch (error) {
       made?.[Symbol.dispose]();
-      if (isFresh && this.#base === base) this[Symbol.dispose]();
+      if (isFresh && base) this.#bases.drop(base);
       throw error;
     }
   }
 
-  /** Drops the base run. */
+  /** Drops the base runs. */
   [Symbol.dispose](): void {
-    this.#base?.[Symbol.dispose]();
-    this.#base = undefined;
+    this.#bases[Symbol.dispose]();
   }
 }
 
-/** A run without hooks, all rows of it. */
+/** What is asked of points where there are no hooks. */
+function barePlans({ points, splices }: Pick<ResumeRequest, "points" | "splices">) {
+  return planRun({ points: points(), hooksAt: () => [], splices, cache: undefined, watch: [] });
+}
+
+/** A run without hooks, all rows of it unless it stands on another. */
 function bareRun(
-  { common, splices, points }: ResumeRequest,
-  options: Pick<RunOptions, "looksAt" | "record" | "elsewhere" | "scope">,
+  request: ResumeRequest,
+  options: Omit<RunOptions, "plans" | "keep" | "space" | "excluded">,
 ): Run {
-  const plans = planRun({
-    points: points(),
-    hooksAt: () => [],
-    splices,
-    cache: undefined,
-    watch: [],
-  });
-  return new Run({ ...common, ...options, plans, keep: () => {} });
+  return new Run({ ...request.common, ...options, plans: barePlans(request), keep: () => {} });
 }
 
 /** Runs without hooks for the base run's sake. */
-function fill(request: ResumeRequest, record: RunOptions["record"]): void {
+function fill(request: ResumeRequest, standing: Standing): void {
   const { pass, names, splices, common } = request;
   // Pre-activations are seldom wanted, and without them an encoder computes little more than the codes that are alive.
   const looksAt = (name: string) =>
     !name.endsWith(".hook_sae_acts_pre") && splices.some((splice) => isOf(splice, name));
-  const run = bareRun(request, { looksAt, record, scope: common.scope });
+  const run = bareRun(request, { ...standing, looksAt, scope: common.scope });
   finalNorm(run, pass, runBlocks(run, pass, names));
 }
 

@@ -53,6 +53,10 @@ export interface RunOptions {
   readonly base?: BaseValues;
   /** Sees every value that passes, all rows of it; for a run that becomes a base. */
   readonly record?: (name: string, value: Handle) => void;
+  /** The points at which the run whose values stand for others had something else spliced in: from the first on all rows are run. */
+  readonly forks?: ReadonlySet<string>;
+  /** Hears of every value of which no row differs; for a run that becomes a base. */
+  readonly inherit?: (name: string) => void;
   /** Points that are looked at although no plan says so; for computing a base run's value. */
   readonly looksAt?: (name: string) => boolean;
   /** Values of points that the run itself doesn't pass. */
@@ -142,6 +146,11 @@ export class Run implements Tap {
     return this.#options.base !== undefined;
   }
 
+  /** Whether rows that don't differ are those of this base run. */
+  standsOn(base: BaseValues | undefined): boolean {
+    return base !== undefined && this.#options.base === base;
+  }
+
   get isPassing(): boolean {
     const { plans, base, looksAt } = this.#options;
     return base === undefined && looksAt === undefined &&
@@ -200,16 +209,17 @@ export class Run implements Tap {
   }
 
   observe(value: RowValue): void {
-    if (value.rows.isAll) this.#options.record?.(value.name, value.handle);
+    this.#record(value);
     const plan = this.#options.plans.get(value.name);
     if (!plan) return;
     if (plan.readers.length > 0) this.#captured.set(value.name, value);
     if (plan.cached) this.#keep(plan, value);
   }
 
-  visit(value: RowValue): RowValue {
-    const { name, rows } = value;
-    if (rows.isAll) this.#options.record?.(name, value.handle);
+  visit(coming: RowValue): RowValue {
+    const { name } = coming;
+    const value = this.#options.forks?.has(name) ? this.#inFull(coming) : coming;
+    this.#record(value);
     const plan = this.#options.plans.get(name);
     if (!plan) return value;
     // A transcoder reads what came, whatever hooks here make of it (SAELens).
@@ -220,6 +230,16 @@ export class Run implements Tap {
       current = this.#watched(plan, current);
     } else if (plan.cached) this.#keep(plan, current);
     return plan.splice ? this.#spliced(plan.splice, current) : current;
+  }
+
+  #record({ name, rows, handle }: RowValue): void {
+    if (rows.isAll) this.#options.record?.(name, handle);
+    else if (rows.isEmpty) this.#options.inherit?.(name);
+  }
+
+  /** A value with those of its rows, too, that don't differ. */
+  #inFull(value: RowValue): RowValue {
+    return { name: value.name, rows: this.space.all, handle: this.whole(value) };
   }
 
   #base(): BaseValues {
@@ -274,7 +294,7 @@ export class Run implements Tap {
     }
     const after = this.#fromHooks(plan, handleOf(tensor));
     const isSame = value.rows.isAll && core().same_buffer(value.handle, after);
-    return isSame && core().node_of(after) === 0 ? value : this.#differing(value.name, after);
+    return isSame && core().node_of(after) === 0 ? value : this.#differing(value, after);
   }
 
   /** A value as a hook is lent it. Hooks edit a value of their own: this one may have other readers. */
@@ -308,10 +328,12 @@ export class Run implements Tap {
     return { name, rows: kept, handle: kept.isEmpty ? 0 : core().take_rows(handle, changed) };
   }
 
-  /** The rows of a value in which it differs from the base run's; all of them where gradients flow. */
-  #differing(name: string, whole: Handle): RowValue {
-    const { base } = this.#options;
-    if (!base || core().node_of(whole) !== 0) return { name, rows: this.space.all, handle: whole };
+  /** The rows of a value in which it differs from the base run's; all of them where gradients flow, or the runs are others by now. */
+  #differing({ name, rows: { isAll } }: RowValue, whole: Handle): RowValue {
+    const { base, forks } = this.#options;
+    if (!base || core().node_of(whole) !== 0 || (forks && isAll)) {
+      return { name, rows: this.space.all, handle: whole };
+    }
     const rows = this.space.of(core().changed_rows(whole, base.value(name)));
     if (rows.isEmpty) return { name, rows, handle: 0 };
     return { name, rows, handle: rows.isAll ? whole : core().take_rows(whole, rows.indices) };
@@ -357,8 +379,10 @@ export class Run implements Tap {
   }
 
   #spliced(splice: Splice, value: RowValue): RowValue {
-    const { excluded } = this.#options;
-    const input = splice.inName === splice.outName ? value : this.#inputOf(splice);
+    const { excluded, forks } = this.#options;
+    const isOther = forks?.has(splice.outName) ?? false;
+    const read = splice.inName === splice.outName ? value : this.#inputOf(splice);
+    const input = isOther ? this.#inFull(read) : read;
     const output = splice.run(
       { tap: this, excluded: excluded(splice.excludeSpecialTokens) },
       input,
@@ -366,7 +390,7 @@ export class Run implements Tap {
     );
     if (!output.rows.isAll) return output;
     this.#options.record?.(output.name, output.handle);
-    return this.isResumed ? this.#differing(output.name, output.handle) : output;
+    return this.isResumed ? this.#differing(output, output.handle) : output;
   }
 
   /** What a transcoder reads: captured when the run passed it, or the base run's. */
