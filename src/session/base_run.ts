@@ -4,7 +4,7 @@
  * @module
  */
 
-import { core, type Handle } from "../core/engine.ts";
+import type { Handle } from "../core/engine.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
 import { shapeOf, sizeOf } from "../core/scope.ts";
 
@@ -35,13 +35,33 @@ export function forksOf({ splices: a }: BaseKey, { splices: b }: BaseKey): Set<s
 /** Computes a value that the base run doesn't hold, and lets it keep it. */
 export type Recompute = (base: BaseRun, name: string) => void;
 
-function freeAll(values: Map<string, Handle>): void {
-  for (const handle of values.values()) freeOwned(handle);
+/** A value that base runs hold. */
+interface HeldValue {
+  readonly handle: Handle;
+  readonly bytes: number;
+  /** How many base runs hold it. */
+  holders: number;
+}
+
+function release(value: HeldValue): void {
+  if (--value.holders === 0) freeOwned(value.handle);
+}
+
+function releaseAll(values: Map<string, HeldValue>): void {
+  values.forEach(release);
   values.clear();
 }
 
+/** Bytes of what base runs hold. */
+export function bytesHeld(runs: readonly BaseRun[]): number {
+  const values = new Set(runs.flatMap((run) => [...run.held()]));
+  let bytes = 0;
+  for (const value of values) bytes += value.bytes;
+  return bytes;
+}
+
 /** Gives memory back when a model with its base run was collected. */
-const collected = new FinalizationRegistry(freeAll);
+const collected = new FinalizationRegistry(releaseAll);
 
 /**
  * A run without hooks whose values are kept in the core's memory: the residual stream, queries, keys, values and their mix of each
@@ -54,7 +74,7 @@ export class BaseRun implements BaseValues, Disposable {
   readonly logits = new Map<number, Float32Array>();
   /** How many runs stood on it. */
   uses = 0;
-  readonly #values = new Map<string, Handle>();
+  readonly #values = new Map<string, HeldValue>();
   readonly #recompute: Recompute;
   /** Runs that stand on it now: a hook may run the model again, with an input that drops it. */
   #holders = 0;
@@ -74,32 +94,31 @@ export class BaseRun implements BaseValues, Disposable {
   /** Keeps a value of all rows, [batch * pos, ...]. */
   keep(name: string, value: Handle): void {
     if (this.#values.has(name) || this.#isGone()) return;
-    this.#values.set(name, ownValue(value, "base"));
+    const bytes = sizeOf(shapeOf(value)) * Float32Array.BYTES_PER_ELEMENT;
+    this.#values.set(name, { handle: ownValue(value, "base"), bytes, holders: 1 });
   }
 
   /** Keeps a value that is another base run's too, if that holds it. */
   inherit(name: string, { of }: { of: BaseRun }): void {
-    if (of.has(name)) this.keep(name, of.value(name));
+    const value = of.#values.get(name);
+    if (!value || this.#values.has(name) || this.#isGone()) return;
+    value.holders++;
+    this.#values.set(name, value);
   }
 
-  /** Tells the sizes of the buffers that hold the values, in bytes; base runs may share some. */
-  *buffers(): Iterable<[pointer: number, bytes: number]> {
-    for (const handle of this.#values.values()) {
-      yield [
-        core().data_pointer(handle),
-        sizeOf(shapeOf(handle)) * Float32Array.BYTES_PER_ELEMENT,
-      ];
-    }
+  /** What it holds. */
+  held(): Iterable<HeldValue> {
+    return this.#values.values();
   }
 
   /** A value of all rows, [batch * pos, ...]. */
   value(name: string): Handle {
     const held = this.#values.get(name);
-    if (held !== undefined) return held;
+    if (held) return held.handle;
     this.#recompute(this, name);
     const value = this.#values.get(name);
-    if (value === undefined) throw new Error(`The base run never passes "${name}".`);
-    return value;
+    if (!value) throw new Error(`The base run never passes "${name}".`);
+    return value.handle;
   }
 
   /**
@@ -127,8 +146,8 @@ export class BaseRun implements BaseValues, Disposable {
   }
 
   #forget(isUnwanted: (name: string) => boolean): void {
-    for (const [name, handle] of [...this.#values].filter(([name]) => isUnwanted(name))) {
-      freeOwned(handle);
+    for (const [name, value] of [...this.#values].filter(([name]) => isUnwanted(name))) {
+      release(value);
       this.#values.delete(name);
     }
   }
@@ -139,6 +158,6 @@ export class BaseRun implements BaseValues, Disposable {
 
   #release(): void {
     collected.unregister(this);
-    freeAll(this.#values);
+    releaseAll(this.#values);
   }
 }

@@ -6,7 +6,7 @@
 
 import { memoryBudget } from "../core/engine.ts";
 import { Mode } from "../hooks/points.ts";
-import { type BaseKey, type BaseRun, forksOf, isSameKey } from "./base_run.ts";
+import { type BaseKey, type BaseRun, bytesHeld, forksOf, isSameKey } from "./base_run.ts";
 import type { ActivePoint, PointPlan } from "./plan.ts";
 
 /** Base runs beside the last one are kept up to this many bytes. */
@@ -27,12 +27,6 @@ interface PlannedRun {
   readonly plans: ReadonlyMap<string, PointPlan>;
   /** The points of a whole run. */
   readonly points: () => readonly ActivePoint[];
-}
-
-/** Bytes of base runs, each buffer once. */
-function bytesOf(runs: readonly BaseRun[]): number {
-  const buffers = new Map(runs.flatMap((run) => [...run.buffers()]));
-  return [...buffers.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** Whether the values at some points that somebody looks at are held, all but a few. */
@@ -77,7 +71,7 @@ export class BaseRuns implements Disposable {
 
   /** Makes room for a base run: those of other texts go, and all of them where memory is scarce. */
   makeRoom({ text }: BaseKey): void {
-    const isScarce = memoryBudget() < Infinity || bytesOf(this.#runs) > MAX_BYTES;
+    const isScarce = memoryBudget() < Infinity || bytesHeld(this.#runs) > MAX_BYTES;
     this.#keep(isScarce ? [] : this.#runs.filter((run) => run.key.text === text));
   }
 
@@ -87,7 +81,7 @@ export class BaseRuns implements Disposable {
       key.text === base.key.text && !isSameKey(key, base.key)
     );
     let kept = memoryBudget() < Infinity ? [base] : [base, ...others];
-    while (kept.length > 1 && bytesOf(kept) > MAX_BYTES) kept = kept.slice(0, -1);
+    while (kept.length > 1 && bytesHeld(kept) > MAX_BYTES) kept = kept.slice(0, -1);
     this.#keep(kept);
   }
 
