@@ -13,6 +13,19 @@ export interface Rows {
   readonly isEmpty: boolean;
 }
 
+/** What was made of pairs of sets: runs in a loop ask for the same again and again. */
+class KnownPairs {
+  readonly #made = new Map<Rows, Map<Rows, Rows>>();
+
+  get(a: Rows, b: Rows, make: () => Rows): Rows {
+    let withA = this.#made.get(a);
+    if (!withA) this.#made.set(a, withA = new Map());
+    let made = withA.get(b);
+    if (!made) withA.set(b, made = make());
+    return made;
+  }
+}
+
 /** The rows of a [batch, pos] grid, and what can be made of sets of them. */
 export class RowSpace {
   readonly batch: number;
@@ -23,6 +36,8 @@ export class RowSpace {
   readonly none: Rows;
   readonly #known = new Map<string, Rows>();
   readonly #grown = new Map<number, Map<Rows, Rows>>();
+  readonly #unions = new KnownPairs();
+  readonly #common = new KnownPairs();
 
   constructor(batch: number, nPos: number) {
     this.batch = batch;
@@ -31,6 +46,11 @@ export class RowSpace {
     this.none = { indices: new Uint32Array(), count: 0, isAll: count === 0, isEmpty: true };
     const indices = Uint32Array.from({ length: count }, (_, row) => row);
     this.all = { indices, count, isAll: true, isEmpty: count === 0 };
+  }
+
+  /** How many sets of rows are known, all and none aside. */
+  get nKnown(): number {
+    return this.#known.size;
   }
 
   /** The set of these rows, which ascend. */
@@ -53,13 +73,19 @@ export class RowSpace {
 
   /** The rows that are in any of the sets. */
   union(...sets: readonly Rows[]): Rows {
-    const [first, ...rest] = new Set(sets.filter(({ isEmpty }) => !isEmpty));
-    if (!first) return this.none;
-    if (rest.length === 0) return first;
-    if (first.isAll || rest.some(({ isAll }) => isAll)) return this.all;
-    const merged = new Set(first.indices);
-    for (const { indices } of rest) for (const row of indices) merged.add(row);
-    return this.of([...merged].sort((a, b) => a - b));
+    let all = this.none;
+    for (const set of sets) all = this.#joined(all, set);
+    return all;
+  }
+
+  #joined(a: Rows, b: Rows): Rows {
+    if (a === b || b.isEmpty || a.isAll) return a;
+    if (a.isEmpty || b.isAll) return b;
+    return this.#unions.get(a, b, () => {
+      const merged = new Set(a.indices);
+      for (const row of b.indices) merged.add(row);
+      return this.of([...merged].sort((a, b) => a - b));
+    });
   }
 
   /** The texts that these rows are of, ascending. */
@@ -80,8 +106,10 @@ export class RowSpace {
   common(a: Rows, b: Rows): Rows {
     if (a === b || b.isAll || a.isEmpty) return a;
     if (a.isAll || b.isEmpty) return b;
-    const inA = new Set(a.indices);
-    return this.of(b.indices.filter((row) => inA.has(row)));
+    return this.#common.get(a, b, () => {
+      const inA = new Set(a.indices);
+      return this.of(b.indices.filter((row) => inA.has(row)));
+    });
   }
 
   /**

@@ -243,9 +243,17 @@ export abstract class HookedRoot {
         `There is no hook point ${described(name)}: expected a name or a predicate over names.`,
       );
     }
-    const points = this.hookDict;
-    if (points.has(name)) return;
-    throw unknownPoint(name, points.keys());
+    if (this.hasPoint(name)) return;
+    throw unknownPoint(name, this.hookDict.keys());
+  }
+
+  /**
+   * Whether {@linkcode HookedRoot.hookDict} has a point.
+   *
+   * @ignore
+   */
+  protected hasPoint(name: string): boolean {
+    return this.hookDict.has(name);
   }
 }
 

@@ -74,6 +74,21 @@ export class Attachments {
   }
 
   /**
+   * The points at which there may be hooks; `undefined` where a predicate chooses them.
+   *
+   * @param entries The model's hooks.
+   */
+  hookedNames(entries: readonly HookEntry[]): ReadonlySet<string> | undefined {
+    const names = new Set<string>();
+    for (const { selector } of entries) {
+      if (typeof selector !== "string") return undefined;
+      names.add(selector);
+    }
+    for (const { points } of this.#inEffect) for (const { info } of points) names.add(info.name);
+    return names;
+  }
+
+  /**
    * The hooks at a point in the order in which they run: a spliced module's own, then the model's.
    *
    * @param entries The model's hooks.

@@ -6,12 +6,14 @@
 
 import type { Handle } from "../core/engine.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
-import { shapeOf, sizeOf } from "../core/scope.ts";
+import { copyOut, shapeOf, sizeOf } from "../core/scope.ts";
 
 /** Values of all rows that a run may stand on, by name. */
 export interface BaseValues {
   /** A value of all rows, [batch * pos, ...]. */
   value(name: string): Handle;
+  /** The elements of a value, to be read alone; they outlive the base run. */
+  elements?(name: string): Float32Array;
 }
 
 /** What a base run was given. */
@@ -75,6 +77,7 @@ export class BaseRun implements BaseValues, Disposable {
   /** How many runs stood on it. */
   uses = 0;
   readonly #values = new Map<string, HeldValue>();
+  readonly #elements = new Map<string, Float32Array>();
   readonly #recompute: Recompute;
   /** Runs that stand on it now: a hook may run the model again, with an input that drops it. */
   #holders = 0;
@@ -119,6 +122,16 @@ export class BaseRun implements BaseValues, Disposable {
     const value = this.#values.get(name);
     if (!value) throw new Error(`The base run never passes "${name}".`);
     return value.handle;
+  }
+
+  elements(name: string): Float32Array {
+    let elements = this.#elements.get(name);
+    if (!elements) {
+      const handle = this.value(name);
+      elements = copyOut(handle, "float32", sizeOf(shapeOf(handle))) as Float32Array;
+      this.#elements.set(name, elements);
+    }
+    return elements;
   }
 
   /**

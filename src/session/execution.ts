@@ -61,7 +61,7 @@ import {
   type ResolvedInput,
   resolveInput,
 } from "./input.ts";
-import { lazyLogits, readingBase } from "./logits.ts";
+import { lazyLogits, readingBase, recordedLogits } from "./logits.ts";
 import { lmCrossEntropyLoss } from "./loss.ts";
 import { ModelPoints, type RunSpan } from "./model_points.ts";
 import { ParameterRun, PARAMETERS, requireParameterGradients } from "./parameter_run.ts";
@@ -126,6 +126,9 @@ function chunkScope(): Scope {
   return scope;
 }
 
+/** How many sets of rows are remembered from one run to the next. */
+const MOST_ROW_SETS = 256;
+
 const NO_COST: RunCost = { stages: [], rows: 0, multiplyAdds: 0, ms: 0, resumedFrom: null };
 
 /** Resolves a layer bound as a Python slice does. */
@@ -177,6 +180,7 @@ export class Execution implements Disposable, GenerationHost {
   readonly #names: readonly BlockNames[];
   /** Values that edits took from runs on other inputs. */
   readonly #sources = new SourceValues();
+  #space = new RowSpace(0, 0);
   #weights: ModelWeights;
   #weightsVersion = 0;
   /** Weights that were replaced and may still be read by values that were begun with them. */
@@ -458,7 +462,7 @@ export class Execution implements Disposable, GenerationHost {
     const base = scoped((scope) => this.resume.base(this.#resumeRequest(prepared, pass, scope)));
     return base.during(() => {
       const context = { weights, cfg, count: () => {} };
-      const read = scoped(() => readingBase(context, base, [batch, nPos]));
+      const read = scoped(() => readingBase(context, base));
       const host: SweepHost = {
         base,
         batch,
@@ -616,6 +620,7 @@ export class Execution implements Disposable, GenerationHost {
       splices,
       cache: request.cache,
       watch,
+      hooked: this.attachments.hookedNames(entries),
     });
     return { resolved, plans, span, options, logitsAt, request, compile, watchesParameters };
   }
@@ -756,10 +761,19 @@ export class Execution implements Disposable, GenerationHost {
       weightsVersion: this.#weightsVersion,
       common: {
         scope,
-        space: new RowSpace(batch, nPos),
+        space: this.#spaceOf(batch, nPos),
         excluded: (which) => this.#excludedFlags(which, resolved),
       },
     };
+  }
+
+  /** The rows of a run: those of the last one, where it has as many texts and positions, for most runs know the same sets of them. */
+  #spaceOf(batch: number, nPos: number): RowSpace {
+    const { batch: lastBatch, nPos: lastPos, nKnown } = this.#space;
+    if (lastBatch !== batch || lastPos !== nPos || nKnown > MOST_ROW_SETS) {
+      this.#space = new RowSpace(batch, nPos);
+    }
+    return this.#space;
   }
 
   #passOf({ tokens, positions, resid, embeds, mask, shape }: ResolvedInput, span: RunSpan): Pass {
@@ -794,10 +808,13 @@ export class Execution implements Disposable, GenerationHost {
       const shape = Uint32Array.of(batch, nPos, cfg.dVocabOut);
       return tensorOf(core().reshape(cappedLogits(cfg, run.whole(out)), shape));
     }
+    const context = { weights, cfg, count: (multiplyAdds: number) => run.count(multiplyAdds) };
+    if (hookIn.rows.isAll && core().node_of(hookIn.handle) !== 0) {
+      return recordedLogits(context, hookIn.handle, [batch, nPos]);
+    }
     const changed = new Set(run.standsOn(base) ? hookIn.rows.indices : []);
     const known = base && { rows: base.logits, differs: (row: number) => changed.has(row) };
-    const context = { weights, cfg, count: (multiplyAdds: number) => run.count(multiplyAdds) };
-    return lazyLogits(context, run.whole(hookIn), [batch, nPos], known);
+    return lazyLogits(context, run.elements(hookIn, cfg.dModel), [batch, nPos], known);
   }
 
   /** Flags of the rows whose token a splice leaves alone; `undefined` when there are none. */

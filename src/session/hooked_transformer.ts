@@ -213,6 +213,18 @@ export class HookedTransformer extends HookedRoot implements Disposable {
     return points.dict(attachments.splices);
   }
 
+  /**
+   * The same as looking into the dictionary, which takes long to make.
+   *
+   * @ignore
+   */
+  protected override hasPoint(name: string): boolean {
+    const { points, attachments } = this.#execution;
+    return points.has(name) || attachments.splices.some((splice) => {
+      return splice.points.some(({ info }) => info.name === name);
+    });
+  }
+
   /** The side on which shorter prompts are padded unless said otherwise. */
   get defaultPaddingSide(): tokens.PaddingSide {
     return this.#defaultPaddingSide;

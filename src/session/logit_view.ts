@@ -181,9 +181,14 @@ class LogitView implements LazyValue {
   }
 }
 
+/** The rows of the last logits: most have as many as those before. */
+let everyRow: readonly number[] = [];
+
 /** Logits [batch, pos, dVocab] that are read row by row, or token by token. */
 export function logitView(source: LogitSource, batch: number, nPos: number): Tensor {
-  const rows = Array.from({ length: batch * nPos }, (_, row) => row);
-  const view = new LogitView(source, [batch, nPos], rows);
+  if (everyRow.length !== batch * nPos) {
+    everyRow = Array.from({ length: batch * nPos }, (_, row) => row);
+  }
+  const view = new LogitView(source, [batch, nPos], everyRow);
   return lazyTensor([batch, nPos, source.dVocab], view);
 }

@@ -104,14 +104,17 @@ function shaped(value: Handle, shape: readonly number[]): Tensor {
   return tensorOf(core().reshape(value, Uint32Array.from(shape)));
 }
 
+/** A row of what the unembedding reads, [dModel]. */
+export type RowElements = (row: number) => Float32Array;
+
 /** Unembeds rows of a snapshot of what the unembedding reads. */
 class SnapshotReader implements LogitReader {
   readonly #context: UnembedContext;
-  readonly #snapshot: Float32Array;
+  readonly #rowAt: RowElements;
 
-  constructor(context: UnembedContext, snapshot: Float32Array) {
+  constructor(context: UnembedContext, rowAt: RowElements) {
     this.#context = context;
-    this.#snapshot = snapshot;
+    this.#rowAt = rowAt;
   }
 
   rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
@@ -135,9 +138,7 @@ class SnapshotReader implements LogitReader {
   #copyIn(rows: readonly number[]): Handle {
     const { dModel } = this.#context.cfg;
     const input = new Float32Array(rows.length * dModel);
-    rows.forEach((row, i) =>
-      input.set(this.#snapshot.subarray(row * dModel, (row + 1) * dModel), i * dModel)
-    );
+    rows.forEach((row, i) => input.set(this.#rowAt(row), i * dModel));
     return copyIn(input, [rows.length, dModel], "float32");
   }
 }
@@ -222,28 +223,35 @@ function unreadViews(store: ModelWeights["store"]): UnreadViews {
 }
 
 /**
- * Logits of what the unembedding reads, computed when they are read, with the bits of the full ones.
+ * Logits of a recorded value, computed when they are read, with the bits of the full ones.
  *
  * @param hookIn What the unembedding reads, [batch * pos, dModel].
+ */
+export function recordedLogits(
+  context: UnembedContext,
+  hookIn: Handle,
+  [batch, nPos]: readonly [batch: number, nPos: number],
+): Tensor {
+  const dVocab = context.cfg.dVocabOut;
+  const reader = new RecordedReader(context, tensorOf(hookIn));
+  return logitView({ dVocab, reader, unread: unreadViews(context.weights.store) }, batch, nPos);
+}
+
+/**
+ * Logits of what the unembedding reads, computed when they are read, with the bits of the full ones.
+ *
+ * @param rowAt The elements of what the unembedding reads.
  * @param known The base run's logits, where there is one.
  */
 export function lazyLogits(
   context: UnembedContext,
-  hookIn: Handle,
-  shape: readonly [batch: number, nPos: number],
+  rowAt: RowElements,
+  [batch, nPos]: readonly [batch: number, nPos: number],
   known: KnownLogits | undefined,
 ): Tensor {
-  const { dModel, dVocabOut: dVocab } = context.cfg;
-  const [batch, nPos] = shape;
+  const dVocab = context.cfg.dVocabOut;
   const source = { dVocab, unread: unreadViews(context.weights.store) };
-  if (core().node_of(hookIn)) {
-    const reader = new RecordedReader(context, tensorOf(hookIn));
-    return logitView({ ...source, reader }, batch, nPos);
-  }
-  const fresh = new SnapshotReader(
-    context,
-    copyOut(hookIn, "float32", batch * nPos * dModel) as Float32Array,
-  );
+  const fresh = new SnapshotReader(context, rowAt);
   const reader = new RememberingReader(
     known ? new KnowingReader(fresh, dVocab, known) : fresh,
     dVocab,
@@ -254,12 +262,11 @@ export function lazyLogits(
 /** Reads the base run's logits, and leaves them to those who read later. */
 export function readingBase(
   context: UnembedContext,
-  base: { value(name: string): Handle; readonly logits: Map<number, Float32Array> },
-  [batch, nPos]: readonly [batch: number, nPos: number],
+  base: { elements(name: string): Float32Array; readonly logits: Map<number, Float32Array> },
 ): LogitReader {
   const { dModel, dVocabOut } = context.cfg;
-  const hookIn = base.value(ROOT_NAMES.unembedIn);
-  const snapshot = copyOut(hookIn, "float32", batch * nPos * dModel) as Float32Array;
+  const all = base.elements(ROOT_NAMES.unembedIn);
+  const rowAt = (row: number) => all.subarray(row * dModel, (row + 1) * dModel);
   const known = { rows: base.logits, differs: () => false };
-  return new KnowingReader(new SnapshotReader(context, snapshot), dVocabOut, known);
+  return new KnowingReader(new SnapshotReader(context, rowAt), dVocabOut, known);
 }

@@ -47,7 +47,7 @@ function whyUnreachable(
 export class ModelPoints {
   readonly #infos: readonly PointInfo[];
   readonly #dict = new NameDict<HookPoint>();
-  /** The points of the last run without splices: most runs are like the one before. */
+  /** The model's points in the last run: most runs are like the one before. */
   #last:
     | {
       readonly cfg: HookedTransformerConfig;
@@ -90,36 +90,43 @@ export class ModelPoints {
     splices: readonly Splice[],
     span: RunSpan,
   ): readonly ActivePoint[] {
-    if (splices.length > 0) return this.#activeIn(cfg, splices, span);
+    const own = this.#own(cfg, span);
+    if (splices.length === 0) return own;
+    const byName = new Map(splices.map((splice) => [splice.outName, splice]));
+    const points: ActivePoint[] = [];
+    for (const point of own) {
+      points.push(point);
+      const splice = byName.get(point.info.name);
+      if (splice) points.push(...innerPoints(splice, point));
+    }
+    return points;
+  }
+
+  /** The model's own points. */
+  #own(cfg: HookedTransformerConfig, span: RunSpan): readonly ActivePoint[] {
     const key = `${span.startAtLayer} ${span.stopAtLayer} ${span.returnType}`;
     if (this.#last?.cfg !== cfg || this.#last.key !== key) {
-      this.#last = { cfg, key, points: this.#activeIn(cfg, splices, span) };
+      const points = this.#infos.map((info): ActivePoint => ({
+        info,
+        point: this.#dict.get(info.name)!,
+        isGated: info.gate !== undefined && !cfg[info.gate],
+        unreachable: whyUnreachable(info, cfg, span),
+      }));
+      this.#last = { cfg, key, points };
     }
     return this.#last.points;
   }
+}
 
-  #activeIn(
-    cfg: HookedTransformerConfig,
-    splices: readonly Splice[],
-    span: RunSpan,
-  ): ActivePoint[] {
-    return this.#infos.flatMap((info): ActivePoint[] => {
-      const { name, gate } = info;
-      const unreachable = whyUnreachable(info, cfg, span);
-      const isGated = gate !== undefined && !cfg[gate];
-      const own = { info, point: this.#dict.get(name)!, isGated, unreachable };
-      const splice = splices.find(({ outName }) => outName === name);
-      if (!splice) return [own];
-      const inner = splice.points.map(({ info, point, unreachable: own }): ActivePoint => ({
-        info,
-        point,
-        isGated: false,
-        unreachable: unreachable ?? own ??
-          (info.name.endsWith(".hook_sae_error") && !splice.useErrorTerm
-            ? "it is spliced in without the error term"
-            : undefined),
-      }));
-      return [own, ...inner];
-    });
-  }
+/** The points of a splice at a point of the model. */
+function innerPoints({ points, useErrorTerm }: Splice, { unreachable }: ActivePoint) {
+  return points.map(({ info, point, unreachable: own }): ActivePoint => ({
+    info,
+    point,
+    isGated: false,
+    unreachable: unreachable ?? own ??
+      (info.name.endsWith(".hook_sae_error") && !useErrorTerm
+        ? "it is spliced in without the error term"
+        : undefined),
+  }));
 }

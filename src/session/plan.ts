@@ -90,6 +90,20 @@ export interface PlanRequest {
   readonly splices: readonly Splice[];
   readonly cache: CacheRequest | undefined;
   readonly watch: readonly PointSelector[];
+  /** The points at which hooks may be; all unless said. */
+  readonly hooked?: ReadonlySet<string>;
+}
+
+/** Points by what is spliced in there. */
+function spliceNames(splices: readonly Splice[]): string[] {
+  return splices.flatMap(({ inName, outName }) => [inName, outName]);
+}
+
+/** The points of which something may be asked; `undefined` where that may be any. */
+function askedNames({ cache, watch, splices, hooked }: PlanRequest): Set<string> | undefined {
+  const isNamed = (selector: PointSelector) => typeof selector === "string";
+  if (cache || !hooked || !watch.every(isNamed)) return undefined;
+  return new Set([...hooked, ...watch as readonly string[], ...spliceNames(splices)]);
 }
 
 /** Whether a selector means a point. */
@@ -108,9 +122,10 @@ function modeOf(plan: Omit<PointPlan, "mode">): Mode {
 /** Plans a run: an entry for every point that isn't idle. */
 export function planRun(request: PlanRequest): Map<string, PointPlan> {
   const plans = new Map<string, PointPlan>();
+  const asked = askedNames(request);
   for (const active of request.points) {
-    if (active.unreachable !== undefined) continue;
-    const { info: { name }, isGated } = active;
+    const { info: { name }, isGated, unreachable } = active;
+    if (unreachable !== undefined || asked?.has(name) === false) continue;
     const cached = request.cache?.wants(name, isGated) ?? false;
     const [fwd, bwd] = [request.hooksAt(active, "fwd"), request.hooksAt(active, "bwd")];
     const { splices, watch } = request;

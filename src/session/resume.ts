@@ -229,9 +229,18 @@ export class Resume implements Disposable {
   }
 }
 
+const NO_NAMES: ReadonlySet<string> = new Set();
+
 /** What is asked of points where there are no hooks. */
 function barePlans({ points, splices }: Pick<ResumeRequest, "points" | "splices">) {
-  return planRun({ points: points(), hooksAt: () => [], splices, cache: undefined, watch: [] });
+  return planRun({
+    points: points(),
+    hooksAt: () => [],
+    hooked: NO_NAMES,
+    splices,
+    cache: undefined,
+    watch: [],
+  });
 }
 
 /** A run without hooks, all rows of it unless it stands on another. */

@@ -208,6 +208,25 @@ export class Run implements Tap {
     return rows.isEmpty ? base : core().with_rows(base, rows.indices, handle);
   }
 
+  /** The elements of each row of a value, [width], which outlive the run. */
+  elements(value: RowValue, width: number): (row: number) => Float32Array {
+    const { name, rows, handle } = value;
+    const read = (of: Handle, count: number) =>
+      copyOut(of, "float32", count * width) as Float32Array;
+    const at = (all: Float32Array, i: number) => all.subarray(i * width, (i + 1) * width);
+    const unchanged = rows.isAll ? undefined : this.#base().elements?.(name);
+    if (!unchanged) {
+      const all = read(this.whole(value), this.space.all.count);
+      return (row) => at(all, row);
+    }
+    const changed = rows.isEmpty ? new Float32Array() : read(handle, rows.count);
+    const places = new Map(Array.from(rows.indices, (row, i) => [row, i]));
+    return (row) => {
+      const place = places.get(row);
+      return place === undefined ? at(unchanged, row) : at(changed, place);
+    };
+  }
+
   observe(value: RowValue): void {
     this.#record(value);
     const plan = this.#options.plans.get(value.name);
