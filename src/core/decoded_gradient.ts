@@ -106,17 +106,24 @@ export class DecodedGradient {
     const width = this.shape[this.shape.length - 1];
     const nRows = width === 0 ? 0 : other.length / width;
     const most = FEW * other.length;
-    const found: number[] = [];
+    const columns = new Uint32Array(Math.floor(most) + width);
     const starts = new Uint32Array(nRows + 1);
+    let count = 0;
     for (let row = 0; row < nRows; row++) {
-      for (let at = row * width; at < (row + 1) * width; at++) if (other[at] !== 0) found.push(at);
-      if (found.length > most) return undefined;
-      starts[row + 1] = found.length;
+      for (let column = 0, at = row * width; column < width; column++, at++) {
+        if (other[at] !== 0) columns[count++] = column;
+      }
+      if (count > most) return undefined;
+      starts[row + 1] = count;
     }
-    const columns = Uint32Array.from(found, (at) => at % width);
-    const values = this.#at({ starts, columns });
+    const values = this.#at({ starts, columns: columns.subarray(0, count) });
     const product = new Float32Array(other.length);
-    found.forEach((at, e) => product[at] = values[e] * other[at]);
+    for (let row = 0; row < nRows; row++) {
+      for (let e = starts[row]; e < starts[row + 1]; e++) {
+        const at = row * width + columns[e];
+        product[at] = values[e] * other[at];
+      }
+    }
     return product;
   }
 

@@ -302,7 +302,9 @@ export class Tensor {
 
   /** A copy of the elements, flat and row-major. Booleans are 0 and 1. */
   data(): TypedArray {
-    return this.#elements().slice();
+    const elements = this.#elements();
+    // Those of a value in the core were copied just now.
+    return elements === this.#data ? elements.slice() : elements;
   }
 
   /** The only element, as a number. */
@@ -348,7 +350,7 @@ export class Tensor {
     const lazy = this.#lazy?.times ? this.#lazy : undefined;
     if (lazy) return lazyTensor(this.shape, lazy);
     const gradient = this.#isLent() && !this.#rows ? deferredGradient(this.#handle) : undefined;
-    return gradient ?? ownedTensor(this.data(), this.shape);
+    return gradient ?? ownedTensor(this.#elements(), this.shape);
   }
 
   /** Describes the tensor by dtype and shape. */

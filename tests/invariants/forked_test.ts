@@ -1,0 +1,149 @@
+// Invariant 2, where something else is spliced in: a run that stands on what it shares with others has the bits of a run by itself.
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { memoryUsage, setMemoryLimit, type Tensor } from "../../mod.ts";
+import { uniform } from "../../src/core/random.ts";
+import {
+  below,
+  bits,
+  type Random,
+  randomHooks,
+  randomModel,
+  randomSae,
+  randomTokens,
+  saeSites,
+} from "./_random_runs.ts";
+
+type Model = ReturnType<typeof randomModel>;
+type Sae = ReturnType<typeof randomSae>;
+
+const OBSERVED = [
+  "blocks.0.attn.hook_pattern",
+  "blocks.1.ln2.hook_normalized",
+  "blocks.1.hook_resid_post",
+  "blocks.2.mlp.hook_post",
+];
+
+/** An SAE for each place, and sets of some of them. */
+function someSets(random: Random, model: Model, seed: number): { all: Sae[]; sets: Sae[][] } {
+  const all = saeSites(model).map((site, i) => randomSae(random, site, seed + i));
+  const sets = Array.from({ length: 8 }, () => all.filter(() => random() < 0.5));
+  return { all, sets };
+}
+
+/** The ways of running with SAEs: plainly, with a cache of some points or of all, with hooks, and with gradients. */
+const WAYS: Record<
+  string,
+  (
+    model: Model,
+    saes: Sae[],
+    input: ReturnType<typeof randomTokens>,
+    random: Random,
+  ) => () => unknown
+> = {
+  plain: (model, saes, { tokens, attentionMask }) => () =>
+    bits(model.runWithSaes(tokens, { saes, attentionMask }) as Tensor),
+  "some points": (model, saes, { tokens, attentionMask }) => () => {
+    const options = { saes, attentionMask, namesFilter: OBSERVED };
+    const [logits, cache] = model.runWithCacheWithSaes(tokens, options);
+    return [bits(logits as Tensor), OBSERVED.map((name) => bits(cache.get(name)))];
+  },
+  "all points": (model, saes, { tokens, attentionMask }) => () => {
+    const [logits, cache] = model.runWithCacheWithSaes(tokens, { saes, attentionMask });
+    return [bits(logits as Tensor), [...cache].map(([name, value]) => [name, bits(value)])];
+  },
+  hooks: (model, saes, { tokens, attentionMask }, random) => {
+    const fwdHooks = randomHooks(random, model, saes);
+    return () => {
+      using _saes = model.saes(saes);
+      return bits(model.runWithHooks(tokens, { fwdHooks, attentionMask }) as Tensor);
+    };
+  },
+  gradients: (model, saes, { tokens, attentionMask }, random) => {
+    const fwdHooks = randomHooks(random, model, saes);
+    const point = `blocks.${below(random, 3)}.hook_resid_mid`;
+    return () => {
+      const seen: unknown[] = [];
+      using _saes = model.saes(saes);
+      using _hooks = model.hooks({
+        fwdHooks,
+        bwdHooks: [[point, (gradient) => void seen.push(bits(gradient.detach()))]],
+      });
+      const logits = model.forward(tokens, { attentionMask });
+      logits.at(":", -1).sum().backward();
+      return [bits(logits), seen];
+    };
+  },
+};
+
+Deno.test("runs with ever other SAEs have the bits of runs by themselves", () => {
+  const random = uniform(23);
+  const ways = Object.keys(WAYS);
+  let forked = 0;
+  for (let round = 0; round < 25; round++) {
+    using model = randomModel(random, round);
+    const { all, sets } = someSets(random, model, 100 * round);
+    const input = randomTokens(random);
+    model.setUseSplitQkvInput(random() < 0.2);
+    const runs = sets.map((saes) => {
+      const way = ways[below(random, ways.length)];
+      return { way, saes, run: WAYS[way](model, saes, input, random) };
+    });
+    const fast = runs.map(({ run }) => {
+      const result = run();
+      forked += model.ran.stages.length < 14 ? 1 : 0;
+      return result;
+    });
+    const { liveBytes, weightBytes, baseBytes } = memoryUsage();
+    assertEquals(liveBytes, weightBytes + baseBytes);
+    runs.forEach(({ way, saes, run }, i) => {
+      model.keepBase = false;
+      const where = `round ${round}, run ${i}, ${way}: ${saes.map(({ cfg }) => cfg.hookName)}`;
+      assertEquals(fast[i], run(), where);
+    });
+    for (const sae of all) sae[Symbol.dispose]();
+  }
+  assert(forked > 100, `only ${forked} runs skipped a stage`);
+});
+
+Deno.test("a run with another SAE begins where it is spliced in, on values of any set before", () => {
+  const random = uniform(5);
+  using model = randomModel(random, 5);
+  const { tokens } = randomTokens(random);
+  const [first, , , last] = saeSites(model).map((site, i) => randomSae(random, site, i));
+  model.runWithSaes(tokens, { saes: first });
+  model.runWithSaes(tokens, { saes: last });
+  assertEquals(model.ran.resumedFrom, "0.attn_out");
+  model.runWithSaes(tokens, { saes: [first, last] });
+  assertEquals(model.ran.stages, ["unembed"]);
+  model.runWithSaes(tokens, { saes: first });
+  assertEquals(model.ran.stages, []);
+  // A run that throws leaves what others stand on.
+  assertThrows(() =>
+    model.runWithHooksWithSaes(tokens, {
+      saes: last,
+      fwdHooks: [["blocks.1.hook_mlp_out", () => {
+        throw new RangeError("stop");
+      }]],
+    })
+  );
+  model.runWithSaes(tokens, { saes: first });
+  assertEquals(model.ran.stages, []);
+  model.keepBase = false;
+  assertEquals(memoryUsage().baseBytes, 0);
+});
+
+Deno.test("under a memory limit the values of the last run alone are kept", () => {
+  const random = uniform(6);
+  using model = randomModel(random, 6);
+  const { tokens } = randomTokens(random);
+  const sae = randomSae(random, saeSites(model)[3], 1);
+  setMemoryLimit(2 ** 28);
+  try {
+    model.forward(tokens);
+    model.runWithSaes(tokens, { saes: sae });
+    assertEquals(model.ran.resumedFrom, null);
+  } finally {
+    setMemoryLimit(Infinity);
+  }
+});
