@@ -5,13 +5,15 @@
  */
 
 import type { Handle } from "../core/engine.ts";
-import { freeOwned, ownValue } from "../core/memory.ts";
 import { copyOut, shapeOf, sizeOf } from "../core/scope.ts";
+import { HeldValue } from "./held_value.ts";
 
 /** Values of all rows that a run may stand on, by name. */
 export interface BaseValues {
   /** A value of all rows, [batch * pos, ...]. */
   value(name: string): Handle;
+  /** A value where it is held, if it is. */
+  held?(name: string): HeldValue | undefined;
   /** The elements of a value, to be read alone; they outlive the base run. */
   elements?(name: string): Float32Array;
 }
@@ -37,26 +39,14 @@ export function forksOf({ splices: a }: BaseKey, { splices: b }: BaseKey): Set<s
 /** Computes a value that the base run doesn't hold, and lets it keep it. */
 export type Recompute = (base: BaseRun, name: string) => void;
 
-/** A value that base runs hold. */
-interface HeldValue {
-  readonly handle: Handle;
-  readonly bytes: number;
-  /** How many base runs hold it. */
-  holders: number;
-}
-
-function release(value: HeldValue): void {
-  if (--value.holders === 0) freeOwned(value.handle);
-}
-
 function releaseAll(values: Map<string, HeldValue>): void {
-  values.forEach(release);
+  for (const value of values.values()) value.release();
   values.clear();
 }
 
 /** Bytes of what base runs hold. */
 export function bytesHeld(runs: readonly BaseRun[]): number {
-  const values = new Set(runs.flatMap((run) => [...run.held()]));
+  const values = new Set(runs.flatMap((run) => [...run.values()]));
   let bytes = 0;
   for (const value of values) bytes += value.bytes;
   return bytes;
@@ -97,20 +87,22 @@ export class BaseRun implements BaseValues, Disposable {
   /** Keeps a value of all rows, [batch * pos, ...]. */
   keep(name: string, value: Handle): void {
     if (this.#values.has(name) || this.#isGone()) return;
-    const bytes = sizeOf(shapeOf(value)) * Float32Array.BYTES_PER_ELEMENT;
-    this.#values.set(name, { handle: ownValue(value, "base"), bytes, holders: 1 });
+    this.#values.set(name, new HeldValue(value));
   }
 
   /** Keeps a value that is another base run's too, if that holds it. */
   inherit(name: string, { of }: { of: BaseRun }): void {
     const value = of.#values.get(name);
     if (!value || this.#values.has(name) || this.#isGone()) return;
-    value.holders++;
-    this.#values.set(name, value);
+    this.#values.set(name, value.share());
+  }
+
+  held(name: string): HeldValue | undefined {
+    return this.#values.get(name);
   }
 
   /** What it holds. */
-  held(): Iterable<HeldValue> {
+  values(): Iterable<HeldValue> {
     return this.#values.values();
   }
 
@@ -160,7 +152,7 @@ export class BaseRun implements BaseValues, Disposable {
 
   #forget(isUnwanted: (name: string) => boolean): void {
     for (const [name, value] of [...this.#values].filter(([name]) => isUnwanted(name))) {
-      release(value);
+      value.release();
       this.#values.delete(name);
     }
   }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Handle } from "../core/engine.ts";
 import { noGrad } from "../core/gradients.ts";
 import { scoped } from "../core/scope.ts";
 import { keyHeads, sharesKeys } from "../model/config.ts";

@@ -24,6 +24,7 @@ import { describeShape, isJoined, Mode, type PointInfo } from "../hooks/points.t
 import type { RowValue, Tap } from "../hooks/tap.ts";
 import type { KeepValue, PointPlan } from "./plan.ts";
 import type { BaseValues } from "./base_run.ts";
+import type { HeldValue, Shown } from "./held_value.ts";
 import { LentRows, LentScores } from "./lent_rows.ts";
 import type { Splice } from "./splice.ts";
 
@@ -51,6 +52,8 @@ export interface RunOptions {
   readonly excluded: (tokens: boolean | readonly number[]) => Uint8Array | undefined;
   /** The run whose values stand for the rows that don't differ. */
   readonly base?: BaseValues;
+  /** The base run that this run's values become. */
+  readonly made?: Pick<BaseValues, "held">;
   /** Sees every value that passes, all rows of it; for a run that becomes a base. */
   readonly record?: (name: string, value: Handle) => void;
   /** The points at which the run whose values stand for others had something else spliced in: from the first on all rows are run. */
@@ -267,18 +270,23 @@ export class Run implements Tap {
     return base;
   }
 
-  /** A value as hooks see it: with batch and position axes, scores by head. */
-  #toHooks({ active: { info } }: PointPlan, whole: Handle): Handle {
+  /** How hooks see a value: with batch and position axes, scores by head. */
+  #shown({ active: { info } }: PointPlan, whole: Handle): Shown {
     const { batch } = this.space;
-    const shape = Array.from(core().shape_of(whole));
+    const shape = shapeOf(whole);
     if (isJoined(info.name)) {
       const width = shape[shape.length - 1];
-      return core().reshape(whole, Uint32Array.of(sizeOf(shape) / width, width));
+      return reshaped([sizeOf(shape) / width, width]);
     }
     const [rows, ...rest] = shape;
     // Not the run's own positions alone: some points show the keys of a cache too.
-    const grid = core().reshape(whole, Uint32Array.of(batch, rows / batch, ...rest));
-    return isByHead(info) ? core().permute(grid, new Uint32Array(BY_HEAD)) : grid;
+    const grid = [batch, rows / batch, ...rest];
+    return isByHead(info) ? permutedGrid(grid) : reshaped(grid);
+  }
+
+  /** A value as hooks see it. */
+  #toHooks(plan: PointPlan, whole: Handle): Handle {
+    return this.#shown(plan, whole).from(whole);
   }
 
   /** The way back: [batch * pos, ...]. */
@@ -387,7 +395,17 @@ export class Run implements Tap {
   }
 
   #keep(plan: PointPlan, value: RowValue): void {
-    this.#snapshot(value.name, this.#toHooks(plan, this.whole(value)));
+    const whole = this.whole(value);
+    const held = this.#held(value, whole);
+    if (held) this.#options.keep(value.name, held.tensor(this.#shown(plan, whole)), this.space);
+    else this.#snapshot(value.name, this.#toHooks(plan, whole));
+  }
+
+  /** Where a base run holds this very value. */
+  #held({ name, rows }: RowValue, whole: Handle): HeldValue | undefined {
+    const { base, made } = this.#options;
+    const held = rows.isAll ? made?.held?.(name) : rows.isEmpty ? base?.held?.(name) : undefined;
+    return held && core().same_buffer(held.handle, whole) ? held : undefined;
   }
 
   #snapshot(name: string, value: Handle): Tensor {
@@ -430,6 +448,19 @@ function isSnapshotAtMost(plan: PointPlan): boolean {
   const { fwd, bwd, readers, edit, splice, watched, cachedGradient } = plan;
   return fwd.length + bwd.length + readers.length === 0 && !edit && !splice && !watched &&
     !cachedGradient;
+}
+
+function reshaped(shape: readonly number[]): Shown {
+  return { shape, from: (value) => core().reshape(value, Uint32Array.from(shape)) };
+}
+
+/** A grid [batch, pos, head, key] by head. */
+function permutedGrid(grid: readonly number[]): Shown {
+  const { from } = reshaped(grid);
+  return {
+    shape: BY_HEAD.map((axis) => grid[axis]),
+    from: (value) => core().permute(from(value), new Uint32Array(BY_HEAD)),
+  };
 }
 
 function isByHead({ axes }: PointInfo): boolean {
