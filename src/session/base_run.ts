@@ -46,9 +46,15 @@ function releaseAll(values: Map<string, HeldValue>): void {
 
 /** Bytes of what base runs hold. */
 export function bytesHeld(runs: readonly BaseRun[]): number {
-  const values = new Set(runs.flatMap((run) => [...run.values()]));
+  const counted = new Set<HeldValue>();
   let bytes = 0;
-  for (const value of values) bytes += value.bytes;
+  for (const run of runs) {
+    for (const value of run.values()) {
+      if (counted.has(value)) continue;
+      counted.add(value);
+      bytes += value.bytes;
+    }
+  }
   return bytes;
 }
 

@@ -45,6 +45,8 @@ export function holdsLookedAt(
 /** Base runs of one text that differ in what is spliced in, the one that was used last in front. */
 export class BaseRuns implements Disposable {
   #runs: readonly BaseRun[] = [];
+  /** Bytes of what they held when the last one was added. */
+  #bytes = 0;
 
   /** The base run of a key, if it is kept. */
   find(key: BaseKey): BaseRun | undefined {
@@ -71,7 +73,7 @@ export class BaseRuns implements Disposable {
 
   /** Makes room for a base run: those of other texts go, and all of them where memory is scarce. */
   makeRoom({ text }: BaseKey): void {
-    const isScarce = memoryBudget() < Infinity || bytesHeld(this.#runs) > MAX_BYTES;
+    const isScarce = memoryBudget() < Infinity || this.#bytes > MAX_BYTES;
     this.#keep(isScarce ? [] : this.#runs.filter((run) => run.key.text === text));
   }
 
@@ -81,7 +83,11 @@ export class BaseRuns implements Disposable {
       key.text === base.key.text && !isSameKey(key, base.key)
     );
     let kept = memoryBudget() < Infinity ? [base] : [base, ...others];
-    while (kept.length > 1 && bytesHeld(kept) > MAX_BYTES) kept = kept.slice(0, -1);
+    this.#bytes = bytesHeld(kept);
+    while (kept.length > 1 && this.#bytes > MAX_BYTES) {
+      kept = kept.slice(0, -1);
+      this.#bytes = bytesHeld(kept);
+    }
     this.#keep(kept);
   }
 

@@ -16,7 +16,7 @@ import {
 
 /** Reads logits of rows, numbered through a batch. */
 export interface LogitReader {
-  /** Whole rows: [rows.length * dVocab]. */
+  /** Whole rows: [rows.length * dVocab], not to be written. */
   rows(rows: readonly number[]): Float32Array<ArrayBuffer>;
   /** Single logits: that of `tokens[i]` in row `rows[i]`. */
   cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer>;

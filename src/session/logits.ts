@@ -166,11 +166,12 @@ class KnowingReader implements LogitReader {
     const found = rows.map((row) => this.#knownRow(row));
     const fresh = rows.filter((_, i) => !found[i]);
     const computed = fresh.length > 0 ? this.#reader.rows(fresh) : new Float32Array();
-    const data = new Float32Array(rows.length * dVocab);
+    const isAllFresh = fresh.length === rows.length;
+    const data = isAllFresh ? computed : new Float32Array(rows.length * dVocab);
     let next = 0;
     rows.forEach((row, i) => {
       const logits = found[i] ?? computed.subarray(next * dVocab, ++next * dVocab);
-      data.set(logits, i * dVocab);
+      if (!isAllFresh) data.set(logits, i * dVocab);
       const isRoom = (kept.size + 1) * logits.byteLength <= MAX_KNOWN_BYTES;
       if (!found[i] && isRoom && !differs(row)) kept.set(row, logits.slice());
     });
@@ -197,7 +198,7 @@ class RememberingReader implements LogitReader {
     if (this.#last?.rows.join() !== rows.join()) {
       this.#last = { rows, logits: this.#reader.rows(rows) };
     }
-    return this.#last.logits.slice();
+    return this.#last.logits;
   }
 
   cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer> {
