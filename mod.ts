@@ -113,7 +113,7 @@ export type { ProcessingOptions } from "./src/weights/process.ts";
 export type { ReadProgress, SourceOptions } from "./src/weights/source.ts";
 export type { Origin } from "./src/weights/origin.ts";
 export type { StateDict, WeightArray } from "./src/weights/state_dict.ts";
-export type { WeightDtype } from "./src/weights/weight_view.ts";
+export type { HeldDtype, WeightDtype } from "./src/weights/weight_view.ts";
 
 export { HookedTransformer, type ModelParts } from "./src/session/hooked_transformer.ts";
 export {
@@ -207,6 +207,11 @@ export * as patching from "./src/analysis/patching.ts";
 export * as utils from "./src/analysis/utils.ts";
 export * as attribution from "./src/analysis/attribution.ts";
 export * as evals from "./src/analysis/evals.ts";
+export {
+  measurePrecision,
+  type PrecisionOptions,
+  type PrecisionReport,
+} from "./src/analysis/precision.ts";
 export {
   computeHeadAttentionSimilarityScore,
   detectHead,

@@ -1,6 +1,12 @@
 /** What is measured, as tables. Limits are those that the project has set itself: our time over the peer's. */
 import type { OnnxPackage } from "./_peer.ts";
-import { featuresByPrompts, liveFeatures, type Step, type Study } from "./_steps.ts";
+import {
+  featuresByPrompts,
+  liveFeatures,
+  type RoundedDtype,
+  type Step,
+  type Study,
+} from "./_steps.ts";
 
 /** Work that both sides do. */
 export interface BenchCase {
@@ -25,16 +31,23 @@ const N_FEATURES = 32;
 /** How many tokens are generated. */
 const N_GENERATED = 8;
 
-/** Whom generation is compared with. */
-const GENERATION: (Pick<BenchCase, "name" | "peer" | "atMost"> & { inBfloat16?: boolean })[] = [
+/** Whom generation is compared with, and what our weights are rounded to. */
+const GENERATION: (Pick<BenchCase, "name" | "peer" | "atMost"> & { dtype?: RoundedDtype })[] = [
   { name: "generate", peer: "transformer_lens", atMost: 0.15 },
-  { name: "generate-bfloat16", peer: "transformer_lens", atMost: 0.08, inBfloat16: true },
+  { name: "generate-bfloat16", peer: "transformer_lens", atMost: 0.08, dtype: "bfloat16" },
+  { name: "generate-int8", peer: "transformer_lens", dtype: "int8" },
   { name: "generate-onnx-node", peer: "onnxruntime-node", atMost: 1.15 },
-  { name: "generate-bfloat16-onnx-node", peer: "onnxruntime-node", atMost: 0.65, inBfloat16: true },
+  {
+    name: "generate-bfloat16-onnx-node",
+    peer: "onnxruntime-node",
+    atMost: 0.65,
+    dtype: "bfloat16",
+  },
+  { name: "generate-int8-onnx-node", peer: "onnxruntime-node", dtype: "int8" },
 ];
 
-/** Eight bits of a weight are left: its rounding moves logits by some thousandths after twelve layers. */
-const BFLOAT16_TOLERANCE = 0.03;
+/** Rounding a weight moves logits after twelve layers: by some thousandths when eight bits are left, by more with steps of a column. */
+const TOLERANCES: Readonly<Record<RoundedDtype, number>> = { bfloat16: 0.03, int8: 0.1 };
 
 function picked(features: readonly number[], wanted: string): number[] {
   if (features.length < N_FEATURES) {
@@ -163,18 +176,18 @@ export function gpt2SmallCases(study: Study): BenchCase[] {
       steps: [{ step: "cache" }],
       atMost: 0.95,
     },
-    ...GENERATION.map(({ name, peer, atMost, inBfloat16 }): BenchCase => {
+    ...GENERATION.map(({ name, peer, atMost, dtype }): BenchCase => {
       const steps: Step[] = [{ step: "generate", tokens: N_GENERATED }];
       const work = `generation, ${N_GENERATED} tokens with the KV cache behind 128`;
-      return inBfloat16
+      return dtype
         ? {
           name,
-          work: `${work}; our weights in bfloat16, the peer's in float32`,
+          work: `${work}; our weights in ${dtype}, the peer's in float32`,
           peer,
-          steps: [{ step: "generate_bfloat16", tokens: N_GENERATED }],
+          steps: [{ step: "generate_rounded", dtype, tokens: N_GENERATED }],
           peerSteps: steps,
           atMost,
-          tolerance: BFLOAT16_TOLERANCE,
+          tolerance: TOLERANCES[dtype],
         }
         : { name, work, peer, steps, atMost };
     }),

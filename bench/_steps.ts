@@ -12,14 +12,17 @@ import {
 } from "../mod.ts";
 import type { Scenario } from "./_random_model.ts";
 
+/** What weights are rounded to. */
+export type RoundedDtype = "bfloat16" | "int8";
+
 /** A piece of work, as data that goes to the peer too. */
 export type Step =
   /** A forward pass of the first prompts, its logits read at the last position or at all of them. */
   | { step: "forward"; prompts: number; rows: "last" | "all" }
   /** Tokens one by one behind a text of all prompts, over its keys and values; the logits after each. */
   | { step: "generate"; tokens: number }
-  /** The same with weights held in bfloat16; ours alone. */
-  | { step: "generate_bfloat16"; tokens: number }
+  /** The same with weights rounded; ours alone. */
+  | { step: "generate_rounded"; dtype: RoundedDtype; tokens: number }
   /** `runWithCache` without a filter. */
   | { step: "cache" }
   /** `runWithSaes`, its logits read at the last position. */
@@ -46,8 +49,8 @@ const PATCHES = {
 /** A scenario, loaded. */
 export interface Study extends Scenario {
   readonly transformer: HookedSAETransformer;
-  /** The same with weights rounded to bfloat16, where it is wanted. */
-  readonly inBfloat16?: HookedSAETransformer;
+  /** The same with weights rounded, where it is wanted. */
+  readonly rounded?: HookedSAETransformer;
   readonly byLayer: HookedSAE[];
   /** Token ids [prompt, pos]. */
   readonly ids: Tensor;
@@ -82,12 +85,15 @@ export function forget({ transformer }: Study): void {
   transformer.keepBase = true;
 }
 
+/** Gives the memory of a model back. */
+export function closeModel(model: HookedSAETransformer): void {
+  contexts.get(model)?.[Symbol.dispose]();
+  model[Symbol.dispose]();
+}
+
 /** Gives the memory of a scenario back. */
-export function closeStudy({ transformer, inBfloat16, byLayer }: Study): void {
-  for (const model of [transformer, inBfloat16]) {
-    if (model) contexts.get(model)?.[Symbol.dispose]();
-    model?.[Symbol.dispose]();
-  }
+export function closeStudy({ transformer, byLayer }: Study): void {
+  closeModel(transformer);
   for (const sae of byLayer) sae[Symbol.dispose]();
 }
 
@@ -196,9 +202,9 @@ const STEPS: { [Name in Step["step"]]: (study: Study, step: StepOf<Name>) => Ten
     return [rows === "last" ? logits.at(":", -1) : logits];
   },
   generate,
-  generate_bfloat16(study, { tokens }) {
-    const { inBfloat16: transformer } = study;
-    if (!transformer) throw new Error("The model isn't loaded in bfloat16.");
+  generate_rounded(study, { dtype, tokens }) {
+    const { rounded: transformer } = study;
+    if (transformer?.cfg.dtype !== dtype) throw new Error(`The model isn't loaded in ${dtype}.`);
     return generate({ ...study, transformer }, { step: "generate", tokens });
   },
   cache({ transformer, ids }) {

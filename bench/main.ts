@@ -22,6 +22,7 @@ import {
 import { randomScenario, type Scenario } from "./_random_model.ts";
 import { type BenchReport, describeMachine, markdown, type Row, type Section } from "./_report.ts";
 import {
+  closeModel,
   closeStudy,
   forget,
   liveFeaturesPerRow,
@@ -323,17 +324,19 @@ async function benchGpt2Small(bench: Bench, data: string) {
   };
   bench.report.sections.push(section);
   const cases = gpt2SmallCases(study);
-  const isInBfloat16 = ({ steps }: BenchCase) =>
-    steps.some(({ step }) => step === "generate_bfloat16");
-  await measureCases(bench, study, cases.filter((one) => !isInBfloat16(one)), section);
+  const dtypeOf = ({ steps }: BenchCase) =>
+    steps.find((step) => step.step === "generate_rounded")?.dtype;
+  await measureCases(bench, study, cases.filter((one) => !dtypeOf(one)), section);
   const megabytes = (memoryUsage().heapBytes / 1e6).toFixed(0);
   section.text += ` With the model and its twelve SAEs the module's memory is ${megabytes} MB.`;
-  const inBfloat16 = await HookedSAETransformer.fromPretrained(study.model, {
-    threads: THREADS,
-    dtype: "bfloat16",
-  });
-  await measureCases(bench, { ...study, inBfloat16 }, cases.filter(isInBfloat16), section);
-  closeStudy({ ...study, inBfloat16 });
+  for (const dtype of ["bfloat16", "int8"] as const) {
+    const { model } = study;
+    const rounded = await HookedSAETransformer.fromPretrained(model, { threads: THREADS, dtype });
+    const own = cases.filter((one) => dtypeOf(one) === dtype);
+    await measureCases(bench, { ...study, rounded }, own, section);
+    closeModel(rounded);
+  }
+  closeStudy(study);
 }
 
 async function benchEmbedded(bench: Bench) {

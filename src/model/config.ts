@@ -143,7 +143,7 @@ export interface HookedTransformerConfig {
   /** The seed of fresh weights; `null` for any. */
   readonly seed: number | null;
   /** How weights are stored; arithmetic is always float32. */
-  readonly dtype: "float32" | "float16" | "bfloat16";
+  readonly dtype: "float32" | "float16" | "bfloat16" | "int8";
   /** Weights of attention and MLPs, without biases, norms and embeddings. */
   readonly nParams: number;
   /** `attn.hook_result` fires: the output of each head. */
@@ -283,7 +283,7 @@ const DOMAINS: Readonly<Record<Key, Domain>> = {
   initMode: oneOf("gpt2"),
   initializerRange: POSITIVE,
   seed: orNull(INTEGER),
-  dtype: oneOf("float32", "float16", "bfloat16"),
+  dtype: oneOf("float32", "float16", "bfloat16", "int8"),
   nParams: COUNT,
   useAttnResult: FLAG,
   useSplitQkvInput: FLAG,

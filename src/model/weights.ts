@@ -11,7 +11,7 @@ import {
   type Table,
 } from "../weights/parameter_store.ts";
 import type { StateDict } from "../weights/state_dict.ts";
-import type { WeightDtype } from "../weights/weight_view.ts";
+import type { HeldDtype } from "../weights/weight_view.ts";
 import { ACTIVATIONS } from "./activation.ts";
 import { alibiSlopes } from "./alibi.ts";
 import type { AttentionWeights, Projection } from "./attention.ts";
@@ -217,7 +217,7 @@ function layoutOf(cfg: HookedTransformerConfig): (store: Placing) => Omit<ModelW
 /**
  * Moves a state dict into the core's memory.
  *
- * @param cfg The model's configuration; with a `dtype` of 16 bits matrices are rounded to it.
+ * @param cfg The model's configuration; with another `dtype` than float32 matrices are rounded to it.
  * @param dict Parameters by TransformerLens' names, in its layouts.
  * @throws {WeightFileError} If parameters are missing.
  * @throws {MemoryBudgetError} If they don't fit; then nothing stays allocated.
@@ -240,7 +240,7 @@ export function modelWeights(cfg: HookedTransformerConfig, dict: StateDict): Mod
 export async function streamedWeights(
   cfg: HookedTransformerConfig,
   batches: AsyncIterable<ParameterBatch>,
-  dtype?: WeightDtype,
+  dtype?: HeldDtype,
 ): Promise<ModelWeights> {
   const { store, layout } = await ParameterStore.streamed(batches, layoutOf(cfg), dtype);
   return { store, ...layout };

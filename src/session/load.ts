@@ -36,7 +36,7 @@ import type { Source, SourceOptions } from "../weights/source.ts";
 import { requireRoom } from "./memory_limit.ts";
 import { processedParts } from "./processed_parts.ts";
 import { readTokenizer } from "./read_tokenizer.ts";
-import type { WeightDtype } from "../weights/weight_view.ts";
+import type { HeldDtype } from "../weights/weight_view.ts";
 import type { Threads } from "./threads.ts";
 
 /** Options of `fromPretrained`. */
@@ -61,9 +61,10 @@ export interface LoadOptions extends ProcessingOptions, RepositoryOptions {
   /**
    * How matrices are held; arithmetic is float32, with the bits of matrices widened beforehand, and vectors are always float32. `"auto"`,
    * unless said: what processing changes is float32, all else is as it is stored. A format of 16 bits rounds once what isn't in it
-   * already: after processing.
+   * already: after processing. `"int8"` rounds to 255 steps, as wide in each column as its largest number asks, all matrices but
+   * embeddings that aren't tied to the unembedding; {@linkcode measurePrecision} tells what that does to a model.
    */
-  dtype?: "auto" | WeightDtype;
+  dtype?: "auto" | HeldDtype;
 }
 
 const LOAD_OPTIONS: ReadonlySet<string> = new Set<keyof LoadOptions>([
@@ -241,7 +242,7 @@ export async function loadModel(
         await openRepository(read.tokenizerName, { ...options, revision: "main" }),
       )
       : undefined);
-  requireRoom(read);
+  requireRoom(read, options.dtype === "int8");
   const checkpoint = parametersFromHuggingFace(json, read, await openCheckpoint(source));
   await coreChosen;
   return { ...await loadWeights(read, checkpoint, options), tokenizer: given };
@@ -261,7 +262,13 @@ async function loadWeights(
   options: LoadOptions,
 ): Promise<Pick<LoadedModel, "cfg" | "parts">> {
   const { dtype = "auto" } = options;
-  requireOneOf("Cannot load with the dtype", dtype, ["auto", "float32", "float16", "bfloat16"]);
+  requireOneOf("Cannot load with the dtype", dtype, [
+    "auto",
+    "float32",
+    "float16",
+    "bfloat16",
+    "int8",
+  ]);
   const held = dtype === "auto" ? undefined : dtype;
   if (!isProcessed(options)) {
     const weights = await streamedWeights(read, checkpoint.stream(), held);

@@ -14,7 +14,7 @@ import { isBias, isNormWeight, parameterShapes } from "../model/parameters.ts";
 /** What WASM memory of 32 bits can address. */
 const ADDRESS_SPACE = 2 ** 32;
 
-/** What a weight takes at least, whatever it is stored as. */
+/** What a weight takes at least unless it is rounded to eight bits, whatever it is stored as. */
 const LEAST_BYTES = 2;
 
 /**
@@ -33,22 +33,24 @@ export function requireMemoryLimit(bytes: number | undefined): void {
  * Checks that the matrices of a model can fit the budget. Norms and biases may be folded into them, so they don't count.
  *
  * @param cfg The model's configuration.
+ * @param isInt8 Whether they are rounded to eight bits.
  * @throws {MemoryBudgetError} If they can't.
  */
-export function requireRoom(cfg: HookedTransformerConfig): void {
+export function requireRoom(cfg: HookedTransformerConfig, isInt8 = cfg.dtype === "int8"): void {
   const limit = memoryBudget();
   // Blocks are alike: a file may claim millions of them.
   const shapes = parameterShapes({ ...cfg, nLayers: Math.min(cfg.nLayers, 1) });
   let bytes = 0;
   for (const [name, shape] of shapes) {
     if (isBias(name) || isNormWeight(name)) continue;
-    bytes += LEAST_BYTES * sizeOf(shape) * (name.startsWith("blocks.") ? cfg.nLayers : 1);
+    bytes += (isInt8 ? 1 : LEAST_BYTES) * sizeOf(shape) *
+      (name.startsWith("blocks.") ? cfg.nLayers : 1);
   }
   const { liveBytes } = memoryUsage();
   const budget = Math.min(limit, ADDRESS_SPACE);
   if (liveBytes + bytes <= budget) return;
   throw new MemoryBudgetError(
-    `Out of memory budget: the weights of ${cfg.modelName} take at least ${bytes} bytes, ${liveBytes} are in use and the budget is ${budget}. Take fewer layers ({ firstNLayers }), 16 bits ({ dtype: "bfloat16" }), or give it more (setMemoryLimit, at most 4 GiB).`,
+    `Out of memory budget: the weights of ${cfg.modelName} take at least ${bytes} bytes, ${liveBytes} are in use and the budget is ${budget}. Take fewer layers ({ firstNLayers }), 16 bits or eight ({ dtype: "bfloat16" }, { dtype: "int8" }), or give it more (setMemoryLimit, at most 4 GiB).`,
   );
 }
 

@@ -5,10 +5,15 @@
  */
 
 import { core, type WeightHandle } from "../core/engine.ts";
-import type { StoredElements, WeightDtype, WeightView } from "./weight_view.ts";
+import type { HeldDtype, StoredElements, WeightView } from "./weight_view.ts";
 
 /** The core's codes of the formats. */
-const STORAGE: Readonly<Record<WeightDtype, number>> = { float32: 0, float16: 1, bfloat16: 2 };
+const STORAGE: Readonly<Record<HeldDtype, number>> = {
+  float32: 0,
+  float16: 1,
+  bfloat16: 2,
+  int8: 3,
+};
 
 /** Elements that cross at a time: the core's copy of them is small beside any model. */
 const PART = 2 ** 20;
@@ -65,6 +70,7 @@ export class Packing implements Filling {
   readonly weight: WeightHandle;
   readonly #layout: Uint32Array;
   readonly #range: readonly [start: number, end: number];
+  readonly #dtype: HeldDtype;
 
   /**
    * Takes the memory.
@@ -74,8 +80,9 @@ export class Packing implements Filling {
    * @param dtype How the matrix is held.
    * @throws {MemoryBudgetError} If it doesn't fit.
    */
-  constructor(view: WeightView, { rows, cols, steps }: MatrixLayout, dtype: WeightDtype) {
+  constructor(view: WeightView, { rows, cols, steps }: MatrixLayout, dtype: HeldDtype) {
     const { offset, axes } = view;
+    this.#dtype = dtype;
     this.weight = core().new_weight(rows, cols, STORAGE[dtype]);
     this.#layout = Uint32Array.of(
       offset,
@@ -103,7 +110,7 @@ export class Packing implements Filling {
   }
 
   seal(): void {
-    core().seal_weight(this.weight);
+    core().seal_weight(this.weight, this.#dtype === "int8");
   }
 }
 

@@ -23,7 +23,7 @@ import {
 } from "./packing.ts";
 import type { TensorPart } from "./safetensors.ts";
 import type { WeightArray } from "./state_dict.ts";
-import { areTransposes, type WeightDtype, WeightView } from "./weight_view.ts";
+import { areTransposes, type HeldDtype, WeightView } from "./weight_view.ts";
 
 /** A table whose rows are looked up: a packed matrix' rows, its columns, or stretches of its one row. */
 export interface Table {
@@ -132,11 +132,12 @@ const collected = new FinalizationRegistry<() => void>((release) => release());
  * Named parameters in the core's memory, until they are disposed or collected. Whoever computes with them later holds the store,
  * so that replacing a model's weights doesn't reach values that were begun with the old ones.
  *
- * Matrices are held in the format that they come in, or in the store's own where that is one of 16 bits; vectors are float32.
+ * Matrices are held in the format that they come in, or in the store's own where that is another; vectors are float32, and tables
+ * have 16 bits at least.
  */
 export class ParameterStore implements Disposable, Placing {
   #source: ReadonlyMap<string, WeightArray>;
-  readonly #dtype: WeightDtype | undefined;
+  readonly #dtype: HeldDtype | undefined;
   /** Parameters whose elements haven't been read. */
   #unfilled: Filling[] = [];
   readonly #held = new Map<string, Held>();
@@ -159,7 +160,7 @@ export class ParameterStore implements Disposable, Placing {
   static filled<R>(
     source: ReadonlyMap<string, WeightArray>,
     fill: (store: ParameterStore) => R,
-    dtype?: WeightDtype,
+    dtype?: HeldDtype,
   ): { store: ParameterStore; layout: R } {
     const store = new ParameterStore(source, dtype);
     try {
@@ -181,7 +182,7 @@ export class ParameterStore implements Disposable, Placing {
   static async streamed<R>(
     batches: AsyncIterable<ParameterBatch>,
     fill: (placing: Placing) => R,
-    dtype?: WeightDtype,
+    dtype?: HeldDtype,
   ): Promise<{ store: ParameterStore; layout: R }> {
     const places = placements(fill);
     const store = new ParameterStore(new Map(), dtype);
@@ -203,7 +204,7 @@ export class ParameterStore implements Disposable, Placing {
     }
   }
 
-  private constructor(source: ReadonlyMap<string, WeightArray>, dtype: WeightDtype | undefined) {
+  private constructor(source: ReadonlyMap<string, WeightArray>, dtype: HeldDtype | undefined) {
     this.#source = source;
     this.#dtype = dtype;
     const held = this.#held;
@@ -298,7 +299,10 @@ export class ParameterStore implements Disposable, Placing {
 
   #pack(view: WeightView, order: AxisOrder): WeightHandle {
     const { stored } = view;
-    const packing = new Packing(view, LAYOUTS[order](view.shape), this.#dtype ?? stored.dtype);
+    // A table in one row has no columns that could have scales.
+    const isTable = order === "table" && this.#dtype === "int8";
+    const held = isTable ? stored.dtype : this.#dtype ?? stored.dtype;
+    const packing = new Packing(view, LAYOUTS[order](view.shape), held);
     ownWeight(packing.weight, this);
     if (stored.elements === undefined) {
       this.#unfilled.push(packing);

@@ -7,8 +7,11 @@
 import type { WeightArray } from "./state_dict.ts";
 import { asFloat16, widenBf16, widenF16 } from "./tensor_data.ts";
 
-/** The number formats that parameters are held in. */
+/** The number formats that parameters come in. */
 export type WeightDtype = "float32" | "float16" | "bfloat16";
+
+/** The number formats that matrices are held in: as parameters come, or in eight bits with a scale for each column. */
+export type HeldDtype = WeightDtype | "int8";
 
 /** A tensor's elements as a file stores them. */
 export type StoredElements =

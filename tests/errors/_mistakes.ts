@@ -530,7 +530,7 @@ export const MISTAKES: readonly Mistake[] = [
     what: "a dtype of torch's",
     make: () => HookedTransformer.fromPretrained("ioi-tiny", loose({ dtype: "torch.float16" })),
     says:
-      'ConfigError: Cannot load with the dtype "torch.float16": expected "auto", "float32", "float16", "bfloat16".',
+      'ConfigError: Cannot load with the dtype "torch.float16": expected "auto", "float32", "float16", "bfloat16", "int8".',
   },
   {
     what: "a typo in a model's name",
@@ -602,7 +602,7 @@ export const MISTAKES: readonly Mistake[] = [
     what: "a model too big for memory",
     make: () => new HookedTransformer({ ...WIDTHS, nLayers: 48, dModel: 8192, dVocab: 50_000 }),
     says:
-      'MemoryBudgetError: Out of memory budget: the weights of custom take at least 78947876864 bytes, N are in use and the budget is 4294967296. Take fewer layers ({ firstNLayers }), 16 bits ({ dtype: "bfloat16" }), or give it more (setMemoryLimit, at most 4 GiB).',
+      'MemoryBudgetError: Out of memory budget: the weights of custom take at least 78947876864 bytes, N are in use and the budget is 4294967296. Take fewer layers ({ firstNLayers }), 16 bits or eight ({ dtype: "bfloat16" }, { dtype: "int8" }), or give it more (setMemoryLimit, at most 4 GiB).',
   },
   {
     what: "a memory limit as a text",

@@ -32,7 +32,7 @@ Deno.test("gemm() has its twin's bits where rows and sums go beyond a packed blo
     const size = new Product(count, k, n, k, n);
     const [a, b, bias] = [random(81, count * k), random(82, k * n), random(83, n)];
     const what = `${count}x${n}x${k}`;
-    for (const storage of [0, 1, 2]) {
+    for (const storage of [0, 1, 2, 3]) {
       size.storage = storage;
       runBoth(`gemm ${what}`, [count * n], (simd, [out]) => {
         twins.gemm(simd, size, a, b, 0, n, bias, 0, out);

@@ -53,7 +53,7 @@ Deno.test("encode() is exact for rows that stand apart, and for matrices in half
   const w = random(95, k * n);
   const bias = sparseBias(n, k);
   const x = random(96, count * (k + 5));
-  for (const storage of [0, 1, 2]) {
+  for (const storage of [0, 1, 2, 3]) {
     const codes = assertExact({ count, k, n, x, w, bias, storage }, `storage ${storage}`);
     const alive = codes.reduce((n, code) => n + (code > 0 ? 1 : 0), 0);
     assert(alive > 5 && alive < count * n / 4, `${alive} alive`);

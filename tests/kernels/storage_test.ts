@@ -4,6 +4,9 @@ import { assertSameBits, random, runBoth, SIZES, twins } from "./_twins.ts";
 /** 16-bit formats by their numbers. */
 const HALVES = [[1, "float16"], [2, "bfloat16"]] as const;
 
+/** Formats that are widened, by their numbers. */
+const FORMATS = [...HALVES, [3, "int8"]] as const;
+
 function product(storage: number, ...sizes: [number, number, number, number, number]) {
   const size = new twins.Product(...sizes);
   size.storage = storage;
@@ -36,8 +39,23 @@ Deno.test("matrices in half precision are rounded to nearest, and what is exact 
   assertEquals([...bf16], [1, 1 + 2 ** -6]);
 });
 
-Deno.test("gemm() with half precision has the bits of cells widened beforehand, at every size", () => {
-  for (const [storage, name] of HALVES) {
+Deno.test("matrices in eight bits have steps of a 127th of their column's largest number", () => {
+  const b = Float32Array.of(127, -5, 63.5, 5, -12.4, 0.02);
+  // Columns of two: 127, 63.5, -12.4 and -5, 5, 0.02.
+  const held = twins.widened(product(3, 1, 3, 2, 3, 2), b);
+  const step = Math.fround(5 / 127);
+  assertEquals([...held], [
+    127,
+    Math.fround(-127 * step),
+    64,
+    Math.fround(127 * step),
+    -12,
+    Math.fround(step),
+  ]);
+});
+
+Deno.test("gemm() in another format than float32 has the bits of cells widened beforehand, at every size", () => {
+  for (const [storage, name] of FORMATS) {
     for (const count of [0, 1, 2, 3, 5, 8]) {
       for (const k of [...SIZES, 300]) {
         for (const n of [1, 15, 16, 17, 32, 37, 48, 53, 100]) {
@@ -59,9 +77,9 @@ Deno.test("gemm() with half precision has the bits of cells widened beforehand, 
   }
 });
 
-Deno.test("gemm() with half precision computes any range of columns", () => {
+Deno.test("gemm() in another format than float32 computes any range of columns", () => {
   const [count, k, n] = [5, 270, 83];
-  for (const [storage, name] of HALVES) {
+  for (const [storage, name] of FORMATS) {
     const [b] = matrix(8, k, n, storage);
     const [a, bias] = [random(7, count * k), random(9, n)];
     for (const rows of [1, 2, count]) {
@@ -78,8 +96,8 @@ Deno.test("gemm() with half precision computes any range of columns", () => {
   }
 });
 
-Deno.test("gemm_blocks(), gemm_bt() and decode() with half precision have the bits of cells widened beforehand", () => {
-  for (const [storage, name] of HALVES) {
+Deno.test("gemm_blocks(), gemm_bt() and decode() in another format than float32 have the bits of cells widened beforehand", () => {
+  for (const [storage, name] of FORMATS) {
     for (
       const [count, block, blocks, n] of [[1, 4, 3, 16], [2, 8, 4, 37], [5, 3, 5, 100], [
         70,

@@ -56,7 +56,7 @@ Deno.test("a model that can't fit its memoryLimit is refused before its weights 
   // 1,327,104 weights in half precision.
   assertEquals(
     error.message,
-    `Out of memory budget: the weights of ioi-tiny take at least 2654208 bytes, ${before.liveBytes} are in use and the budget is 1000. Take fewer layers ({ firstNLayers }), 16 bits ({ dtype: "bfloat16" }), or give it more (setMemoryLimit, at most 4 GiB).`,
+    `Out of memory budget: the weights of ioi-tiny take at least 2654208 bytes, ${before.liveBytes} are in use and the budget is 1000. Take fewer layers ({ firstNLayers }), 16 bits or eight ({ dtype: "bfloat16" }, { dtype: "int8" }), or give it more (setMemoryLimit, at most 4 GiB).`,
   );
   assertEquals([nRead, memoryBudget(), memoryUsage().liveBytes], [0, Infinity, before.liveBytes]);
 });

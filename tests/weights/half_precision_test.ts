@@ -117,9 +117,9 @@ Deno.test('fromPretrained() with a dtype rounds processed weights once, and "aut
 
 Deno.test("fromPretrained() refuses a dtype that there isn't", async () => {
   await assertRejects(
-    () => loadRaw("gpt2/model", { dtype: "int8" as "auto" }),
+    () => loadRaw("gpt2/model", { dtype: "int4" as "auto" }),
     ConfigError,
-    'Cannot load with the dtype "int8": expected "auto", "float32", "float16", "bfloat16".',
+    'Cannot load with the dtype "int4": expected "auto", "float32", "float16", "bfloat16", "int8".',
   );
 });
 
@@ -138,4 +138,32 @@ Deno.test("a model that doesn't fit leaves no memory taken", async () => {
     setMemoryLimit(Infinity);
   }
   assertEquals(memoryUsage().liveBytes, before);
+});
+
+Deno.test("weights in eight bits have the bits of their numbers in float32, in little more than a quarter of the memory", async () => {
+  const folder = "gpt2/model";
+  const weightBytes = async (dtype: LoadOptions["dtype"]) =>
+    weightBytesOf(await loadRaw(folder, { dtype }));
+  const [byte, full] = [await weightBytes("int8"), await weightBytes("float32")];
+  // Of this small model's columns the scales are a ninth; its positions, which are looked up, stay as they are.
+  assert(byte < 0.34 * full, `${byte} of ${full} bytes`);
+  using held = await loadRaw(folder, { dtype: "int8" });
+  using exact = await loadRaw(folder);
+  assertEquals([held.cfg.dtype, exact.cfg.dtype], ["int8", "float32"]);
+  using wide = new HookedTransformer({ ...held.cfg, dtype: "float32" }, {
+    stateDict: new Map(
+      [...held.stateDict()].map(([name, value]) => [name, {
+        shape: value.shape,
+        data: value.data() as Float32Array,
+      }]),
+    ) as StateDict,
+  });
+  for (const rows of [[[153]], [[153, 268]], [[153, 268, 221]], TOKENS.toArray()]) {
+    assertEquals(logitsOf(held, rows), logitsOf(wide, rows));
+  }
+  for (const [name, value] of exact.stateDict()) {
+    const error = held.stateDict().get(name)!.sub(value).abs().max().item();
+    // Half a step: a 254th of the largest number of a column, which none of the whole matrix exceeds.
+    assert(error <= value.abs().max().item() / 253, `${name} is off by ${error}`);
+  }
 });

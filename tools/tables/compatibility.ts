@@ -141,7 +141,7 @@ export function compatibilityInShort(): string {
     ],
     [
       "weights",
-      "safetensors, torch's files, npz; float32, float16, bfloat16; folders, URLs, the Hugging Face hub and Python's cache of it",
+      "safetensors, torch's files, npz; held in float32, float16, bfloat16 or int8; folders, URLs, the Hugging Face hub and Python's cache of it",
     ],
     [
       "analysis",

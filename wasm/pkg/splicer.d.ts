@@ -313,9 +313,9 @@ export function same_buffer(a: number, b: number): boolean;
 export function screen_bytes(): number;
 
 /**
- * Ends the filling.
+ * Ends the filling; of a matrix that is to be held in eight bits `as_int8`.
  */
-export function seal_weight(weight: number): void;
+export function seal_weight(weight: number, as_int8: boolean): void;
 
 export function select_where(condition: number, a: number, b: number): number;
 
@@ -475,7 +475,7 @@ export interface InitOutput {
     readonly rotary: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly same_buffer: (a: number, b: number) => [number, number, number];
     readonly screen_bytes: () => [number, number, number];
-    readonly seal_weight: (a: number) => [number, number];
+    readonly seal_weight: (a: number, b: number) => [number, number];
     readonly select_where: (a: number, b: number, c: number) => [number, number, number];
     readonly set_memory_limit: (a: number) => void;
     readonly shape_of: (a: number) => [number, number, number, number];

@@ -1204,11 +1204,12 @@ export function screen_bytes() {
 }
 
 /**
- * Ends the filling.
+ * Ends the filling; of a matrix that is to be held in eight bits `as_int8`.
  * @param {number} weight
+ * @param {boolean} as_int8
  */
-export function seal_weight(weight) {
-    const ret = wasm.seal_weight(weight);
+export function seal_weight(weight, as_int8) {
+    const ret = wasm.seal_weight(weight, as_int8);
     if (ret[1]) {
         throw takeFromExternrefTable0(ret[0]);
     }

@@ -12,14 +12,15 @@ use crate::kernels::{
 use core::arch::wasm32::*;
 use wasm_bindgen::prelude::*;
 
-/// Packs a row-major matrix; storage 0 is float32, 1 float16, 2 bfloat16.
+/// Packs a row-major matrix; storage 0 is float32, 1 float16, 2 bfloat16, 3 int8.
 fn held(b: &[f32], rows: usize, cols: usize, storage: u32) -> Packed<f32> {
-    let storage = [Storage::Full, Storage::Float16, Storage::Bfloat16][storage as usize];
+    let storage = [Storage::Full, Storage::Float16, Storage::Bfloat16, Storage::Int8][storage as usize];
     let axis = |len, stride, row, col| Axis { len, stride, row, col };
     let layout = Layout::new(0, vec![axis(rows, cols, 1, 0), axis(cols, 1, 0, 1)]);
     let mut packed = Packed::zeroed(rows, cols, storage).expect("the tests' matrices fit into memory");
     assert!(packed.fill(&layout, Elements::Float32(b), 0));
-    packed.seal().expect("the tests' matrices fit into memory");
+    let sealed = if storage == Storage::Int8 { packed.seal_int8() } else { packed.seal() };
+    sealed.expect("the tests' matrices fit into memory");
     packed
 }
 
@@ -54,7 +55,7 @@ pub struct Product {
     pub n: usize,
     pub a_stride: usize,
     pub out_stride: usize,
-    /// How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16.
+    /// How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16, 3 as int8.
     pub storage: u32,
 }
 

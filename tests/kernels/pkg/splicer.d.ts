@@ -82,7 +82,7 @@ export class Product {
     n: number;
     out_stride: number;
     /**
-     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16.
+     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16, 3 as int8.
      */
     storage: number;
 }

@@ -362,7 +362,7 @@ export class Product {
         return ret >>> 0;
     }
     /**
-     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16.
+     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16, 3 as int8.
      * @returns {number}
      */
     get storage() {
@@ -413,7 +413,7 @@ export class Product {
         wasm.__wbg_set_product_out_stride(this.__wbg_ptr, arg0);
     }
     /**
-     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16.
+     * How the packed matrix is held: 0 as float32, 1 as float16, 2 as bfloat16, 3 as int8.
      * @param {number} arg0
      */
     set storage(arg0) {

@@ -16,8 +16,8 @@ pub fn packed_bytes() -> Outcome<f64> {
     with(|engine| Ok(engine.weights.values().map(|w| w.bytes()).sum::<usize>() as f64))
 }
 
-/// The formats in the order of their codes: float32, float16, bfloat16.
-const STORAGES: [Storage; 3] = [Storage::Full, Storage::Float16, Storage::Bfloat16];
+/// The formats in the order of their codes: float32, float16, bfloat16, int8.
+const STORAGES: [Storage; 4] = [Storage::Full, Storage::Float16, Storage::Bfloat16, Storage::Int8];
 
 /// A `[rows, cols]` matrix of zeros for products, which lives until [`free_weight`].
 #[wasm_bindgen]
@@ -66,10 +66,13 @@ pub fn fill_weight_halves(weight: u32, elements: &[u16], is_bfloat16: bool, star
     fill(weight, elements, start, layout)
 }
 
-/// Ends the filling.
+/// Ends the filling; of a matrix that is to be held in eight bits `as_int8`.
 #[wasm_bindgen]
-pub fn seal_weight(weight: u32) -> Outcome<()> {
-    with(|engine| unshared(engine.weights.get_mut(weight)?)?.seal())
+pub fn seal_weight(weight: u32, as_int8: bool) -> Outcome<()> {
+    with(|engine| {
+        let packed = unshared(engine.weights.get_mut(weight)?)?;
+        if as_int8 { packed.seal_int8() } else { packed.seal() }
+    })
 }
 
 #[wasm_bindgen]

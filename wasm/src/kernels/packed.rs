@@ -19,6 +19,8 @@ pub enum Storage {
     Full,
     Float16,
     Bfloat16,
+    /// Eight bits and a scale for each column; what is rounded to them is rounded for good.
+    Int8,
 }
 
 /// A matrix' cells, panel after panel.
@@ -30,6 +32,12 @@ pub enum HeldCells<T: Copy> {
         shift: u32,
     },
     Bfloat16(Buf<u16>),
+    /// Each number is its code times its column's scale, rounded to float32.
+    Int8 {
+        codes: Buf<i8>,
+        /// By column, those of the last panel's padding too.
+        scales: Buf<f32>,
+    },
 }
 
 /// A `[k, n]` matrix in panels of [`PANEL`] columns, each panel row-major over `k`, the last one padded with zeros.
@@ -124,11 +132,12 @@ pub enum Elements<'a> {
 }
 
 impl<T: Real> Packed<T> {
-    /// A matrix of zeros, to be filled by [`Packed::fill`].
+    /// A matrix of zeros, to be filled by [`Packed::fill`]. One of eight bits is held as the scalar until it is sealed: scales are
+    /// known when all of it is there.
     pub fn zeroed(rows: usize, cols: usize, storage: Storage) -> Result<Self> {
         let len = cols.div_ceil(PANEL).saturating_mul(rows).saturating_mul(PANEL);
         let cells = match storage {
-            Storage::Full => HeldCells::Full(Buf::zeroed(len)?),
+            Storage::Full | Storage::Int8 => HeldCells::Full(Buf::zeroed(len)?),
             Storage::Float16 => HeldCells::Float16 { bits: Buf::zeroed(len)?, shift: 0 },
             Storage::Bfloat16 => HeldCells::Bfloat16(Buf::zeroed(len)?),
         };
@@ -173,6 +182,8 @@ impl<T: Real> Packed<T> {
             | (HeldCells::Bfloat16(out), Elements::Bfloat16(x)) => {
                 scatter(out, self.rows, paired, layout, x, start, same);
             }
+            // Sealed: there is nothing more to come.
+            (HeldCells::Int8 { .. }, _) => return false,
             (HeldCells::Float16 { bits: out, .. }, Elements::Float32(x)) => {
                 scatter(out, self.rows, paired, layout, x, start, narrow_f16);
             }
@@ -208,11 +219,43 @@ impl<T: Real> Packed<T> {
         Ok(())
     }
 
+    /// Ends the filling of a matrix that is to be held in eight bits: each column's largest number becomes 127. One with infinities
+    /// or NaN in it stays the scalar.
+    pub fn seal_int8(&mut self) -> Result<()> {
+        let HeldCells::Full(data) = &self.cells else { return Ok(()) };
+        let mut scales = Buf::<f32>::zeroed(self.cols.div_ceil(PANEL) * PANEL)?;
+        for (panel, scales) in data.chunks_exact((self.rows * PANEL).max(1)).zip(scales.chunks_exact_mut(PANEL)) {
+            for row in panel.chunks_exact(PANEL) {
+                for (scale, x) in scales.iter_mut().zip(row) {
+                    let size = x.to_f64().abs() as f32;
+                    *scale = if size.is_nan() { size } else { scale.max(size) };
+                }
+            }
+        }
+        if scales.iter().any(|scale| !scale.is_finite()) {
+            return Ok(());
+        }
+        scales.iter_mut().for_each(|scale| *scale /= 127.0);
+        let mut codes = Buf::zeroed(data.len())?;
+        let panels = codes.chunks_exact_mut((self.rows * PANEL).max(1)).zip(scales.chunks_exact(PANEL));
+        for ((codes, scales), panel) in panels.zip(data.chunks_exact((self.rows * PANEL).max(1))) {
+            for (i, (code, x)) in codes.iter_mut().zip(panel).enumerate() {
+                let scale = scales[i % PANEL];
+                // Subnormal scales may be too coarse for a quotient below 127.5.
+                let quotient = if scale > 0.0 { x.to_f64() / f64::from(scale) } else { 0.0 };
+                *code = quotient.round_ties_even().clamp(-127.0, 127.0) as i8;
+            }
+        }
+        self.cells = HeldCells::Int8 { codes, scales };
+        Ok(())
+    }
+
     pub fn storage(&self) -> Storage {
         match self.cells {
             HeldCells::Full(_) => Storage::Full,
             HeldCells::Float16 { .. } => Storage::Float16,
             HeldCells::Bfloat16(_) => Storage::Bfloat16,
+            HeldCells::Int8 { .. } => Storage::Int8,
         }
     }
 
@@ -221,6 +264,7 @@ impl<T: Real> Packed<T> {
         match &self.cells {
             HeldCells::Full(data) => data.len() * size_of::<T>(),
             HeldCells::Float16 { bits, .. } | HeldCells::Bfloat16(bits) => bits.len() * 2,
+            HeldCells::Int8 { codes, scales } => codes.len() + scales.len() * size_of::<f32>(),
         }
     }
 
@@ -234,6 +278,7 @@ impl<T: Real> Packed<T> {
                 single(widen_f16(bits[row + paired(c)]) * f32::from_bits((127 - *shift) << 23))
             }
             HeldCells::Bfloat16(bits) => single(widen_bf16(bits[row + paired(c)])),
+            HeldCells::Int8 { codes, scales } => single(f32::from(codes[row + c]) * scales[j]),
         }
     }
 
@@ -253,6 +298,11 @@ impl<T: Real> Packed<T> {
                 widen(bits, out, &|bits| widen_f16(bits) * unit);
             }
             HeldCells::Bfloat16(bits) => widen(bits, out, &widen_bf16),
+            HeldCells::Int8 { codes, scales } => {
+                let scales = &scales[p * PANEL..];
+                let codes = codes[cells.clone()].iter().enumerate();
+                out.iter_mut().zip(codes).for_each(|(x, (i, &code))| *x = single(f32::from(code) * scales[i % PANEL]));
+            }
         }
     }
 
@@ -282,6 +332,9 @@ impl<T: Real> Packed<T> {
             HeldCells::Full(data) => HeldCells::Full(self.copy_rows(data, &ks)?),
             HeldCells::Float16 { bits, shift } => HeldCells::Float16 { bits: part(bits)?, shift: *shift },
             HeldCells::Bfloat16(bits) => HeldCells::Bfloat16(part(bits)?),
+            HeldCells::Int8 { codes, scales } => {
+                HeldCells::Int8 { codes: self.copy_rows(codes, &ks)?, scales: Buf::copied(scales)? }
+            }
         };
         Ok(Self { rows: ks.len(), cols: self.cols, cells })
     }
@@ -379,6 +432,38 @@ mod tests {
         for (j, &bits) in bits.iter().enumerate() {
             assert_eq!(held.cell(0, j).to_bits(), widen_f16(bits).to_bits());
         }
+    }
+
+    #[test]
+    fn eight_bits_are_off_by_half_a_step_of_their_column_at_most() {
+        let (rows, cols) = (9, 21);
+        // Columns of all sizes, one of zeros, one with subnormal numbers alone.
+        let size = |j: usize| [1.0, 1e-30, 3e30, 0.0, 1e-42, 7.0][j % 6];
+        let values: Vec<f32> =
+            (0..rows * cols).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * size(i % cols)).collect();
+        let mut held = Packed::<f32>::zeroed(rows, cols, Storage::Int8).unwrap();
+        assert!(held.fill(&matrix(rows, cols), Elements::Float32(&values), 0));
+        held.seal_int8().unwrap();
+        assert_eq!((held.storage(), held.bytes()), (Storage::Int8, 2 * 16 * rows + 4 * 32));
+        for j in 0..cols {
+            let most = (0..rows).map(|k| values[k * cols + j].abs()).fold(0.0, f32::max);
+            for k in 0..rows {
+                let error = f64::from(held.cell(k, j)) - f64::from(values[k * cols + j]);
+                // A step of subnormal numbers is coarse itself.
+                assert!(error.abs() <= f64::from(most) / 254.0 * 1.0001 + 1e-43, "{k} {j}: {error}");
+            }
+        }
+        let mut panel = vec![0.0; 16 * rows];
+        held.read_panel(1, &mut panel);
+        let part = held.rows_part(2..5).unwrap();
+        for j in 16..cols {
+            assert!((0..rows).all(|k| panel[k * 16 + j - 16] == held.cell(k, j)));
+            assert!((0..3).all(|k| part.cell(k, j) == held.cell(k + 2, j)));
+        }
+        let mut infinite = Packed::<f32>::zeroed(1, 2, Storage::Int8).unwrap();
+        assert!(infinite.fill(&matrix(1, 2), Elements::Float32(&[f32::INFINITY, 1.0]), 0));
+        infinite.seal_int8().unwrap();
+        assert_eq!((infinite.storage(), infinite.cell(0, 1)), (Storage::Full, 1.0));
     }
 
     #[test]

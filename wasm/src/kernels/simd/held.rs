@@ -125,6 +125,86 @@ impl Held for Halves {
     }
 }
 
+/// Eight bits and a scale for each column.
+#[derive(Clone, Copy)]
+pub struct Bytes {
+    codes: *const i8,
+    /// Cells of a panel.
+    panel: usize,
+    scales: *const f32,
+}
+
+impl Bytes {
+    /// Of all of a matrix' codes and scales, panels of `rows` rows.
+    pub fn new(codes: &[i8], scales: &[f32], rows: usize) -> Self {
+        Self { codes: codes.as_ptr(), panel: (rows * PANEL).max(1), scales: scales.as_ptr() }
+    }
+
+    /// The scales of the panel in which a row is.
+    ///
+    /// # Safety
+    /// `at` must be a row's of the matrix.
+    #[inline(always)]
+    unsafe fn scales(self, at: *const i8) -> *const f32 {
+        let panel = (at as usize - self.codes as usize) / self.panel;
+        // SAFETY: every panel has sixteen scales.
+        unsafe { self.scales.add(panel * PANEL) }
+    }
+}
+
+/// Sixteen codes times sixteen scales.
+///
+/// # Safety
+/// Both must be valid for sixteen.
+#[inline(always)]
+unsafe fn scaled(at: *const i8, scales: *const f32) -> [v128; 4] {
+    // SAFETY: the caller's.
+    unsafe {
+        let codes = v128_load(at.cast());
+        let [x, y] = [i16x8_extend_low_i8x16(codes), i16x8_extend_high_i8x16(codes)];
+        let wide = [
+            i32x4_extend_low_i16x8(x),
+            i32x4_extend_high_i16x8(x),
+            i32x4_extend_low_i16x8(y),
+            i32x4_extend_high_i16x8(y),
+        ];
+        let mut row = wide;
+        for v in 0..4 {
+            row[v] = f32x4_mul(f32x4_convert_i32x4(wide[v]), v128_load(scales.add(4 * v).cast()));
+        }
+        row
+    }
+}
+
+impl Held for Bytes {
+    type Cell = i8;
+
+    #[inline(always)]
+    unsafe fn row(self, at: *const i8) -> [v128; 4] {
+        // SAFETY: the caller's.
+        unsafe { scaled(at, self.scales(at)) }
+    }
+
+    #[inline(always)]
+    unsafe fn cell(self, at: *const i8, c: usize) -> f32 {
+        // SAFETY: the caller's.
+        unsafe { f32::from(*at.add(c)) * *self.scales(at).add(c) }
+    }
+
+    unsafe fn widened(self, at: *const i8, depth: usize, room: *mut f32) -> *const f32 {
+        // SAFETY: the caller's; the rows are those of one panel.
+        unsafe {
+            let scales = self.scales(at);
+            for k in 0..depth {
+                let out = room.add(k * PANEL);
+                let row = scaled(at.add(k * PANEL), scales);
+                row.iter().enumerate().for_each(|(v, &x)| v128_store(out.add(4 * v).cast(), x));
+            }
+        }
+        room
+    }
+}
+
 /// Runs `body` with a matrix' format and cells.
 macro_rules! with_cells {
     ($matrix:expr, |$held:ident, $cells:ident| $body:expr) => {
@@ -139,6 +219,11 @@ macro_rules! with_cells {
             }
             $crate::kernels::HeldCells::Bfloat16(bits) => {
                 let ($held, $cells): (_, &[u16]) = ($crate::kernels::simd::held::Bfloats, bits);
+                $body
+            }
+            $crate::kernels::HeldCells::Int8 { codes, scales } => {
+                let held = $crate::kernels::simd::held::Bytes::new(codes, scales, $matrix.rows);
+                let ($held, $cells): (_, &[i8]) = (held, codes);
                 $body
             }
         }
