@@ -13,6 +13,19 @@ export interface Rows {
   readonly isEmpty: boolean;
 }
 
+/** A number that equal lists have in common, and most others haven't (FNV-1a). */
+function checksum(indices: ArrayLike<number>): number {
+  let sum = 0x811c9dc5;
+  for (let i = 0; i < indices.length; i++) sum = Math.imul(sum ^ indices[i], 0x01000193);
+  return sum;
+}
+
+function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 /** What was made of pairs of sets: runs in a loop ask for the same again and again. */
 class KnownPairs {
   readonly #made = new Map<Rows, Map<Rows, Rows>>();
@@ -34,7 +47,9 @@ export class RowSpace {
   readonly all: Rows;
   /** No row. */
   readonly none: Rows;
-  readonly #known = new Map<string, Rows>();
+  /** Sets by a number that equal ones have in common. */
+  readonly #known = new Map<number, Rows[]>();
+  #nKnown = 0;
   readonly #grown = new Map<number, Map<Rows, Rows>>();
   readonly #unions = new KnownPairs();
   readonly #common = new KnownPairs();
@@ -50,15 +65,17 @@ export class RowSpace {
 
   /** How many sets of rows are known, all and none aside. */
   get nKnown(): number {
-    return this.#known.size;
+    return this.#nKnown;
   }
 
   /** The set of these rows, which ascend. */
   of(indices: ArrayLike<number>): Rows {
     if (indices.length === this.all.count) return this.all;
     if (indices.length === 0) return this.none;
-    const key = Array.prototype.join.call(indices, ",");
-    let rows = this.#known.get(key);
+    const sum = checksum(indices);
+    let alike = this.#known.get(sum);
+    if (!alike) this.#known.set(sum, alike = []);
+    let rows = alike.find((known) => isSame(known.indices, indices));
     if (!rows) {
       rows = {
         indices: Uint32Array.from(indices),
@@ -66,7 +83,8 @@ export class RowSpace {
         isAll: false,
         isEmpty: false,
       };
-      this.#known.set(key, rows);
+      alike.push(rows);
+      this.#nKnown++;
     }
     return rows;
   }

@@ -30,10 +30,11 @@ export function positionsOf(
   offset = 0,
 ): Int32Array<ArrayBuffer> {
   const nPos = nKeys - offset;
-  if (mask === undefined) {
-    return Int32Array.from({ length: batch * nPos }, (_, i) => offset + i % nPos);
-  }
   const positions = new Int32Array(batch * nPos);
+  if (mask === undefined) {
+    for (let i = 0; i < positions.length; i++) positions[i] = offset + i % nPos;
+    return positions;
+  }
   for (let b = 0; b < batch; b++) {
     let seen = 0;
     for (let key = 0; key < nKeys; key++) {
