@@ -31,7 +31,7 @@ function someSets(random: Random, model: Model, seed: number): { all: Sae[]; set
   return { all, sets };
 }
 
-/** The ways of running with SAEs: plainly, with a cache of some points or of all, with hooks, and with gradients. */
+/** The ways of running with SAEs: plainly, with a cache of some points or of all, in a sweep, with hooks, and with gradients. */
 const WAYS: Record<
   string,
   (
@@ -51,6 +51,12 @@ const WAYS: Record<
   "all points": (model, saes, { tokens, attentionMask }) => () => {
     const [logits, cache] = model.runWithCacheWithSaes(tokens, { saes, attentionMask });
     return [bits(logits as Tensor), [...cache].map(([name, value]) => [name, bits(value)])];
+  },
+  sweep: (model, saes, { tokens, attentionMask }) => () => {
+    const at = "blocks.1.hook_resid_mid";
+    const metric = (logits: Tensor) => logits.at(":", -1);
+    const over = { pos: [0, -1], feature: [0, 3] };
+    return bits(model.sweep(tokens, { saes, attentionMask, at, over, edit: "ablate", metric }));
   },
   hooks: (model, saes, { tokens, attentionMask }, random) => {
     const fwdHooks = randomHooks(random, model, saes);
