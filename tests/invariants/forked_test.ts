@@ -1,7 +1,15 @@
 // Invariant 2, where something else is spliced in: a run that stands on what it shares with others has the bits of a run by itself.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { memoryUsage, setMemoryLimit, type Tensor } from "../../mod.ts";
+import {
+  HookedModule,
+  HookedSAE,
+  HookPoint,
+  type HookSpec,
+  memoryUsage,
+  setMemoryLimit,
+  type Tensor,
+} from "../../mod.ts";
 import { uniform } from "../../src/core/random.ts";
 import {
   below,
@@ -110,6 +118,67 @@ Deno.test("runs with ever other SAEs have the bits of runs by themselves", () =>
     for (const sae of all) sae[Symbol.dispose]();
   }
   assert(forked > 100, `only ${forked} runs skipped a stage`);
+});
+
+/** Halves what is above zero. */
+class Halving extends HookedModule {
+  cfg = { hookName: "blocks.0.hook_resid_post" };
+  hookMid = new HookPoint("hook_mid");
+
+  forward(x: Tensor): Tensor {
+    return this.hookMid.apply(x.relu()).mul(0.5);
+  }
+}
+
+Deno.test("runs with ever other transcoders and modules have the bits of runs by themselves", () => {
+  const random = uniform(31);
+  let forked = 0;
+  for (let round = 0; round < 15; round++) {
+    using model = randomModel(random, round);
+    const { dModel: dIn } = model.cfg;
+    const transcoder = (layer: number, architecture: "transcoder" | "skip_transcoder") =>
+      new HookedSAE({
+        architecture,
+        hookName: `blocks.${layer}.mlp.hook_in`,
+        hookNameOut: `blocks.${layer}.hook_mlp_out`,
+        dIn,
+        dOut: dIn,
+        dSae: 20,
+        useErrorTerm: random() < 0.5,
+        seed: round,
+      });
+    const all = [
+      transcoder(0, "transcoder"),
+      transcoder(1, "transcoder"),
+      transcoder(2, "skip_transcoder"),
+      randomSae(random, saeSites(model)[2], round),
+    ];
+    const modules = [...all, new Halving()];
+    const { tokens } = randomTokens(random);
+    const runs = Array.from({ length: 8 }, () => {
+      const spliced = modules.filter(() => random() < 0.5);
+      const fwdHooks: HookSpec[] = random() < 0.5 ? [] : [["blocks.1.hook_resid_mid", (act) => {
+        act.set([0, 1], 0.5);
+      }]];
+      return () => {
+        using _modules = model.saes(spliced);
+        using _hooks = model.hooks({ fwdHooks });
+        const [logits, cache] = model.runWithCache(tokens);
+        return [bits(logits), [...cache].map(([name, value]) => [name, bits(value)])];
+      };
+    });
+    const fast = runs.map((run) => {
+      const result = run();
+      forked += model.ran.stages.length < 14 ? 1 : 0;
+      return result;
+    });
+    runs.forEach((run, i) => {
+      model.keepBase = false;
+      assertEquals(fast[i], run(), `round ${round}, run ${i}`);
+    });
+    for (const sae of all) sae[Symbol.dispose]();
+  }
+  assert(forked > 40, `only ${forked} runs skipped a stage`);
 });
 
 Deno.test("a run with another SAE begins where it is spliced in, on values of any set before", () => {
