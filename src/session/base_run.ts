@@ -90,6 +90,12 @@ export class BaseRun implements BaseValues, Disposable {
     return this.#values.has(name);
   }
 
+  /** The name of the value that goes on from a point: of what is spliced in there, where something is. */
+  nameAfter(point: string): string {
+    const spliced = [`${point} (spliced)`, `${point}.hook_sae_output`];
+    return spliced.find((name) => this.has(name)) ?? point;
+  }
+
   /** Keeps a value of all rows, [batch * pos, ...]. */
   keep(name: string, value: Handle): void {
     if (this.#values.has(name) || this.#isGone()) return;

@@ -15,6 +15,13 @@ const MAX_BYTES = 3 * 2 ** 24;
 /** When more values than this would have to be computed again for a cache, running is cheaper. */
 const MAX_RECOMPUTED = 4;
 
+/**
+ * Points that a run passes only where somebody asks something of them. What another run has spliced in there would go on in what stands
+ * on it.
+ */
+const PASSED_BY =
+  /hook_(attn_scores|pattern|result|scale|normalized|attn_in|mlp_in|[qkv]_input)$|mlp\.hook_pre(_linear)?$|unembed\.hook_out$/;
+
 /** A base run with other splices, whose values stand for those that come before the first of them. */
 export interface Fork {
   readonly base: BaseRun;
@@ -63,6 +70,7 @@ export class BaseRuns implements Disposable {
     let [best, shared]: [Fork | undefined, number] = [undefined, 0];
     for (const base of related) {
       const forks = forksOf(base.key, key);
+      if ([...forks].some((name) => PASSED_BY.test(name))) continue;
       const nShared = forks.size > 0 ? names.findIndex((name) => forks.has(name)) : names.length;
       if (nShared <= shared || !holdsLookedAt(base, plans, names.slice(0, nShared))) continue;
       [best, shared] = [{ base, forks }, nShared];

@@ -263,10 +263,14 @@ export function lazyLogits(
 /** Reads the base run's logits, and leaves them to those who read later. */
 export function readingBase(
   context: UnembedContext,
-  base: { elements(name: string): Float32Array; readonly logits: Map<number, Float32Array> },
+  base: {
+    nameAfter(point: string): string;
+    elements(name: string): Float32Array;
+    readonly logits: Map<number, Float32Array>;
+  },
 ): LogitReader {
   const { dModel, dVocabOut } = context.cfg;
-  const all = base.elements(ROOT_NAMES.unembedIn);
+  const all = base.elements(base.nameAfter(ROOT_NAMES.unembedIn));
   const rowAt = (row: number) => all.subarray(row * dModel, (row + 1) * dModel);
   const known = { rows: base.logits, differs: () => false };
   return new KnowingReader(new SnapshotReader(context, rowAt), dVocabOut, known);

@@ -99,9 +99,17 @@ function splitsNorms({ pass: { cfg }, plans }: ResumeRequest): boolean {
   return cfg.useSplitQkvInput && [...plans.keys()].some((name) => name.includes(".ln1."));
 }
 
-/** Whether those have different numbers of heads, so that no base run's value stands for all of them. */
+/** Whether those differ, in their numbers of heads or by what is spliced in, so that no base run's value stands for all of them. */
 function splitsUnevenly(request: ResumeRequest): boolean {
-  return splitsNorms(request) && sharesKeys(request.pass.cfg);
+  const { pass: { cfg }, splices } = request;
+  return splitsNorms(request) &&
+    (sharesKeys(cfg) || splices.some(({ outName }) => /hook_[qkv]_input$/.test(outName)));
+}
+
+/** Whether inputs of their own lead queries, keys or values past what is spliced in at the norm of the one that they share. */
+function leadsPast({ plans, splices }: ResumeRequest): boolean {
+  return splices.some(({ outName }) => outName.includes(".ln1.")) &&
+    [...plans.keys()].some((name) => /hook_(attn_in|[qkv]_input)$/.test(name));
 }
 
 /** Whether gradients are asked for at some point. */
@@ -159,7 +167,7 @@ export class Resume implements Disposable {
   standing(request: ResumeRequest): Standing {
     const { pass, plans } = request;
     if (!this.#isOn || !request.isWhole || baseBytes(pass) > MAX_BASE_BYTES) return {};
-    if (splitsUnevenly(request)) return {};
+    if (splitsUnevenly(request) || leadsPast(request)) return {};
     const key = keyOf(request);
     const found = this.#bases.find(key);
     if (found && holdsLookedAt(found, plans)) {
@@ -282,7 +290,7 @@ function recomputing(request: ResumeRequest): Recompute {
         using parts = passParts(pass);
         const block = names[Number(layer)];
         const isShortformer = pass.cfg.positionalEmbeddingType === "shortformer";
-        const positional = isShortformer ? all(ROOT_NAMES.posEmbed) : undefined;
+        const positional = isShortformer ? all(base.nameAfter(ROOT_NAMES.posEmbed)) : undefined;
         const resid = all(block.residPre);
         runBlock(run(scope), pass, block, Number(layer), { resid, positional }, parts);
       } else if (/^(embed\.|hook_(pos_)?embed)/.test(wanted)) {

@@ -11,6 +11,8 @@ import {
   type Tensor,
 } from "../../mod.ts";
 import { uniform } from "../../src/core/random.ts";
+import { tinyModel, TOKENS } from "../session/_models.ts";
+import { VARIANTS } from "../session/_variants.ts";
 import {
   below,
   bits,
@@ -222,3 +224,68 @@ Deno.test("under a memory limit the values of the last run alone are kept", () =
     setMemoryLimit(Infinity);
   }
 });
+
+Deno.test("a run without what was spliced in at any point has the bits of a run by itself", () => {
+  const random = uniform(9);
+  const { tokens } = randomTokens(random);
+  for (const set of ["setUseAttnResult", "setUseSplitQkvInput", "setUseAttnIn"] as const) {
+    using alone = randomModel(uniform(9), 9);
+    using other = randomModel(uniform(9), 9);
+    alone.keepBase = false;
+    for (const model of [alone, other]) model[set](true);
+    const of = (model: Model) => {
+      const logits = bits(model.forward(tokens));
+      const [, cache] = model.runWithCache(tokens);
+      return [logits, [...cache].map(([name, value]) => [name, bits(value)])];
+    };
+    const expected = of(alone);
+    for (const hookName of alone.hookDict.keys()) {
+      if (/^blocks\.[12]\./.test(hookName) || hookName === "unembed.hook_out") continue;
+      const saes = { cfg: { hookName }, forward: (x: Tensor) => x.mul(1.5) };
+      other.runWithSaes(tokens, { saes });
+      assertEquals(of(other), expected, `${set}, ${hookName}`);
+    }
+  }
+});
+
+for (const what of ["a shortformer with norms", "halves side by side"]) {
+  Deno.test(`${what}: runs on what is spliced in at any point have the bits of runs by themselves`, () => {
+    const { changes } = VARIANTS[what];
+    using model = tinyModel(changes);
+    for (const set of ["setUseAttnResult", "setUseSplitQkvInput", "setUseAttnIn"] as const) {
+      model[set](true);
+      for (const hookName of model.hookDict.keys()) {
+        if (hookName.startsWith("blocks.1.") || hookName === "unembed.hook_out") continue;
+        const saes = { cfg: { hookName }, forward: (x: Tensor) => x.mul(1.5) };
+        const runs: (() => Tensor | Tensor[])[] = [
+          () => {
+            const [logits, cache] = model.runWithCacheWithSaes(TOKENS, { saes });
+            return [logits as Tensor, ...cache.values()];
+          },
+          () => {
+            const fwdHooks: HookSpec[] = [["blocks.1.hook_q_input", (input) => {
+              input.set([1], 0.5);
+            }], ["blocks.1.hook_resid_pre", (resid) => resid.set([0, 3], 0.25)]];
+            return model.runWithHooksWithSaes(TOKENS, { saes, fwdHooks }) as Tensor;
+          },
+          () => {
+            const metric = (logits: Tensor) => logits.at(":", "2:", 4).sum(-1);
+            return model.sweep(TOKENS, {
+              saes,
+              at: "blocks.1.hook_attn_out",
+              over: { pos: [2] },
+              metric,
+            });
+          },
+          () => model.runWithSaes(TOKENS, { saes }) as Tensor,
+        ];
+        const results = [true, false].map((isKept) => {
+          model.keepBase = isKept;
+          return runs.map((run) => [run()].flat().map(bits));
+        });
+        assertEquals(results[0], results[1], `${set}, ${hookName}`);
+      }
+      model[set](false);
+    }
+  });
+}
