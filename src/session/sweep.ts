@@ -9,7 +9,7 @@ import { noGrad } from "../core/gradients.ts";
 import { scoped } from "../core/scope.ts";
 import { Tensor } from "../core/tensor.ts";
 import { getActName } from "../hooks/act_name.ts";
-import { asTensors, type LogitReader, logitView } from "./logit_view.ts";
+import { asTensors, type LogitReader, logitView, UnreadViews } from "./logit_view.ts";
 import type { RunCost } from "./run.ts";
 import { bytesPerVariant, runChunk, type SweepHost } from "./sweep_chunk.ts";
 import type { SweepCell, SweepEdit } from "./sweep_edit.ts";
@@ -194,8 +194,8 @@ export function runSweep(
   const { batch, nPos, dVocab } = host;
   const cost: RunCost = { stages: [], rows: 0, multiplyAdds: 0, ms: 0, resumedFrom: null };
   const stages = new Set<string>();
-  const logitsFrom = (reader: LogitReader) =>
-    logitView({ reader: asTensors(reader), dVocab }, batch, nPos);
+  const logitsFrom = (reader: LogitReader, unread?: UnreadViews) =>
+    logitView({ reader: asTensors(reader), dVocab, unread }, batch, nPos);
   // The metric of the base run's own logits tells which rows it reads, and which of them whole.
   const [readRows, wholeRows] = [new Set<number>(), new Set<number>()];
   const probing: LogitReader = {
@@ -222,9 +222,12 @@ export function runSweep(
           const cells = variants.map(({ cell }) => cell);
           const reads = { rows: [...readRows], wholeRows, base };
           const { readers, cost: spent } = runChunk(host, at, cells, edit, reads);
+          // Rows that a metric keeps outlive their chunk.
+          const unread = new UnreadViews();
           readers.forEach((reader, i) => {
-            results[variants[i].index] = measured(metric, logitsFrom(reader)).detach();
+            results[variants[i].index] = measured(metric, logitsFrom(reader, unread)).detach();
           });
+          unread.settle();
           if (!spent) return;
           spent.stages.forEach((stage) => stages.add(stage));
           cost.resumedFrom ??= spent.resumedFrom;

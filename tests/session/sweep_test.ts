@@ -444,3 +444,17 @@ Deno.test("sweep() refuses what it can't do", () => {
     "stop",
   );
 });
+
+Deno.test("Rows that a metric keeps outlive the sweep", () => {
+  const { model } = setUp(false);
+  const kept: Tensor[] = [];
+  const metric = (logits: Tensor) => {
+    kept.push(logits.at(":", -1));
+    return diff(logits);
+  };
+  const at = "blocks.0.hook_resid_pre";
+  const swept = model.sweep(TOKENS, { at, over: { pos: [1, 2] }, metric, budgetBytes: 20_000 });
+  // The first one is the base run's.
+  const fromKept = kept.slice(1).map((rows) => rows.at(":", 3).sub(rows.at(":", 4)));
+  assertSameBits(Tensor.stack(fromKept), swept);
+});
