@@ -155,9 +155,36 @@ export function walkBack(
  */
 export function noGrad<R>(body: () => R): R {
   core().pause_recording();
+  paused++;
   try {
     return body();
   } finally {
+    paused--;
     core().resume_recording();
+  }
+}
+
+/** How many calls of {@linkcode noGrad} there are around. */
+let paused = 0;
+
+/** Whether nothing is recorded now. */
+export function isPaused(): boolean {
+  return paused > 0;
+}
+
+/**
+ * Runs a function with recording, inside {@linkcode noGrad} too: for a value that was begun outside and is computed when it is first read.
+ *
+ * @param body What to run.
+ */
+export function withGrad<R>(body: () => R): R {
+  const depth = paused;
+  for (let i = 0; i < depth; i++) core().resume_recording();
+  paused = 0;
+  try {
+    return body();
+  } finally {
+    paused = depth;
+    for (let i = 0; i < depth; i++) core().pause_recording();
   }
 }

@@ -714,7 +714,7 @@ export class Tensor {
   gather(dim: number, index: Tensor | Nested): Tensor {
     const axis = axisOf(dim, this.rank, "gather");
     const indices = indexTensor(index);
-    return this.#lazy?.gather?.(axis, indices) ??
+    return this.#unread()?.gather?.(axis, indices) ??
       apply([this, indices], (a, i) => core().gather(a, axis, i));
   }
 
@@ -738,7 +738,7 @@ export class Tensor {
    */
   at(...index: Index[]): Tensor {
     const parts = index.map(indexPart);
-    const fromLazy = this.#lazy?.at(index, parts);
+    const fromLazy = this.#unread()?.at(index, parts);
     if (fromLazy) return fromLazy;
     const { encoded, shape, isFlat } = resolveIndex(parts, this.shape);
     const fromRows = this.#isLent() ? this.#rows?.at(parts) : undefined;
@@ -793,6 +793,11 @@ export class Tensor {
     return isThere && this.#scope !== undefined && this.#scope.alive;
   }
 
+  /** What hasn't been computed; `undefined` where gradients are asked for, which parts of it would pass by. */
+  #unread(): LazyValue | undefined {
+    return this.#requiresGrad ? undefined : this.#lazy;
+  }
+
   /** The elements themselves: not to be written. */
   #elements(): TypedArray {
     if (this.#data) return this.#data;
@@ -829,7 +834,8 @@ export class Tensor {
 
   /** The product of a gradient of codes that nobody has written out with a constant of few elements, of one shape. */
   #sparseProduct(other: Tensor): Tensor | undefined {
-    const [lazy, constant] = this.#lazy?.times ? [this.#lazy, other] : [other.#lazy, this];
+    const [own, others] = [this.#unread(), other.#unread()];
+    const [lazy, constant] = own?.times ? [own, other] : [others, this];
     const isConstant = constant.#node === 0 && !constant.#requiresGrad && !constant.#lazy;
     const isAlike = constant.dtype === "float32" && this.shape.join() === other.shape.join();
     if (!lazy?.times || !isConstant || !isAlike) return undefined;

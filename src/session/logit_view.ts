@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isPaused, noGrad, withGrad } from "../core/gradients.ts";
 import { flatIndices, type IndexPart, resolveIndex, spelledOut } from "../core/index_spec.ts";
 import {
   elementsOf,
@@ -97,11 +98,19 @@ class LogitView implements LazyValue {
   readonly #source: LogitSource;
   readonly #shape: readonly number[];
   readonly #rows: readonly number[];
+  /** Whether gradients pass through it: not where it was taken without recording, wherever it is read. */
+  readonly #isRecorded: boolean;
 
-  constructor(source: LogitSource, shape: readonly number[], rows: readonly number[]) {
+  constructor(
+    source: LogitSource,
+    shape: readonly number[],
+    rows: readonly number[],
+    isRecorded = true,
+  ) {
     this.#source = source;
     this.#shape = shape;
     this.#rows = rows;
+    this.#isRecorded = isRecorded;
   }
 
   /** The shape with the vocabulary's axis. */
@@ -110,7 +119,8 @@ class LogitView implements LazyValue {
   }
 
   all(): Tensor {
-    const logits = this.#source.reader.rows(this.#rows, this.#whole);
+    const read = () => this.#source.reader.rows(this.#rows, this.#whole);
+    const logits = this.#isRecorded ? withGrad(read) : noGrad(read);
     this.#source.unread?.delete(this);
     return logits;
   }
@@ -139,9 +149,13 @@ class LogitView implements LazyValue {
       this.#source,
       chosen.shape,
       chosen.indices.map((row) => this.#rows[row]),
+      this.#isRecorded && !isPaused(),
     );
     const tensor = lazyTensor(view.#whole, view);
-    if (tokens !== ":") return tensor.at("...", index[index.length - 1]);
+    if (tokens !== ":") {
+      const last = index.findLast((part) => part !== "...");
+      return last === undefined ? undefined : tensor.at("...", last);
+    }
     this.#source.unread?.add(view, tensor);
     this.#source.unread?.delete(this);
     return tensor;
@@ -171,11 +185,13 @@ class LogitView implements LazyValue {
   /** Reads cells by their places in the flattened view. */
   #cells(places: readonly number[], shape: readonly number[]): Tensor {
     const { reader, dVocab, unread } = this.#source;
-    const logits = reader.cells(
-      places.map((place) => this.#rows[Math.floor(place / dVocab)]),
-      places.map((place) => place % dVocab),
-      shape,
-    );
+    const read = () =>
+      reader.cells(
+        places.map((place) => this.#rows[Math.floor(place / dVocab)]),
+        places.map((place) => place % dVocab),
+        shape,
+      );
+    const logits = this.#isRecorded ? read() : noGrad(read);
     unread?.delete(this);
     return logits;
   }

@@ -1,7 +1,7 @@
 // Logits that are read in part: every way of reading rows and tokens gives the bits of the whole, at the cost of what is read.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type HookedSAETransformer, Tensor } from "../../mod.ts";
+import { type HookedSAETransformer, noGrad, Tensor } from "../../mod.ts";
 import type { Index } from "../../src/core/tensor.ts";
 import { check, fc } from "../properties/_check.ts";
 import { assertSameBits, differs, TINY, tinyModel, TOKENS } from "./_models.ts";
@@ -39,6 +39,7 @@ const indices: fc.Arbitrary<Index[]> = fc.oneof(
   fc.tuple(part(BATCH), part(N_POS)),
   fc.tuple(part(BATCH)),
   fc.tuple(fc.constant("..." as Index), part(D_VOCAB)),
+  fc.tuple(part(BATCH), part(N_POS), part(D_VOCAB), fc.constant("..." as Index)),
 ).filter((parts) => new Set(parts.filter(Array.isArray).map(({ length }) => length)).size <= 1);
 
 /** What is read of logits, and what it is called when it goes wrong. */
@@ -184,5 +185,46 @@ Deno.test("An index that doesn't fit logits says so, whether they were read or n
     const { name, message } = assertThrows(() => read(known), Error);
     const error = assertThrows(() => read(model.forward(TOKENS)).data(), Error);
     assertEquals([error.name, error.message], [name, message]);
+  }
+});
+
+Deno.test("Reading logits without recording leaves what was taken before on the tape, and takes constants", () => {
+  using model = tinyModel({ dVocab: D_VOCAB });
+  const name = "blocks.0.hook_resid_pre";
+  const run = () => {
+    const [logits, cache] = model.runWithCache(TOKENS, { namesFilter: name, watch: name });
+    return { logits, row: logits.at(0, -1), resid: cache.get(name) };
+  };
+  const gradientOf = (look: (logits: Tensor, row: Tensor) => void) => {
+    const { logits, row, resid } = run();
+    look(logits, row);
+    row.at(3).add(logits.at(1, -1, 5)).backward();
+    return resid.grad;
+  };
+  const expected = gradientOf(() => {});
+  assert(expected);
+  const looked = gradientOf((logits, row) => noGrad(() => [logits.data(), row.argmax()]));
+  assert(looked);
+  assertSameBits(looked, expected);
+  const { logits } = run();
+  const constants = noGrad(() => [logits.at(0, -1), logits.at(0), logits.at(0, -1, 3)]);
+  model.releaseTapes();
+  constants.push(constants[0].at(3), constants[1].at(-1), constants[1].at(-1, 3));
+  for (const constant of constants) {
+    assertThrows(
+      () => constant.sum().backward(),
+      Error,
+      "nothing that led to this value was watched",
+    );
+  }
+});
+
+Deno.test("Gradients of logits, of their rows and of parameters reach them where parts are read", () => {
+  using model = tinyModel({ dVocab: D_VOCAB });
+  const logits = model.forward(TOKENS);
+  for (const leaf of [logits, logits.at(":", -1), model.W_U]) {
+    leaf.requiresGrad = true;
+    leaf.at(0).at("...", 3).sum().backward();
+    assertEquals(leaf.grad?.shape, leaf.shape);
   }
 });
