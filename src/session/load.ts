@@ -289,6 +289,7 @@ const OF_WEIGHTS: readonly (keyof LoadOptions)[] = [
   "refactorFactoredAttnMatrices",
   "revision",
   "firstNLayers",
+  "dtype",
   "nCtx",
   "defaultPrependBos",
   "defaultPaddingSide",

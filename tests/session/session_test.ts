@@ -378,3 +378,14 @@ Deno.test("Session.toJSON refuses code, and hooks that would be missing", () => 
     'Cannot store the session: what is spliced in at "blocks.0.hook_mlp_out" is code, expected an SAE.',
   );
 });
+
+Deno.test("A session of a model whose weights are held in fewer bits loads it so again", async () => {
+  for (const dtype of ["int8", "bfloat16"] as const) {
+    using model = await HookedSAETransformer.fromPretrained("ioi-tiny", { dtype });
+    const json = JSON.stringify(model.session(PROMPT).toJSON());
+    const { session, isSameBits } = await Session.replay(json);
+    assert(isSameBits);
+    assertEquals(session.model.cfg.dtype, dtype);
+    session.model[Symbol.dispose]();
+  }
+});
