@@ -6,7 +6,7 @@
 
 import type { Handle } from "../core/engine.ts";
 import { freeOwned, ownValue } from "../core/memory.ts";
-import { copyOut, scoped, shapeOf, sizeOf } from "../core/scope.ts";
+import { copyIn, copyOut, scoped, shapeOf, sizeOf } from "../core/scope.ts";
 import { lazyTensor, ownedTensor, type Tensor } from "../core/tensor.ts";
 
 /** What a tensor shows of a value: under which shape, and how it is brought into it. */
@@ -18,10 +18,16 @@ export interface Shown {
 /** Fewer elements than this are copied at once. */
 const FEW = 1024;
 
+/** A copy of a value outside of the core. */
+interface LeftElements {
+  readonly data: Float32Array<ArrayBuffer>;
+  readonly shape: readonly number[];
+}
+
 /** Elements that nobody has read yet. */
 class UnreadElements {
   readonly #shown: Shown;
-  #source: HeldValue | undefined;
+  #source: HeldValue | LeftElements | undefined;
   #elements = new Float32Array();
 
   constructor(source: HeldValue, shown: Shown) {
@@ -34,13 +40,21 @@ class UnreadElements {
     const { shape, from } = this.#shown;
     const source = this.#source;
     if (source) {
-      this.#elements = scoped(() =>
-        copyOut(from(source.handle), "float32", sizeOf(shape)) as Float32Array<ArrayBuffer>
-      );
+      this.#elements = scoped(() => {
+        const value = source instanceof HeldValue
+          ? source.handle
+          : copyIn(source.data, source.shape, "float32");
+        return copyOut(from(value), "float32", sizeOf(shape)) as Float32Array<ArrayBuffer>;
+      });
       this.#source = undefined;
-      source.forget(this);
+      if (source instanceof HeldValue) source.forget(this);
     }
     return this.#elements;
+  }
+
+  /** Goes on from a copy of the value, which is about to go. */
+  leave(left: LeftElements): void {
+    this.#source = left;
   }
 }
 
@@ -68,10 +82,16 @@ export class HeldValue {
     return this;
   }
 
-  /** Leaves the value to the other holders. After the last one its memory is given back, and tensors copy what they show of it first. */
+  /** Leaves the value to the other holders. After the last one its memory is given back, and what tensors show of it is copied first. */
   release(): void {
     if (--this.#holders > 0) return;
-    for (const unread of this.#unread) unread.read();
+    if (this.#unread.size > 0) {
+      // As it lies: bringing it into another order takes memory, which may be scarce.
+      const shape = shapeOf(this.handle);
+      const data = copyOut(this.handle, "float32", sizeOf(shape)) as Float32Array<ArrayBuffer>;
+      for (const unread of this.#unread) unread.leave({ data, shape });
+      this.#unread.clear();
+    }
     freeOwned(this.handle);
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { MemoryBudgetError } from "../core/errors.ts";
 import { isPaused, noGrad, withGrad } from "../core/gradients.ts";
 import { flatIndices, type IndexPart, resolveIndex, spelledOut } from "../core/index_spec.ts";
 import {
@@ -74,6 +75,15 @@ export class UnreadViews {
     this.#tensors.set(view, tensor);
   }
 
+  #read(tensor: Tensor): void {
+    try {
+      elementsOf(tensor);
+    } catch (error) {
+      // Without the memory for it, it is left to whoever reads it, while the model is there.
+      if (!(error instanceof MemoryBudgetError)) throw error;
+    }
+  }
+
   /** Leaves a view to itself: something of it was read. */
   delete(view: LogitView): void {
     this.#tensors.delete(view);
@@ -81,7 +91,7 @@ export class UnreadViews {
 
   /** Reads all that are left. */
   settle(): void {
-    for (const tensor of this.#tensors.values()) elementsOf(tensor);
+    for (const tensor of this.#tensors.values()) this.#read(tensor);
   }
 }
 

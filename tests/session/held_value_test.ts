@@ -1,7 +1,13 @@
 // Cached values that the base run holds too: tensors like any other, whenever they are read.
 
-import { assert, assertEquals } from "@std/assert";
-import { type ActivationCache, memoryUsage, Tensor } from "../../mod.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  type ActivationCache,
+  ConfigError,
+  memoryUsage,
+  setMemoryLimit,
+  Tensor,
+} from "../../mod.ts";
 import { assertSameBits, tinyModel } from "./_models.ts";
 
 /** Texts of so many tokens that values are copied late. */
@@ -79,4 +85,20 @@ Deno.test("a cached value is read in every way like one of one's own", () => {
     ];
     for (const one of read) assertSameBits(one(cached(model, true).get(point)), one(own), point);
   }
+});
+
+Deno.test("a model whose caches and logits nobody has read goes where there is no memory to spare", () => {
+  const model = tinyModel({});
+  const expected = cached(model, false);
+  const cache = cached(model, true);
+  const rows = model.forward(TOKENS).at(":", "1:");
+  setMemoryLimit(1);
+  try {
+    model[Symbol.dispose]();
+  } finally {
+    setMemoryLimit(Infinity);
+  }
+  assertEquals(memoryUsage().liveBytes, 0);
+  assertAlike(cache, expected, "without memory");
+  assertThrows(() => rows.data(), ConfigError, "the model was disposed before they were read");
 });
