@@ -228,7 +228,8 @@ impl<T: Real> Packed<T> {
             for row in panel.chunks_exact(PANEL) {
                 for (scale, x) in scales.iter_mut().zip(row) {
                     let size = x.to_f64().abs() as f32;
-                    *scale = if size.is_nan() { size } else { scale.max(size) };
+                    // What isn't a number stays: the larger of it and a number would be the number.
+                    *scale = if scale.is_nan() || size.is_nan() { f32::NAN } else { scale.max(size) };
                 }
             }
         }
@@ -460,10 +461,15 @@ mod tests {
             assert!((0..rows).all(|k| panel[k * 16 + j - 16] == held.cell(k, j)));
             assert!((0..3).all(|k| part.cell(k, j) == held.cell(k + 2, j)));
         }
-        let mut infinite = Packed::<f32>::zeroed(1, 2, Storage::Int8).unwrap();
-        assert!(infinite.fill(&matrix(1, 2), Elements::Float32(&[f32::INFINITY, 1.0]), 0));
-        infinite.seal_int8().unwrap();
-        assert_eq!((infinite.storage(), infinite.cell(0, 1)), (Storage::Full, 1.0));
+        for [a, b] in [[f32::INFINITY, 1.0], [f32::NAN, 1.0], [1.0, f32::NAN]] {
+            let mut odd = Packed::<f32>::zeroed(2, 1, Storage::Int8).unwrap();
+            assert!(odd.fill(&matrix(2, 1), Elements::Float32(&[a, b]), 0));
+            odd.seal_int8().unwrap();
+            assert_eq!(
+                (odd.storage(), odd.cell(0, 0).to_bits(), odd.cell(1, 0).to_bits()),
+                (Storage::Full, a.to_bits(), b.to_bits())
+            );
+        }
     }
 
     #[test]
