@@ -5,6 +5,7 @@
  */
 
 import { ShapeError } from "../core/errors.ts";
+import { noGrad } from "../core/gradients.ts";
 import { Tensor } from "../core/tensor.ts";
 import type { HookedSAE } from "../sae/hooked_sae.ts";
 import type { HookedSAETransformer } from "../session/hooked_sae_transformer.ts";
@@ -46,11 +47,10 @@ function given(
   saes: readonly HookedSAE[],
 ): Given {
   const isCodes = (name: string) => name.endsWith(".hook_sae_acts_post");
-  const [logits, cache] = model.runWithCacheWithSaes(text, {
-    saes,
-    useErrorTerm: true,
-    namesFilter: isCodes,
-  });
+  // Nobody walks back, whatever hooks of the model wait for gradients.
+  const [logits, cache] = noGrad(() =>
+    model.runWithCacheWithSaes(text, { saes, useErrorTerm: true, namesFilter: isCodes })
+  );
   const live = new Map([...cache].map(([name, codes]) => [name, codes.at(0).gt(0)]));
   return { logits: logits.at(0), live };
 }

@@ -80,3 +80,10 @@ Deno.test("measurePrecision() refuses models of other vocabularies, and no text"
   assertThrows(() => measurePrecision(model, other, [[1]]), ShapeError, "20 and 30 logits");
   assertThrows(() => measurePrecision(model, model, []), ShapeError, "no text");
 });
+
+Deno.test("measurePrecision() records nothing for hooks that wait for gradients", () => {
+  using model = tinyModel();
+  model.addHook("blocks.0.hook_resid_pre", () => {}, "bwd");
+  const { nPositions } = measurePrecision(model, model, Array.from({ length: 6 }, () => [1, 2, 3]));
+  assertEquals(nPositions, 18);
+});
