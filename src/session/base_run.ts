@@ -75,13 +75,15 @@ export class BaseRun implements BaseValues, Disposable {
   readonly #values = new Map<string, HeldValue>();
   readonly #elements = new Map<string, Float32Array>();
   readonly #recompute: Recompute;
+  /** What computes values for the runs that stand on it now. */
+  #recomputeNow: Recompute;
   /** Runs that stand on it now: a hook may run the model again, with an input that drops it. */
   #holders = 0;
   #disposed = false;
 
   constructor(key: BaseKey, recompute: Recompute) {
     this.key = key;
-    this.#recompute = recompute;
+    this.#recompute = this.#recomputeNow = recompute;
     collected.register(this, this.#values, this);
   }
 
@@ -122,7 +124,7 @@ export class BaseRun implements BaseValues, Disposable {
   value(name: string): Handle {
     const held = this.#values.get(name);
     if (held) return held.handle;
-    this.#recompute(this, name);
+    this.#recomputeNow(this, name);
     const value = this.#values.get(name);
     if (!value) throw new Error(`The base run never passes "${name}".`);
     return value.handle;
@@ -141,9 +143,13 @@ export class BaseRun implements BaseValues, Disposable {
   /**
    * Keeps the values while a run stands on them, also when they are disposed meanwhile. What a run that fails had computed again is
    * forgotten.
+   *
+   * @param recompute Computes values for this run: its own modules, where others than the base run's are spliced in, which may be gone.
    */
-  during<R>(run: () => R): R {
+  during<R>(run: () => R, recompute: Recompute = this.#recompute): R {
     const before = new Set(this.#values.keys());
+    const recomputeBefore = this.#recomputeNow;
+    this.#recomputeNow = recompute;
     this.#holders++;
     try {
       return run();
@@ -151,6 +157,7 @@ export class BaseRun implements BaseValues, Disposable {
       this.#forget((name) => !before.has(name));
       throw error;
     } finally {
+      this.#recomputeNow = recomputeBefore;
       this.#holders--;
       if (this.#isGone()) this.#release();
     }

@@ -12,6 +12,9 @@ import type { ActivePoint, PointPlan } from "./plan.ts";
 /** Base runs beside the last one are kept up to this many bytes. */
 const MAX_BYTES = 3 * 2 ** 24;
 
+/** More base runs than this aren't kept: each keeps modules and logits too. */
+const MOST_RUNS = 8;
+
 /** When more values than this would have to be computed again for a cache, running is cheaper. */
 const MAX_RECOMPUTED = 4;
 
@@ -90,7 +93,7 @@ export class BaseRuns implements Disposable {
     const others = this.#runs.filter(({ key }) =>
       key.text === base.key.text && !isSameKey(key, base.key)
     );
-    let kept = memoryBudget() < Infinity ? [base] : [base, ...others];
+    let kept = memoryBudget() < Infinity ? [base] : [base, ...others].slice(0, MOST_RUNS);
     this.#bytes = bytesHeld(kept);
     while (kept.length > 1 && this.#bytes > MAX_BYTES) {
       kept = kept.slice(0, -1);

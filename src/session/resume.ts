@@ -41,6 +41,8 @@ export interface Standing {
   readonly isFresh?: boolean;
   /** Where its splices aren't those of the base run that it stands on. */
   readonly forks?: RunOptions["forks"];
+  /** Computes values of the base run whose splices are others, before the first of them. */
+  readonly recompute?: Recompute;
   /** The base run that it becomes, once it is through. */
   readonly made?: BaseRun;
   readonly record?: RunOptions["record"];
@@ -179,11 +181,11 @@ export class Resume implements Disposable {
     const isWasted = this.#filled !== undefined && this.#filled.uses <= 1;
     this.#lastKey = key;
     if (isEdited && isFirst && (isWasted || givesGradients(plans))) {
-      return { ...this.#bases.fork(key, request) };
+      return this.#fork(key, request) ?? {};
     }
     if (isEdited) return { base: this.#fill(key, request), isFresh: true };
     this.#bases.makeRoom(key);
-    const fork = this.#bases.fork(key, request);
+    const fork = this.#fork(key, request);
     const made = new BaseRun(key, recomputing(request));
     const isCached = [...plans.values()].some(({ cached }) => cached);
     const keepsAll = isCached && baseBytes(pass) < SMALL_BASE_BYTES;
@@ -198,15 +200,20 @@ export class Resume implements Disposable {
     return base;
   }
 
+  /** The base run with other splices that a run stands on. */
+  #fork(key: BaseKey, request: ResumeRequest): Fork & Pick<Standing, "recompute"> | undefined {
+    const fork = this.#bases.fork(key, request);
+    return fork && { ...fork, recompute: recomputing(request) };
+  }
+
   /** Makes a base run by a run of its own. */
   #fill(key: BaseKey, request: ResumeRequest): BaseRun {
     this.#bases.makeRoom(key);
-    const bare = { points: request.points, plans: barePlans(request) };
-    const fork = this.#bases.fork(key, bare);
+    const fork = this.#fork(key, { ...request, plans: barePlans(request) });
     const base = new BaseRun(key, recomputing(request));
     const run = () => noGrad(() => fill(request, { ...fork, ...keeping(base, fork, isNeeded) }));
     try {
-      if (fork) fork.base.during(run);
+      if (fork) fork.base.during(run, fork.recompute);
       else run();
     } catch (error) {
       base[Symbol.dispose]();
@@ -218,9 +225,9 @@ export class Resume implements Disposable {
   }
 
   /** Runs what may become the base run: if it fails, no base run stays that wasn't there before. */
-  taking<R>({ base, made, isFresh }: Standing, body: () => R): R {
+  taking<R>({ base, made, isFresh, recompute }: Standing, body: () => R): R {
     try {
-      const result = base ? base.during(body) : body();
+      const result = base ? base.during(body, recompute) : body();
       if (made) this.#bases.add(made);
       return result;
     } catch (error) {

@@ -11,7 +11,7 @@ import {
   type Tensor,
 } from "../../mod.ts";
 import { uniform } from "../../src/core/random.ts";
-import { tinyModel, TOKENS } from "../session/_models.ts";
+import { tinyModel, tinySae, TOKENS } from "../session/_models.ts";
 import { VARIANTS } from "../session/_variants.ts";
 import {
   below,
@@ -289,3 +289,28 @@ for (const what of ["a shortformer with norms", "halves side by side"]) {
     }
   });
 }
+
+Deno.test("a run stands on what it shares with one whose SAE is gone, and few such runs are kept", () => {
+  const expected = tinyModel();
+  for (const hookName of ["blocks.0.hook_attn_out", "blocks.0.hook_resid_mid"]) {
+    for (const name of expected.hookDict.keys()) {
+      using model = tinyModel();
+      const sae = tinySae(hookName);
+      model.runWithSaes(TOKENS, { saes: sae });
+      sae[Symbol.dispose]();
+      const [, cache] = model.runWithCache(TOKENS, { namesFilter: name });
+      const [, wanted] = expected.runWithCache(TOKENS, { namesFilter: name });
+      assertEquals(bits(cache.get(name)), bits(wanted.get(name)), name);
+    }
+  }
+  const { baseBytes } = memoryUsage();
+  for (let i = 0; i < 40; i++) {
+    const saes = {
+      cfg: { hookName: "blocks.1.hook_resid_post" },
+      forward: (x: Tensor) => x.mul(i / 10),
+    };
+    expected.runWithSaes(TOKENS, { saes });
+  }
+  assert(memoryUsage().baseBytes < 2 * baseBytes + 2 ** 15);
+  expected[Symbol.dispose]();
+});
