@@ -51,7 +51,7 @@ function given(
   const [logits, cache] = noGrad(() =>
     model.runWithCacheWithSaes(text, { saes, useErrorTerm: true, namesFilter: isCodes })
   );
-  const live = new Map([...cache].map(([name, codes]) => [name, codes.at(0).gt(0)]));
+  const live = new Map([...cache].map(([name, codes]) => [name, codes.at(0).ne(0)]));
   return { logits: logits.at(0), live };
 }
 

@@ -58,21 +58,26 @@ export function cellsOf(
 /** A single logit costs the reading of a panel, 16 columns: few enough are less than half of a row. */
 const TOKENS_PER_CELL = 32;
 
-/** How many views are looked after of which nobody has read anything. */
-const MOST_UNREAD = 4;
+/** How many views are looked after of which nobody has read anything, and how many of which somebody has read a part. */
+const MOST_VIEWS = 4;
 
 /**
- * Views of which nobody has read anything yet. What was taken out of logits outlives the model: these views are read before its
- * memory is given back, and the oldest of them when they become many.
+ * Views that nobody has read whole. What was taken out of logits outlives the model: these views are read before its memory is given
+ * back. When they become many, the oldest of those of which nobody has read anything is read; those of which somebody has read a part
+ * have mostly served their purpose, and the oldest is left to itself.
  */
 export class UnreadViews {
-  readonly #tensors = new Map<LogitView, Tensor>();
+  readonly #unread = new Map<LogitView, Tensor>();
+  readonly #partly = new Map<LogitView, Tensor>();
 
   /** Looks after a view and its tensor. */
   add(view: LogitView, tensor: Tensor): void {
-    const [oldest] = this.#tensors.values();
-    if (oldest && this.#tensors.size >= MOST_UNREAD) elementsOf(oldest);
-    this.#tensors.set(view, tensor);
+    const [oldest] = this.#unread;
+    if (oldest && this.#unread.size >= MOST_VIEWS) {
+      this.#read(oldest[1]);
+      this.#unread.delete(oldest[0]);
+    }
+    this.#unread.set(view, tensor);
   }
 
   #read(tensor: Tensor): void {
@@ -84,14 +89,25 @@ export class UnreadViews {
     }
   }
 
-  /** Leaves a view to itself: something of it was read. */
+  /** Takes note that a part of a view was read. */
+  readPart(view: LogitView): void {
+    const tensor = this.#unread.get(view);
+    if (!tensor) return;
+    this.#unread.delete(view);
+    const [oldest] = this.#partly.keys();
+    if (oldest && this.#partly.size >= MOST_VIEWS) this.#partly.delete(oldest);
+    this.#partly.set(view, tensor);
+  }
+
+  /** Leaves a view to itself: all of it was read. */
   delete(view: LogitView): void {
-    this.#tensors.delete(view);
+    this.#unread.delete(view);
+    this.#partly.delete(view);
   }
 
   /** Reads all that are left. */
   settle(): void {
-    for (const tensor of this.#tensors.values()) this.#read(tensor);
+    for (const tensor of [...this.#unread.values(), ...this.#partly.values()]) this.#read(tensor);
   }
 }
 
@@ -167,7 +183,7 @@ class LogitView implements LazyValue {
       return last === undefined ? undefined : tensor.at("...", last);
     }
     this.#source.unread?.add(view, tensor);
-    this.#source.unread?.delete(this);
+    this.#source.unread?.readPart(this);
     return tensor;
   }
 
@@ -202,7 +218,7 @@ class LogitView implements LazyValue {
         shape,
       );
     const logits = this.#isRecorded ? read() : noGrad(read);
-    unread?.delete(this);
+    unread?.readPart(this);
     return logits;
   }
 }

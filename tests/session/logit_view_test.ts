@@ -162,7 +162,12 @@ Deno.test("What was taken out of logits outlives the model", () => {
   });
   model.loadAndProcessStateDict(new Map(doubled));
   const logits = model.forward(TOKENS);
+  const partly = logits.at(1);
+  const [one, row] = [partly.at(-1), partly.at(3)];
+  assertEquals(row.at(5).item(), partly.at(3, 5).item());
   model[Symbol.dispose]();
+  assertSameBits(row, partly.at(3));
+  assertSameBits(one, partly.at(-1));
   taken.forEach((rows, pos) => assertSameBits(rows, expected.at(":", pos)));
   assertSameBits(replaced, expected.at(0, 2));
   assertThrows(() => logits.at(0, -1, 3), Error, "the model was disposed before they were read");
