@@ -4,6 +4,8 @@
  * @module
  */
 
+import { getOrInsertComputed } from "./get_or_insert.ts";
+
 /** A set of rows, ascending. Sets of one {@linkcode RowSpace} are equal when they are the same object. */
 export interface Rows {
   /** The rows' places in the flattened [batch, pos] grid. */
@@ -26,16 +28,16 @@ function isSame(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
   return true;
 }
 
-/** What was made of pairs of sets: runs in a loop ask for the same again and again. */
-class KnownPairs {
-  readonly #made = new Map<Rows, Map<Rows, Rows>>();
+/** What was made of sets, by two keys: runs in a loop ask for the same again and again. */
+class KnownPairs<A> {
+  readonly #made = new Map<A, Map<Rows, Rows>>();
 
-  get(a: Rows, b: Rows, make: () => Rows): Rows {
-    let withA = this.#made.get(a);
-    if (!withA) this.#made.set(a, withA = new Map());
-    let made = withA.get(b);
-    if (!made) withA.set(b, made = make());
-    return made;
+  get(a: A, b: Rows, make: () => Rows): Rows {
+    return getOrInsertComputed(
+      getOrInsertComputed(this.#made, a, () => new Map<Rows, Rows>()),
+      b,
+      make,
+    );
   }
 }
 
@@ -50,9 +52,9 @@ export class RowSpace {
   /** Sets by a number that equal ones have in common. */
   readonly #known = new Map<number, Rows[]>();
   #nKnown = 0;
-  readonly #grown = new Map<number, Map<Rows, Rows>>();
-  readonly #unions = new KnownPairs();
-  readonly #common = new KnownPairs();
+  readonly #grown = new KnownPairs<number>();
+  readonly #unions = new KnownPairs<Rows>();
+  readonly #common = new KnownPairs<Rows>();
 
   constructor(batch: number, nPos: number) {
     this.batch = batch;
@@ -72,10 +74,8 @@ export class RowSpace {
   of(indices: ArrayLike<number>): Rows {
     if (indices.length === this.all.count) return this.all;
     if (indices.length === 0) return this.none;
-    const sum = checksum(indices);
-    let alike = this.#known.get(sum);
-    if (!alike) this.#known.set(sum, alike = []);
-    let rows = alike.find((known) => isSame(known.indices, indices));
+    const alike = getOrInsertComputed(this.#known, checksum(indices), () => []);
+    let rows = alike.find((one) => isSame(one.indices, indices));
     if (!rows) {
       rows = {
         indices: Uint32Array.from(indices),
@@ -138,19 +138,14 @@ export class RowSpace {
   grown(rows: Rows, window = Infinity): Rows {
     if (rows.isEmpty || rows.isAll) return rows;
     const reach = Math.min(window, this.nPos);
-    let known = this.#grown.get(reach);
-    if (!known) this.#grown.set(reach, known = new Map());
-    let grown = known.get(rows);
-    if (!grown) {
+    return this.#grown.get(reach, rows, () => {
       const out: number[] = [];
       for (const row of rows.indices) {
         const end = Math.min(row + reach, (Math.floor(row / this.nPos) + 1) * this.nPos);
         for (let seer = Math.max(row, (out.at(-1) ?? -1) + 1); seer < end; seer++) out.push(seer);
       }
-      grown = this.of(out);
-      known.set(rows, grown);
-    }
-    return grown;
+      return this.of(out);
+    });
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { ConfigError, nearestNames } from "../core/errors.ts";
+import type { HeldDtype } from "../weights/weight_view.ts";
 
 /** The non-linearity of an MLP; the names are TransformerLens'. */
 export type ActivationName =
@@ -143,7 +144,7 @@ export interface HookedTransformerConfig {
   /** The seed of fresh weights; `null` for any. */
   readonly seed: number | null;
   /** How weights are stored; arithmetic is always float32. */
-  readonly dtype: "float32" | "float16" | "bfloat16" | "int8";
+  readonly dtype: HeldDtype;
   /** Weights of attention and MLPs, without biases, norms and embeddings. */
   readonly nParams: number;
   /** `attn.hook_result` fires: the output of each head. */

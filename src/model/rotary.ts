@@ -5,6 +5,7 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
+import { getOrInsertComputed } from "../core/get_or_insert.ts";
 import type { Rows } from "../core/rows.ts";
 import { copyIn } from "../core/scope.ts";
 import type { HookedTransformerConfig } from "./config.ts";
@@ -118,11 +119,8 @@ export class Rotations {
 
   /** The angles of these rows. */
   at(rows: Rows, kind: RotaryKind): Angles {
-    let byKind = this.#made.get(rows);
-    if (!byKind) this.#made.set(rows, byKind = new Map());
-    let angles = byKind.get(kind);
-    if (!angles) byKind.set(kind, angles = this.#angles(rows, kind));
-    return angles;
+    const byKind = getOrInsertComputed(this.#made, rows, () => new Map<RotaryKind, Angles>());
+    return getOrInsertComputed(byKind, kind, () => this.#angles(rows, kind));
   }
 
   /** Angles are products of two float32 numbers, rounded to float32, as checkpoints were trained with them. */

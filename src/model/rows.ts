@@ -5,6 +5,7 @@
  */
 
 import { core } from "../core/engine.ts";
+import { getOrInsertComputed } from "../core/get_or_insert.ts";
 import type { Rows } from "../core/rows.ts";
 
 /** The shape of a pass: `nPos` queries in each of `batch` texts, over `nKeys` keys of which `offset` are older. */
@@ -57,13 +58,6 @@ export interface AttentionKind {
   readonly slopes: Float64Array;
 }
 
-/** What a map holds for a key, made when it is first wanted. */
-function known<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, value = make());
-  return value;
-}
-
 /** The geometries of a pass. The core holds them until the pass ends. */
 export class Geometries implements Disposable {
   /** By the texts whose keys there are, the rows and the kind. */
@@ -88,9 +82,9 @@ export class Geometries implements Disposable {
    */
   at(rows: Rows, kind: AttentionKind, texts?: readonly number[]): number {
     const { batch, nKeys } = this.#shape;
-    const byRows = known(this.#made, texts?.join() ?? "all", () => new Map());
-    const byKind = known(byRows, rows, () => new Map());
-    return known(byKind, kind, () =>
+    const byRows = getOrInsertComputed(this.#made, texts?.join() ?? "all", () => new Map());
+    const byKind = getOrInsertComputed(byRows, rows, () => new Map());
+    return getOrInsertComputed(byKind, kind, () =>
       core().geometry(
         this.#pairs(rows, texts),
         this.#keyMask(texts),

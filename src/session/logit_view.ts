@@ -223,14 +223,9 @@ class LogitView implements LazyValue {
   }
 }
 
-/** The rows of the last logits: most have as many as those before. */
-let everyRow: readonly number[] = [];
-
 /** Logits [batch, pos, dVocab] that are read row by row, or token by token. */
 export function logitView(source: LogitSource, batch: number, nPos: number): Tensor {
-  if (everyRow.length !== batch * nPos) {
-    everyRow = Array.from({ length: batch * nPos }, (_, row) => row);
-  }
-  const view = new LogitView(source, [batch, nPos], everyRow);
+  const rows = Array.from({ length: batch * nPos }, (_, row) => row);
+  const view = new LogitView(source, [batch, nPos], rows);
   return lazyTensor([batch, nPos, source.dVocab], view);
 }

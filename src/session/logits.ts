@@ -6,6 +6,7 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { ConfigError } from "../core/errors.ts";
+import { getOrInsertComputed } from "../core/get_or_insert.ts";
 import { copyIn, copyOut, scoped } from "../core/scope.ts";
 import { handleOf, type Tensor, tensorOf } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
@@ -39,7 +40,15 @@ export interface UnembedContext {
 /** Known rows beyond this many bytes aren't kept. */
 const MAX_KNOWN_BYTES = 64 * 2 ** 20;
 
+function requireWeights({ store }: ModelWeights): void {
+  if (store.disposed) {
+    throw new ConfigError("Cannot unembed logits: the model was disposed before they were read.");
+  }
+}
+
+/** Whole rows of logits. */
 function unembedded({ weights, cfg, count }: UnembedContext, rows: Handle): Handle {
+  requireWeights(weights);
   const n = core().shape_of(rows).subarray(0, -1).reduce((n, m) => n * m, 1);
   count(n * cfg.dModel * cfg.dVocabOut);
   return logitsOf(weights, cfg, rows);
@@ -52,14 +61,9 @@ function unembeddedAt(
   places: readonly number[],
   tokens: readonly number[],
 ): Handle {
+  requireWeights(weights);
   count(places.length * cfg.dModel);
   return logitsAt(weights, cfg, rows, places, tokens);
-}
-
-function requireWeights({ weights }: UnembedContext): void {
-  if (weights.store.disposed) {
-    throw new ConfigError("Cannot unembed logits: the model was disposed before they were read.");
-  }
 }
 
 /** Rows without those that are there already, and where each row is among them. */
@@ -80,12 +84,10 @@ class RecordedReader implements TensorReader {
   }
 
   rows(rows: readonly number[], shape: readonly number[]): Tensor {
-    requireWeights(this.#context);
     return scoped(() => shaped(unembedded(this.#context, this.#take(rows)), shape));
   }
 
   cells(rows: readonly number[], tokens: readonly number[], shape: readonly number[]): Tensor {
-    requireWeights(this.#context);
     const { distinct, places } = distinctOf(rows);
     return scoped(() =>
       shaped(unembeddedAt(this.#context, this.#take(distinct), places, tokens), shape)
@@ -118,7 +120,6 @@ class SnapshotReader implements LogitReader {
   }
 
   rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
-    requireWeights(this.#context);
     return scoped(() => {
       const out = unembedded(this.#context, this.#copyIn(rows));
       const size = rows.length * this.#context.cfg.dVocabOut;
@@ -127,7 +128,6 @@ class SnapshotReader implements LogitReader {
   }
 
   cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer> {
-    requireWeights(this.#context);
     const { distinct, places } = distinctOf(rows);
     return scoped(() => {
       const out = unembeddedAt(this.#context, this.#copyIn(distinct), places, tokens);
@@ -211,16 +211,15 @@ class RememberingReader implements LogitReader {
   }
 }
 
-/** Views of a model's logits of which nothing was read yet. */
+/** Views of a model's logits that nobody has read whole. */
 const unreadOf = new WeakMap<ModelWeights["store"], UnreadViews>();
 
 function unreadViews(store: ModelWeights["store"]): UnreadViews {
-  const known = unreadOf.get(store);
-  if (known) return known;
-  const views = new UnreadViews();
-  unreadOf.set(store, views);
-  store.beforeDisposal(() => views.settle());
-  return views;
+  return getOrInsertComputed(unreadOf, store, () => {
+    const views = new UnreadViews();
+    store.beforeDisposal(() => views.settle());
+    return views;
+  });
 }
 
 /**

@@ -200,7 +200,10 @@ export function runSweep(
   const [readRows, wholeRows] = [new Set<number>(), new Set<number>()];
   const probing: LogitReader = {
     rows: (rows) => {
-      rows.forEach((row) => readRows.add(row) && wholeRows.add(row));
+      for (const row of rows) {
+        readRows.add(row);
+        wholeRows.add(row);
+      }
       return base.rows(rows);
     },
     cells: (rows, tokens) => {
