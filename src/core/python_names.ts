@@ -12,8 +12,11 @@ export const DEVICE_OPTIONS: Readonly<Record<string, string>> = {
 
 /** `runWithCache` as Python spells it. */
 function pythonName(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return name.replaceAll(/[A-Z]/g, "_$&").toLowerCase();
 }
+
+/** Names of several words, but for those of weights, which are as they are in Python, and of classes, which aren't called by name. */
+const HAS_PYTHON_NAME = /^[a-z](?!_).*[A-Z]/;
 
 function explain(target: object, name: string, reason: string): void {
   if (name in target) return;
@@ -39,9 +42,8 @@ export function explainPythonNames(
 ): void {
   for (const target of [Class.prototype, Class]) {
     for (const name of Object.getOwnPropertyNames(target)) {
+      if (!HAS_PYTHON_NAME.test(name)) continue;
       const python = pythonName(name);
-      // Weights are called as they are in Python, and constructors aren't called by name.
-      if (python === name || /^_|^[A-Z]/.test(python) || /^[a-zA-Z]_/.test(name)) continue;
       explain(
         target,
         python,

@@ -8,7 +8,7 @@ import { described, nearestNames, UnknownPointError } from "../core/errors.ts";
 import type { SourceLocation } from "../weights/open_source.ts";
 import type { SaeConfigOptions } from "./config.ts";
 import type { SaeFormatName } from "./formats/registry.ts";
-import { RELEASES } from "./releases/table.ts";
+import { releases } from "./releases/table.ts";
 
 /** Where an SAE of a release, or of a repository of the hub, is. */
 export interface ReleasePlace {
@@ -26,7 +26,7 @@ export interface ReleasePlace {
 
 /** The names of the releases. */
 export function releaseNames(): string[] {
-  return Object.keys(RELEASES);
+  return Object.keys(releases());
 }
 
 function quoted(names: readonly string[]): string {
@@ -41,7 +41,7 @@ function quoted(names: readonly string[]): string {
  * @throws {UnknownPointError} If there is no such release or SAE; the message names the nearest.
  */
 export function locateRelease(release: string, id: string): ReleasePlace {
-  if (!Object.hasOwn(RELEASES, release)) {
+  if (!Object.hasOwn(releases(), release)) {
     if (release.includes("/")) return { at: { repo: release }, path: id };
     throw new UnknownPointError(
       `There is no SAE release "${release}". Did you mean ${
@@ -50,7 +50,7 @@ export function locateRelease(release: string, id: string): ReleasePlace {
         'For SAEs in a folder of your own, use SAE.fromDisk(folder); for a repository of the hub, its id "owner/name".',
     );
   }
-  const { repo, location, format, saes, cfg, factors = {} } = RELEASES[release];
+  const { repo, location, format, saes, cfg, factors = {} } = releases()[release];
   if (typeof id !== "string") {
     throw new UnknownPointError(
       `Cannot load ${

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ConfigError, SAE, Tensor, UnknownPointError, WeightFileError } from "../../mod.ts";
 import { SAE_FORMATS, type SaeFormatName } from "../../src/sae/formats/registry.ts";
 import { splitLocation } from "../../src/sae/read.ts";
-import { RELEASES } from "../../src/sae/releases/table.ts";
+import { releases } from "../../src/sae/releases/table.ts";
 import type { WeightArray } from "../../src/weights/state_dict.ts";
 import { fixtureFolders, fixtureUrl, openFixture, readJson } from "../_fixtures.ts";
 import { COMMIT, serveHub } from "../hub/_hub_server.ts";
@@ -472,13 +472,13 @@ Deno.test("SAE.fromPretrained() names the releases and SAEs nearest to one that 
 });
 
 Deno.test("Every release says where its files are, and its examples are of it", () => {
-  for (const [name, { repo, location, saes, factors = {} }] of Object.entries(RELEASES)) {
+  for (const [name, { repo, location, saes, factors = {} }] of Object.entries(releases())) {
     assertEquals(/^[\w.-]+\/[\w.-]+$/.test(repo ?? ""), location === undefined, name);
     for (const id of [...saes.examples, ...Object.keys(factors)]) {
       assertEquals(typeof saes.path(id), "string", `${name} ${id}`);
     }
   }
-  const path = (release: string, id: string) => RELEASES[release].saes.path(id);
+  const path = (release: string, id: string) => releases()[release].saes.path(id);
   assertEquals(
     path("gemma-scope-2b-pt-res-canonical", "layer_12/width_16k/canonical"),
     "layer_12/width_16k/average_l0_82",

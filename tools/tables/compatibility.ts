@@ -5,7 +5,7 @@ import { type NamedModel, namedModels } from "../../src/model/architectures/name
 import { createSaeConfig } from "../../src/sae/read_config.ts";
 import { SAE_FORMAT_NAMES } from "../../src/sae/formats/registry.ts";
 import { SAE_KINDS } from "../../src/sae/kinds/registry.ts";
-import { RELEASES } from "../../src/sae/releases/table.ts";
+import { releases as releasesByName } from "../../src/sae/releases/table.ts";
 
 function code(text: string): string {
   return `\`${text}\``;
@@ -74,7 +74,7 @@ function saes(): string {
     appliesBDec ? "yes" : "no",
     list(tensorsOf(name as keyof typeof SAE_KINDS)),
   ]);
-  const releases = Object.entries(RELEASES);
+  const releases = Object.entries(releasesByName());
   const formats = SAE_FORMAT_NAMES.map((format) => {
     const of = releases.filter(([, release]) => release.format === format);
     return [code(format), of.length || "", of.length === 0 ? "by `format` alone" : code(of[0][0])];
@@ -124,7 +124,7 @@ export function compatibility(): string {
 export function compatibilityInShort(): string {
   const [run, refused] = bySupport();
   const families = grouped(run, ({ family }) => family).map(([family]) => family);
-  const releases = Object.values(RELEASES);
+  const releases = Object.values(releasesByName());
   const layouts = SAE_FORMAT_NAMES.length;
   return table(["", "runs here"], [
     [

@@ -32,7 +32,7 @@ interface ModelGroup {
   readonly models: Readonly<Record<string, readonly string[]>>;
 }
 
-const GROUPS: readonly ModelGroup[] = [
+const groups = (): readonly ModelGroup[] => [
   {
     family: "GPT-2",
     models: {
@@ -570,7 +570,7 @@ function table(): Table {
 }
 
 function makeTable(): Table {
-  const models = GROUPS.flatMap((
+  const models = groups().flatMap((
     { family, nCtx, isSupported = true, isHosted = true, models },
   ) =>
     Object.entries(models).map(([name, aliases]): NamedModel => {

@@ -10,7 +10,7 @@ import { listed, pattern, type Release } from "./release.ts";
 type Canonical = Readonly<Record<string, readonly number[] | Readonly<Record<number, number>>>>;
 
 /** The repositories of Gemma Scope that have recommended SAEs. */
-const CANONICAL: Readonly<Record<string, Canonical>> = {
+const canonical = (): Readonly<Record<string, Canonical>> => ({
   "gemma-scope-27b-pt-res": {
     "131k": { 10: 106, 22: 82, 34: 72 },
   },
@@ -470,7 +470,7 @@ const CANONICAL: Readonly<Record<string, Canonical>> = {
     "524k": { 20: 48 },
     "65k": { 20: 55 },
   },
-};
+});
 
 /** The ids that say which of a layer's SAEs they mean. */
 const ANY = pattern(
@@ -491,14 +491,15 @@ function canonicalIds(widths: Canonical): Record<string, string> {
 }
 
 /** Gemma Scope: SAEs of Gemma 2, each repository as a whole and by its recommended SAEs. */
-const GEMMA_2: [string, Release][] = Object.entries(CANONICAL).flatMap(([name, widths]) => [
-  [name, { repo: `google/${name}`, format: "gemma_2", saes: ANY }],
-  [`${name}-canonical`, {
-    repo: `google/${name}`,
-    format: "gemma_2",
-    saes: listed(() => canonicalIds(widths)),
-  }],
-]);
+const gemma2 = (): [string, Release][] =>
+  Object.entries(canonical()).flatMap(([name, widths]) => [
+    [name, { repo: `google/${name}`, format: "gemma_2", saes: ANY }],
+    [`${name}-canonical`, {
+      repo: `google/${name}`,
+      format: "gemma_2",
+      saes: listed(() => canonicalIds(widths)),
+    }],
+  ]);
 
 /** Gemma Scope 2's folders by the last part of a release's name. */
 const FOLDERS = { res: "resid_post", mlp: "mlp_out", att: "attn_out", transcoders: "transcoder" };
@@ -516,30 +517,32 @@ const MISSING = ["transcoders", "mlp", "mlp-all", "att", "att-all"].map((site) =
 const GEMMA_3_ID = /^layer_\d+_width_\w+$/;
 
 /** Gemma Scope 2: SAEs and transcoders of Gemma 3, of a few layers and of all. */
-const GEMMA_3: [string, Release][] = GEMMA_3_MODELS.flatMap((model) =>
-  Object.entries(FOLDERS).flatMap(([site, folder]): [string, Release][] => {
-    const repo = `google/${model}`;
-    // The transcoders' ids of a few layers are paths.
-    const isPath = site === "transcoders";
-    const id = "layer_12_width_16k_l0_small";
-    const some = isPath
-      ? pattern(/^transcoder\/layer_\d+_width_\w+$/, (id) => id, [`transcoder/${id}`])
-      : pattern(GEMMA_3_ID, (id) => `${folder}/${id}`, [id]);
-    const all = pattern(GEMMA_3_ID, (id) => `${folder}_all/${id}`, [id]);
-    return [
-      [`${model}-${site}`, { repo, format: "gemma_3", saes: some }],
-      [`${model}-${site}-all`, { repo, format: "gemma_3", saes: all }],
-    ];
-  })
-).filter(([name]) => !MISSING.includes(name));
+const gemma3 = (): [string, Release][] =>
+  GEMMA_3_MODELS.flatMap((model) =>
+    Object.entries(FOLDERS).flatMap(([site, folder]): [string, Release][] => {
+      const repo = `google/${model}`;
+      // The transcoders' ids of a few layers are paths.
+      const isPath = site === "transcoders";
+      const id = "layer_12_width_16k_l0_small";
+      const some = isPath
+        ? pattern(/^transcoder\/layer_\d+_width_\w+$/, (id) => id, [`transcoder/${id}`])
+        : pattern(GEMMA_3_ID, (id) => `${folder}/${id}`, [id]);
+      const all = pattern(GEMMA_3_ID, (id) => `${folder}_all/${id}`, [id]);
+      return [
+        [`${model}-${site}`, { repo, format: "gemma_3", saes: some }],
+        [`${model}-${site}-all`, { repo, format: "gemma_3", saes: all }],
+      ];
+    })
+  ).filter(([name]) => !MISSING.includes(name));
 
 /** The releases by name. */
-export const GEMMA_SCOPE: Readonly<Record<string, Release>> = Object.fromEntries([
-  ...GEMMA_2,
-  ["gemma-scope-2b-pt-transcoders", {
-    repo: "google/gemma-scope-2b-pt-transcoders",
-    format: "gemma_2_transcoder",
-    saes: ANY,
-  }],
-  ...GEMMA_3,
-]);
+export const gemmaScope = (): Readonly<Record<string, Release>> =>
+  Object.fromEntries([
+    ...gemma2(),
+    ["gemma-scope-2b-pt-transcoders", {
+      repo: "google/gemma-scope-2b-pt-transcoders",
+      format: "gemma_2_transcoder",
+      saes: ANY,
+    }],
+    ...gemma3(),
+  ]);

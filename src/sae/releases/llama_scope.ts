@@ -9,19 +9,20 @@ import { layers, listed, type Release } from "./release.ts";
 const N_LAYERS = 32;
 
 /** SAEs of Llama 3.1 8B by site (attention, MLP, residual stream) and by how much wider than the model they are. */
-const BASE: [string, Release][] = ["a", "m", "r"].flatMap((site) =>
-  [8, 32].map((width): [string, Release] => [`llama_scope_lx${site}_${width}x`, {
-    repo: `fnlp/Llama3_1-8B-Base-LX${site.toUpperCase()}-${width}x`,
-    format: "llama_scope",
-    saes: layers(N_LAYERS, (layer) => [
-      `l${layer}${site}_${width}x`,
-      `Llama3_1-8B-Base-L${layer}${site.toUpperCase()}-${width}x`,
-    ]),
-  }])
-);
+const base = (): [string, Release][] =>
+  ["a", "m", "r"].flatMap((site) =>
+    [8, 32].map((width): [string, Release] => [`llama_scope_lx${site}_${width}x`, {
+      repo: `fnlp/Llama3_1-8B-Base-LX${site.toUpperCase()}-${width}x`,
+      format: "llama_scope",
+      saes: layers(N_LAYERS, (layer) => [
+        `l${layer}${site}_${width}x`,
+        `Llama3_1-8B-Base-L${layer}${site.toUpperCase()}-${width}x`,
+      ]),
+    }])
+  );
 
 /** The mixtures that the SAEs of the distilled model were trained on, and what activations of each layer were multiplied by. */
-const MIXTURES: Readonly<Record<string, { folder: string; factors: readonly number[] }>> = {
+const mixtures = (): Readonly<Record<string, { folder: string; factors: readonly number[] }>> => ({
   "800m_slimpajama": {
     folder: "800M-Slimpajama-0-OpenR1-Math-220k",
     factors: [
@@ -133,23 +134,27 @@ const MIXTURES: Readonly<Record<string, { folder: string; factors: readonly numb
       0.926395749048437,
     ],
   },
-};
+});
 
-const DISTILLED = Object.entries(MIXTURES).flatMap(([mixture, { folder, factors }]) =>
-  factors.map((factor, layer) => ({
-    id: `l${layer}r_${mixture}`,
-    path: `${folder}/L${layer}R`,
-    factor,
-  }))
-);
+const distilled = () =>
+  Object.entries(mixtures()).flatMap(([mixture, { folder, factors }]) =>
+    factors.map((factor, layer) => ({
+      id: `l${layer}r_${mixture}`,
+      path: `${folder}/L${layer}R`,
+      factor,
+    }))
+  );
 
 /** The releases by name. */
-export const LLAMA_SCOPE_RELEASES: Readonly<Record<string, Release>> = {
-  ...Object.fromEntries(BASE),
-  llama_scope_r1_distill: {
-    repo: "fnlp/Llama-Scope-R1-Distill",
-    format: "llama_scope_r1_distill",
-    saes: listed(() => Object.fromEntries(DISTILLED.map(({ id, path }) => [id, path]))),
-    factors: Object.fromEntries(DISTILLED.map(({ id, factor }) => [id, factor])),
-  },
-};
+export function llamaScope(): Readonly<Record<string, Release>> {
+  const saes = distilled();
+  return {
+    ...Object.fromEntries(base()),
+    llama_scope_r1_distill: {
+      repo: "fnlp/Llama-Scope-R1-Distill",
+      format: "llama_scope_r1_distill",
+      saes: listed(() => Object.fromEntries(saes.map(({ id, path }) => [id, path]))),
+      factors: Object.fromEntries(saes.map(({ id, factor }) => [id, factor])),
+    },
+  };
+}

@@ -5,14 +5,14 @@
  */
 
 import { embeddedFolder } from "../../weights/embedded.ts";
-import { GEMMA_SCOPE } from "./gemma_scope.ts";
-import { LLAMA_SCOPE_RELEASES } from "./llama_scope.ts";
+import { gemmaScope } from "./gemma_scope.ts";
+import { llamaScope } from "./llama_scope.ts";
 import { layers, listed, named, pattern, type Release } from "./release.ts";
 
 type Releases = Readonly<Record<string, Release>>;
 
 /** What comes with the library. */
-const EMBEDDED: Releases = {
+const embedded = (): Releases => ({
   "ioi-tiny-hook-z": {
     location: embeddedFolder("ioi-tiny/saes"),
     format: "sae_lens",
@@ -23,7 +23,7 @@ const EMBEDDED: Releases = {
     format: "sae_lens",
     saes: named("blocks.2.hook_resid_pre.jumprelu", "blocks.2.hook_resid_pre.topk"),
   },
-};
+});
 
 const GPT2_LAYERS = 12;
 const OPENWEBTEXT = { metadata: { datasetPath: "Skylion007/openwebtext" } };
@@ -94,7 +94,7 @@ function ajt(name: string): [string, Release] {
   }];
 }
 
-const GPT2: Releases = {
+const gpt2 = (): Releases => ({
   "gpt2-small-hook-z-kk": {
     repo: "ckkissane/attn-saes-gpt2-small-all-layers",
     format: "connor_rob_hook_z",
@@ -138,12 +138,12 @@ const GPT2: Releases = {
     ["res_sce-ajt", "res_scefr-ajt", "res_scl-ajt", "res_sle-ajt", "res_slefr-ajt", "res_sll-ajt"]
       .map(ajt),
   ),
-};
+});
 
 const PYTHIA_LAYERS = 6;
 
 /** The processed SAEs of Pythia 70m deduped, of a site. */
-function pythia(site: string, point: string): [string, Release] {
+function pythiaSite(site: string, point: string): [string, Release] {
   const paths = Array.from(
     { length: PYTHIA_LAYERS },
     (_, layer) => [`blocks.${layer}.${point}`, `${layer}-${site}-sm`],
@@ -156,11 +156,12 @@ function pythia(site: string, point: string): [string, Release] {
   }];
 }
 
-const PYTHIA: Releases = Object.fromEntries([
-  pythia("res", "hook_resid_post"),
-  pythia("mlp", "hook_mlp_out"),
-  pythia("att", "hook_attn_out"),
-]);
+const pythia = (): Releases =>
+  Object.fromEntries([
+    pythiaSite("res", "hook_resid_post"),
+    pythiaSite("mlp", "hook_mlp_out"),
+    pythiaSite("att", "hook_attn_out"),
+  ]);
 
 /** SAE Bench's ids: the layer, the trainer, and the step where it isn't the last. */
 const TRAINER = /^blocks\.(\d+)\.hook_resid_post__trainer_(\d+)(_step_\d+)?$/;
@@ -177,29 +178,31 @@ function sweep(repo: string, folder: string, layer: number): Release {
   };
 }
 
-const GEMMA_BENCH = ["topk", "vanilla"].flatMap((kind) =>
-  ["2pow12", "2pow14", "2pow16"].map((width): [string, Release] => [
-    `sae_bench_gemma-2-2b_${kind}_width-${width}_date-1109`,
-    sweep(
-      `canrager/saebench_gemma-2-2b_width-${width}_date-1109`,
-      `gemma-2-2b_${kind}_width-${width}_date-1109`,
-      12,
-    ),
-  ])
-);
+const gemmaBench = () =>
+  ["topk", "vanilla"].flatMap((kind) =>
+    ["2pow12", "2pow14", "2pow16"].map((width): [string, Release] => [
+      `sae_bench_gemma-2-2b_${kind}_width-${width}_date-1109`,
+      sweep(
+        `canrager/saebench_gemma-2-2b_width-${width}_date-1109`,
+        `gemma-2-2b_${kind}_width-${width}_date-1109`,
+        12,
+      ),
+    ])
+  );
 
-const PYTHIA_BENCH = [
-  "gated_ctx128_0730",
-  "panneal_ctx128_0730",
-  "standard_ctx128_0712",
-  "topk_ctx128_0730",
-].map((name): [string, Release] => [
-  `sae_bench_pythia70m_sweep_${name}`,
-  sweep("canrager/lm_sae", `pythia70m_sweep_${name}`, 3),
-]);
+const pythiaBench = () =>
+  [
+    "gated_ctx128_0730",
+    "panneal_ctx128_0730",
+    "standard_ctx128_0712",
+    "topk_ctx128_0730",
+  ].map((name): [string, Release] => [
+    `sae_bench_pythia70m_sweep_${name}`,
+    sweep("canrager/lm_sae", `pythia70m_sweep_${name}`, 3),
+  ]);
 
-const SAE_BENCH: Releases = {
-  ...Object.fromEntries([...GEMMA_BENCH, ...PYTHIA_BENCH]),
+const saeBench = (): Releases => ({
+  ...Object.fromEntries([...gemmaBench(), ...pythiaBench()]),
   "saebench_gemma-2-2b_width-2pow12_date-0108": sweep(
     "adamkarvonen/saebench_gemma-2-2b_width-2pow12_date-0108",
     "MatryoshkaBatchTopK_gemma-2-2b__0108",
@@ -213,7 +216,7 @@ const SAE_BENCH: Releases = {
       12,
     ),
   ])),
-};
+});
 
 /** Rydal's SAEs of residual streams. */
 function andyRdt(model: string, layer: number): Release {
@@ -242,7 +245,7 @@ function matryoshka(repo: string, count: number, folder = ""): Release {
 
 const GEMMA_2_2B = "gemma-2-2b-batch-topk-matryoshka-saes-w-32k-l0-40";
 
-const RESIDUALS: Releases = {
+const residuals = (): Releases => ({
   "llama-3.1-8b-instruct-andyrdt": andyRdt("llama-3.1-8b-instruct", 15),
   "qwen2.5-7b-instruct-andyrdt": andyRdt("qwen2.5-7b-instruct", 15),
   "gpt-oss-20b-andyrdt": andyRdt("gpt-oss-20b", 11),
@@ -326,7 +329,7 @@ const RESIDUALS: Releases = {
       },
     },
   },
-};
+});
 
 /** Qwen Scope's repositories: model, width in thousands, most active features, layers. */
 const QWEN_RUNS: readonly (readonly [model: string, width: number, k: number, layers: number])[] = [
@@ -346,14 +349,15 @@ const QWEN_RUNS: readonly (readonly [model: string, width: number, k: number, la
   ["Qwen3.5-35B-A3B-Base", 128, 100, 40],
 ];
 
-const QWEN: Releases = Object.fromEntries(QWEN_RUNS.map(([model, width, k, count]) => {
-  const name = model.replace("Qwen", "").toLowerCase();
-  return [`qwen-scope-${name}-w${width}k-l${k}`, {
-    repo: `Qwen/SAE-Res-${model}-W${width}K-L0_${k}`,
-    format: "qwen_scope",
-    saes: layers(count, (layer) => [`layer${layer}`, `layer${layer}.sae.pt`]),
-  }];
-}));
+const qwen = (): Releases =>
+  Object.fromEntries(QWEN_RUNS.map(([model, width, k, count]) => {
+    const name = model.replace("Qwen", "").toLowerCase();
+    return [`qwen-scope-${name}-w${width}k-l${k}`, {
+      repo: `Qwen/SAE-Res-${model}-W${width}K-L0_${k}`,
+      format: "qwen_scope",
+      saes: layers(count, (layer) => [`layer${layer}`, `layer${layer}.sae.pt`]),
+    }];
+  }));
 
 /** Hanna's repositories of transcoders of Qwen 3, and their models' layers. */
 const HANNA_RUNS: readonly (readonly [name: string, layers: number])[] = [
@@ -365,7 +369,7 @@ const HANNA_RUNS: readonly (readonly [name: string, layers: number])[] = [
   ["qwen3-14b-transcoders-lowl0", 40],
 ];
 
-const TRANSCODERS: Releases = {
+const transcoders = (): Releases => ({
   ...Object.fromEntries(HANNA_RUNS.map(([name, count]): [string, Release] => [`mwhanna-${name}`, {
     repo: `mwhanna/${name}`,
     format: "mwhanna_transcoder",
@@ -376,17 +380,21 @@ const TRANSCODERS: Releases = {
     format: "mntss_clt_layer_transcoder",
     saes: layers(26, (layer) => [`layer_${layer}`, `${layer}`]),
   },
-};
+});
 
-/** The releases by name. */
-export const RELEASES: Releases = {
-  ...EMBEDDED,
-  ...GPT2,
-  ...PYTHIA,
-  ...GEMMA_SCOPE,
-  ...LLAMA_SCOPE_RELEASES,
-  ...SAE_BENCH,
-  ...RESIDUALS,
-  ...QWEN,
-  ...TRANSCODERS,
-};
+let made: Releases | undefined;
+
+/** The releases by name. The table is made when somebody first asks. */
+export function releases(): Releases {
+  return made ??= {
+    ...embedded(),
+    ...gpt2(),
+    ...pythia(),
+    ...gemmaScope(),
+    ...llamaScope(),
+    ...saeBench(),
+    ...residuals(),
+    ...qwen(),
+    ...transcoders(),
+  };
+}
