@@ -2,7 +2,7 @@
 
 import { core, type Handle } from "../src/core/engine.ts";
 import { copyIn, copyOut, scoped } from "../src/core/scope.ts";
-import { openPool } from "../src/workers/pool.ts";
+import { openSharedCore } from "../src/core/shared_core.ts";
 import { pool_open } from "../wasm/pkg_threads/splicer.js";
 import { median } from "./_median.ts";
 import { Noise } from "./_noise.ts";
@@ -145,7 +145,7 @@ const SHAPES = [
  * @returns A table in Markdown, or why there are no threads.
  */
 export async function compareThreads({ quick = false } = {}): Promise<string> {
-  const pool = await openPool();
+  const pool = await openSharedCore();
   if (typeof pool === "string") return `There are no threads: ${pool}.\n`;
   await pool.resize(2);
   const rows = SHAPES.map(([rows, k, n]) => measureOne(product(rows, k, n), quick ? 3 : 15))

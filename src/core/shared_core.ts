@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isVacant, runModule } from "./engine.ts";
 import type { ThreadPool } from "../workers/pool.ts";
 
 /**
@@ -15,7 +16,7 @@ import type { ThreadPool } from "../workers/pool.ts";
 export async function openSharedCore(): Promise<ThreadPool | string> {
   try {
     const { openPool } = await import("../workers/pool.ts");
-    return await openPool();
+    return await openPool({ isVacant, runModule });
   } catch (error) {
     return `the module for them can't be loaded (${error})`;
   }

@@ -5,9 +5,20 @@
  */
 
 import * as bindings from "../../wasm/pkg_threads/splicer.js";
-import { isVacant, runModule } from "../core/engine.ts";
+import type { isVacant, runModule } from "../core/engine.ts";
 import { hasRelaxedSimd } from "../core/relaxed_simd.ts";
 import { findHire, type Hand, type Hire } from "./host.ts";
+
+/**
+ * What the pool uses of the core. It is passed and not imported, because the runtime would compile the core's own module again for a
+ * module that is loaded later and leads to it.
+ */
+export interface CoreModule {
+  /** Whether nothing is live in the one that runs. */
+  readonly isVacant: typeof isVacant;
+  /** Runs another one in its place. */
+  readonly runModule: typeof runModule;
+}
 
 /** A worker's stack. What the kernels keep there is some 250 KB at most. */
 const STACK_BYTES = 1 << 19;
@@ -82,7 +93,7 @@ export class ThreadPool {
    *
    * @returns The pool, or why there can be none.
    */
-  static async open(): Promise<ThreadPool | string> {
+  static async open({ isVacant, runModule }: CoreModule): Promise<ThreadPool | string> {
     const unshared = whyUnshared();
     if (unshared !== undefined) return unshared;
     const { wasmModule } = await import("./threads_module.js");
@@ -170,11 +181,12 @@ let opening: Promise<ThreadPool | string> | undefined;
 /**
  * Gives the pool, and opens it if it isn't yet.
  *
+ * @param core The core that its module is to run in.
  * @returns The pool, or why there can be none.
  */
-export async function openPool(): Promise<ThreadPool | string> {
+export async function openPool(core: CoreModule): Promise<ThreadPool | string> {
   if (pool) return pool;
-  opening ??= ThreadPool.open().finally(() => opening = undefined);
+  opening ??= ThreadPool.open(core).finally(() => opening = undefined);
   const opened = await opening;
   if (typeof opened !== "string") pool = opened;
   return opened;

@@ -1,11 +1,11 @@
 /** Loaded before tests or a program: has two threads share every piece of work, however small. */
 
 import { assert } from "@std/assert";
+import { openSharedCore } from "../../src/core/shared_core.ts";
 import { ThreadPool } from "../../src/workers/pool.ts";
-import { openPool } from "../../src/workers/pool.ts";
 import { pool_helped, pool_open } from "../../wasm/pkg_threads/splicer.js";
 
-const pool = await openPool();
+const pool = await openSharedCore();
 assert(pool instanceof ThreadPool, `there are no threads: ${pool}`);
 await pool.resize(2);
 pool_open(true, 1);
