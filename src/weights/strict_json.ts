@@ -19,23 +19,25 @@ export function parseStrictJson(text: string): unknown {
   return value;
 }
 
-/** Finds a key that an object of a valid JSON text has twice, without recursion or regular expressions: texts may be long. */
+/** Finds a key that an object of a valid JSON text has twice, without recursion or backtracking: texts may be long. */
 function findRepeatedKey(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = [];
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i];
-    if (char === "{") open.push(new Set());
-    else if (char === "[") open.push(undefined);
-    else if (char === "}" || char === "]") open.pop();
-    else if (char === '"') {
-      const end = endOfString(text, i);
+  const marks = /["[\]{}]/g;
+  while (marks.test(text)) {
+    const start = marks.lastIndex - 1;
+    const mark = text[start];
+    if (mark === "{") open.push(new Set());
+    else if (mark === "[") open.push(undefined);
+    else if (mark !== '"') open.pop();
+    else {
+      const end = endOfString(text, start);
       const keys = open.at(-1);
       if (keys !== undefined && isKey(text, end)) {
-        const key: string = JSON.parse(text.slice(i, end));
+        const key = stringOf(text.slice(start, end));
         if (keys.has(key)) return key;
         keys.add(key);
       }
-      i = end - 1;
+      marks.lastIndex = end;
     }
   }
   return undefined;
@@ -43,9 +45,19 @@ function findRepeatedKey(text: string): string | undefined {
 
 /** Gives the index after the closing quote of the string that begins at an index. */
 function endOfString(text: string, start: number): number {
-  let i = start + 1;
-  while (text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
-  return i + 1;
+  let quote = start;
+  let escapes;
+  do {
+    quote = text.indexOf('"', quote + 1);
+    escapes = 0;
+    while (text[quote - 1 - escapes] === "\\") escapes++;
+  } while (escapes % 2 === 1);
+  return quote + 1;
+}
+
+/** The string that a JSON text of one is. */
+function stringOf(text: string): string {
+  return text.includes("\\") ? JSON.parse(text) : text.slice(1, -1);
 }
 
 /** Whether the string that ends before an index is a key: a colon follows. */
