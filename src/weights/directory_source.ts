@@ -73,7 +73,9 @@ export class DirectorySource extends Source {
     length: number,
     room: Uint8Array<ArrayBuffer>,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const file = await (await fileSystem()).open(this.#placeOf(name));
+    const files = await fileSystem();
+    const place = this.#placeOf(name);
+    const file = length <= STEP_BYTES && files.openAtOnce?.(place) || await files.open(place);
     try {
       for (let start = 0; start < length; start += STEP_BYTES) {
         const step = Math.min(STEP_BYTES, length - start);

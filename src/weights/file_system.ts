@@ -11,7 +11,7 @@ export type Place = string | URL;
 /** A file that is open. */
 export interface OpenFile {
   /** Reads bytes from a place in the file on; gives how many have come, 0 at the file's end. */
-  read(room: Uint8Array<ArrayBuffer>, from: number): Promise<number>;
+  read(room: Uint8Array<ArrayBuffer>, from: number): Promise<number> | number;
   /** Closes it. */
   close(): Promise<void> | void;
 }
@@ -30,20 +30,27 @@ export interface FileSystem {
   size(place: Place): Promise<number | undefined>;
   /** Opens a file to read it. */
   open(place: Place): Promise<OpenFile>;
+  /** Opens one whose reads wait for the disk, where there are such: for few bytes that takes less than to go on with something else. */
+  openAtOnce?(place: Place): OpenFile;
   /** Lists a folder. */
   entries(place: Place): Promise<FolderEntry[]>;
+}
+
+/** What is used of a file that Deno has opened. */
+interface DenoFile {
+  /** Moves to a place, counted from the start where `whence` is 0. */
+  seekSync(offset: number, whence: number): number;
+  /** Reads on from where it is; `null` at the end. */
+  read(room: Uint8Array<ArrayBuffer>): Promise<number | null>;
+  readSync(room: Uint8Array<ArrayBuffer>): number | null;
+  close(): void;
 }
 
 /** What is used of Deno's own file system. */
 interface DenoFiles {
   stat(place: Place): Promise<{ isFile: boolean; size: number }>;
-  open(place: Place): Promise<{
-    /** Moves to a place, counted from the start where `whence` is 0. */
-    seekSync(offset: number, whence: number): number;
-    /** Reads on from where it is; `null` at the end. */
-    read(room: Uint8Array<ArrayBuffer>): Promise<number | null>;
-    close(): void;
-  }>;
+  open(place: Place): Promise<DenoFile>;
+  openSync(place: Place): DenoFile;
   readDir(place: Place): AsyncIterable<{ name: string; isDirectory: boolean }>;
 }
 
@@ -59,6 +66,16 @@ function filesOfDeno(deno: DenoFiles): FileSystem {
         async read(room, from) {
           file.seekSync(from, 0);
           return await file.read(room) ?? 0;
+        },
+        close: () => file.close(),
+      };
+    },
+    openAtOnce(place) {
+      const file = deno.openSync(place);
+      return {
+        read(room, from) {
+          file.seekSync(from, 0);
+          return file.readSync(room) ?? 0;
         },
         close: () => file.close(),
       };
