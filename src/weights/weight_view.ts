@@ -5,7 +5,7 @@
  */
 
 import type { WeightArray } from "./state_dict.ts";
-import { asFloat16, widenBf16, widenF16 } from "./tensor_data.ts";
+import { widenBf16, widenF16 } from "./tensor_data.ts";
 
 /** The number formats that parameters come in. */
 export type WeightDtype = "float32" | "float16" | "bfloat16";
@@ -118,7 +118,7 @@ export class WeightView implements WeightArray {
 
   /** The values, row-major and widened. Throws an {@linkcode UnreadError} where they haven't been read. */
   get data(): Float32Array {
-    return this.#data ??= this.#isPlain() ? this.#elements() as Float32Array : this.#widened();
+    return this.#data ??= widened(this.#isWhole() ? this.#read() : this.#ordered());
   }
 
   /** One more than the place of its last element. */
@@ -160,46 +160,24 @@ export class WeightView implements WeightArray {
     return WeightView.stored(this.#ordered(), shape);
   }
 
-  /** Whether it is float32 and all of its tensor as it lies there. */
-  #isPlain(): boolean {
-    const elements = this.#elements();
+  /** Whether it is all of its tensor as it lies there. */
+  #isWhole(): boolean {
     const [walk, ...others] = joined(this.axes);
-    const isWhole = others.length === 0 && this.offset === 0 &&
-      (walk?.length ?? 1) === elements.length && (walk?.stride ?? 1) === 1;
-    return elements instanceof Float32Array && isWhole;
+    return others.length === 0 && this.offset === 0 &&
+      (walk?.length ?? 1) === this.#read().elements.length && (walk?.stride ?? 1) === 1;
   }
 
-  #elements(): Float32Array | Uint16Array {
-    const { elements } = this.stored;
-    if (elements === undefined) throw new UnreadError("The tensor hasn't been read.");
-    return elements;
+  #read(): StoredElements {
+    if (this.stored.elements === undefined) throw new UnreadError("The tensor hasn't been read.");
+    return this.stored;
   }
 
   /** Its elements in its own order. */
   #ordered(): StoredElements {
-    const elements = this.#elements();
-    const out = elements instanceof Float32Array
-      ? new Float32Array(this.#size)
-      : new Uint16Array(this.#size);
-    copyWalk(this, elements, out);
-    return { dtype: this.stored.dtype, elements: out } as StoredElements;
-  }
-
-  /** Its values in its own order, in memory of their own. */
-  #widened(): Float32Array {
-    const elements = this.#elements();
-    const { dtype } = this.stored;
-    // One by one, numbers that aren't whole are slow while the code isn't compiled.
-    const isInRuns = (joined(this.axes).at(-1)?.stride ?? 1) === 1;
-    if (dtype === "float16" && elements instanceof Uint16Array && isInRuns) {
-      const halves = asFloat16(elements);
-      const out = halves && new Float32Array(this.#size);
-      // What isn't a number may have lost its payload.
-      if (out && !copyWalk(this, halves, out).includes(NaN)) return out;
-    }
-    const ordered = this.#ordered();
-    if (ordered.dtype === "float32") return ordered.elements;
-    return dtype === "float16" ? widenF16(ordered.elements) : widenBf16(ordered.elements);
+    const { dtype, elements } = this.#read();
+    return dtype === "float32"
+      ? { dtype, elements: copyWalk(this, elements, new Float32Array(this.#size)) }
+      : { dtype, elements: copyWalk(this, elements, new Uint16Array(this.#size)) };
   }
 
   get #size(): number {
@@ -207,15 +185,16 @@ export class WeightView implements WeightArray {
   }
 }
 
-/** Numbers that can be read one by one and in runs. */
-interface Elements extends ArrayLike<number> {
-  subarray(from: number, end: number): ArrayLike<number>;
+/** A tensor's values. */
+function widened({ dtype, elements }: StoredElements): Float32Array {
+  if (dtype === "float32") return elements;
+  return dtype === "float16" ? widenF16(elements) : widenBf16(elements);
 }
 
-/** Copies a view's elements in its order, converted by the arrays' own rules. */
+/** Copies a view's elements in its order. */
 function copyWalk<A extends Float32Array | Uint16Array>(
   { axes, offset }: WeightView,
-  elements: Elements,
+  elements: A,
   out: A,
 ): A {
   const walks = joined(axes);
@@ -226,15 +205,37 @@ function copyWalk<A extends Float32Array | Uint16Array>(
       for (let i = 0; i < walks[depth].length; i++) {
         copy(depth + 1, from + i * walks[depth].stride);
       }
-    } else if (stride === 1) {
+    } else if (stride === 1 && inner > PIECE) {
       out.set(elements.subarray(from, from + inner), to);
       to += inner;
     } else {
-      for (let i = 0; i < inner; i++) out[to++] = elements[from + i * stride];
+      for (let i = 0; i < inner; i += PIECE) {
+        const end = Math.min(inner, i + PIECE);
+        gather(out, to, end - i, elements, from + i * stride, stride);
+        to += end - i;
+      }
     }
   };
   if (out.length > 0) copy(0, offset);
   return out;
+}
+
+/**
+ * Elements that are gathered in a call: few, because the engine runs compiled code from the next call on, and most tensors are read
+ * before a long loop would be compiled.
+ */
+const PIECE = 64;
+
+/** Writes elements that lie a stride apart next to each other. */
+function gather(
+  out: Float32Array | Uint16Array,
+  to: number,
+  count: number,
+  elements: Float32Array | Uint16Array,
+  from: number,
+  stride: number,
+): void {
+  for (let i = 0; i < count; i++) out[to + i] = elements[from + i * stride];
 }
 
 /** Whether two matrices are the same elements, each the other's transpose. */
