@@ -5,7 +5,7 @@
  */
 
 import { described, ShapeError, TokenError } from "../core/errors.ts";
-import { castTo, elementsOf, Tensor } from "../core/tensor.ts";
+import { elementsOf, ownedTensor, Tensor } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { type PassShape, positionsOf } from "../model/rows.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -90,6 +90,11 @@ function listedTokens(input: readonly number[] | readonly (readonly number[])[])
   );
 }
 
+/** The int32 that is nearest to a whole number. */
+function saturated(whole: number): number {
+  return Math.max(-(2 ** 31), Math.min(whole, 2 ** 31 - 1));
+}
+
 /** Token ids as an int32 tensor [batch, pos]. */
 export function tokenTensor(input: Exclude<ModelInput, string | readonly string[]>): Tensor {
   const tensor = input instanceof Tensor ? input : listedTokens(input);
@@ -99,7 +104,9 @@ export function tokenTensor(input: Exclude<ModelInput, string | readonly string[
       `Cannot run on ${tensor.dtype} values as tokens: expected integers (a residual stream needs startAtLayer).`,
     );
   }
-  const ids = castTo(tensor, "int32");
+  const ids = tensor.dtype === "int32"
+    ? tensor
+    : ownedTensor(Int32Array.from(elementsOf(tensor), saturated), tensor.shape);
   if (ids.rank === 1) return ids.unsqueeze(0);
   if (ids.rank !== 2) {
     throw new ShapeError(
