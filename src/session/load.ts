@@ -211,9 +211,8 @@ export async function loadModel(
   options: LoadOptions,
   coreChosen: Promise<unknown>,
 ): Promise<LoadedModel> {
-  const named = typeof model === "string" && !Object.hasOwn(EMBEDDED, model)
-    ? findNamedModel(model)
-    : undefined;
+  const isEmbedded = typeof model === "string" && Object.hasOwn(EMBEDDED, model);
+  const named = typeof model === "string" && !isEmbedded ? findNamedModel(model) : undefined;
   const inMemory = typeof model === "object" && "config" in model ? model : undefined;
   const source = inMemory
     ? openFiles(inMemory, options)
@@ -232,7 +231,10 @@ export async function loadModel(
   }
   const [json, own] = await Promise.all([
     source.readJson("config.json"),
-    tokenizer ?? (inMemory?.tokenizer ? asTokenizer(inMemory.tokenizer) : readTokenizer(source)),
+    tokenizer ??
+      (inMemory?.tokenizer
+        ? asTokenizer(inMemory.tokenizer)
+        : readTokenizer(source, { areSound: isEmbedded })),
   ]);
   const read = configFromHuggingFace(json, { modelName, firstNLayers, nCtx, defaultPrependBos });
   // TransformerLens' own models name a repository for it.

@@ -11,10 +11,15 @@ import type { Source } from "../weights/source.ts";
 /**
  * Reads the tokenizer of a folder: `tokenizer.json`, or byte pairs in GPT-2's layout (OPT's repositories have no other).
  *
+ * @param source The folder.
+ * @param options `areSound` says that its files are known to be: the tokenizer is then made when it is first used.
  * @returns The tokenizer, or `undefined` where there is none.
  * @throws {ConfigError} If a file isn't what it should be.
  */
-export async function readTokenizer(source: Source): Promise<Tokenizer | undefined> {
+export async function readTokenizer(
+  source: Source,
+  options: { areSound?: boolean } = {},
+): Promise<Tokenizer | undefined> {
   const optional = async (name: string) =>
     await source.has(name) ? await source.readJson(name) : undefined;
   const readBytePairs = async () => {
@@ -38,5 +43,5 @@ export async function readTokenizer(source: Source): Promise<Tokenizer | undefin
     text("tokenizer_config.json"),
     text("special_tokens_map.json"),
   ]);
-  return await loadTokenizer({ tokenizerJson, tokenizerConfig, specialTokensMap });
+  return await loadTokenizer({ tokenizerJson, tokenizerConfig, specialTokensMap }, options);
 }

@@ -5,6 +5,7 @@
  */
 import { ConfigError, TokenError } from "../core/errors.ts";
 import { withReplacedBytes } from "./byte_fallback.ts";
+import { madeOnUse } from "./made_on_use.ts";
 
 /** What decoding leaves out. */
 export interface DecodeOptions {
@@ -114,22 +115,39 @@ interface Backend {
   readonly model: { readonly vocab: readonly string[] } | null;
 }
 
+/** The files of a tokenizer, parsed. */
+type ParsedFiles = Readonly<Record<"json" | "config" | "map", Record<string, unknown>>>;
+
 /**
  * Makes a tokenizer from the files of a checkpoint.
  *
  * @param files `tokenizer.json` and, where the checkpoint has them, its two companions.
+ * @param options `areSound` says that they are known to be: the tokenizer is then made when it is first used.
  * @returns The tokenizer.
  * @throws {ConfigError} If a file isn't a JSON object, describes a tokenizer of an unknown kind, or names a special token
  * that the vocabulary hasn't.
  */
-export async function loadTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
-  const json = parse(files.tokenizerJson, "tokenizer.json");
-  const config = parse(files.tokenizerConfig ?? {}, "tokenizer_config.json");
-  const map = parse(files.specialTokensMap ?? {}, "special_tokens_map.json");
-  requireIds(json);
+export async function loadTokenizer(
+  files: TokenizerFiles,
+  { areSound = false }: { areSound?: boolean } = {},
+): Promise<Tokenizer> {
+  const parsed: ParsedFiles = {
+    json: parse(files.tokenizerJson, "tokenizer.json"),
+    config: parse(files.tokenizerConfig ?? {}, "tokenizer_config.json"),
+    map: parse(files.specialTokensMap ?? {}, "special_tokens_map.json"),
+  };
   const { Tokenizer } = await import("npm:@huggingface/tokenizers@0.2.0");
+  const make = () => makeTokenizer(Tokenizer, parsed);
+  return areSound ? madeOnUse(make) : make();
+}
+
+function makeTokenizer(
+  Library: new (json: Record<string, unknown>, config: Record<string, unknown>) => Backend,
+  { json, config, map }: ParsedFiles,
+): Tokenizer {
+  requireIds(json);
   try {
-    const backend: Backend = new Tokenizer(json, config);
+    const backend = new Library(json, config);
     // A decoder, or one of a sequence of them.
     const hasBytes = JSON.stringify(json.decoder ?? null).includes('"ByteFallback"');
     return new HuggingFaceTokenizer(backend, { ...map, ...withoutNulls(config) }, hasBytes);
