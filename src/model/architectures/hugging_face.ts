@@ -144,26 +144,27 @@ export function parametersFromHuggingFace(
       throw error;
     }
   };
+  const biases = [...parameterShapes(cfg)].filter(([name]) => isBias(name));
   return {
     dtype: others.length === 0 ? dtype : "float32",
-    read: () => withAllBiases(cfg, wanted, whole),
+    read: () => withAllBiases(biases, wanted, whole),
     async *readParts() {
       const layers = Array.from({ length: cfg.nLayers }, (_, layer) => layer);
       for (const layer of [undefined, ...layers]) {
         const tensors = wanted.filter(({ rule }) => rule.layer === layer);
-        const isOfPart = (name: string) => {
+        const ofPart = biases.filter(([name]) => {
           const part = partOf(name);
           return layer === undefined ? typeof part === "string" : part === layer;
-        };
+        });
         const batches = await together(tensors.map(whole));
         const read = (_: WantedTensor, at: number) => batches[at];
-        yield await collected(withAllBiases(cfg, tensors, read, isOfPart));
+        yield await collected(withAllBiases(ofPart, tensors, read));
       }
     },
     stream() {
       // A tensor that comes as a whole is gone before much else is there when the largest are first.
       const bySize = wanted.toSorted((a, b) => b.info.byteLength - a.info.byteLength);
-      return withAllBiases(cfg, bySize, (tensor) => {
+      return withAllBiases(biases, bySize, (tensor) => {
         const batch = unread(tensor);
         return batch?.parts ? batch : whole(tensor);
       });
@@ -177,12 +178,11 @@ async function together<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   return await Promise.all(promises);
 }
 
-/** Reads tensors, and adds those biases that are wanted and none of them gives, which are zero. */
+/** Reads tensors, and adds those biases that none of them gives, which are zero. */
 async function* withAllBiases(
-  cfg: HookedTransformerConfig,
+  biases: readonly (readonly [name: string, shape: readonly number[]])[],
   wanted: readonly WantedTensor[],
   read: (tensor: WantedTensor, at: number) => ParameterBatch | Promise<ParameterBatch>,
-  isWanted: (parameter: string) => boolean = () => true,
 ): AsyncGenerator<ParameterBatch> {
   const seen = new Set<string>();
   for (const [at, tensor] of wanted.entries()) {
@@ -190,9 +190,7 @@ async function* withAllBiases(
     batch.parameters.forEach(([name]) => seen.add(name));
     yield batch;
   }
-  const missing = [...parameterShapes(cfg)].filter(([name]) =>
-    isBias(name) && isWanted(name) && !seen.has(name)
-  );
+  const missing = biases.filter(([name]) => !seen.has(name));
   yield { parameters: missing.map(([name, shape]) => [name, zeros(shape)]) };
 }
 
