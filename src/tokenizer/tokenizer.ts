@@ -115,9 +115,6 @@ interface Backend {
   readonly model: { readonly vocab: readonly string[] } | null;
 }
 
-/** The files of a tokenizer, parsed. */
-type ParsedFiles = Readonly<Record<"json" | "config" | "map", Record<string, unknown>>>;
-
 /**
  * Makes a tokenizer from the files of a checkpoint.
  *
@@ -131,20 +128,18 @@ export async function loadTokenizer(
   files: TokenizerFiles,
   { areSound = false }: { areSound?: boolean } = {},
 ): Promise<Tokenizer> {
-  const parsed: ParsedFiles = {
-    json: parse(files.tokenizerJson, "tokenizer.json"),
-    config: parse(files.tokenizerConfig ?? {}, "tokenizer_config.json"),
-    map: parse(files.specialTokensMap ?? {}, "special_tokens_map.json"),
-  };
   const { Tokenizer } = await import("npm:@huggingface/tokenizers@0.2.0");
-  const make = () => makeTokenizer(Tokenizer, parsed);
+  const make = () => makeTokenizer(Tokenizer, files);
   return areSound ? madeOnUse(make) : make();
 }
 
 function makeTokenizer(
   Library: new (json: Record<string, unknown>, config: Record<string, unknown>) => Backend,
-  { json, config, map }: ParsedFiles,
+  files: TokenizerFiles,
 ): Tokenizer {
+  const json = parse(files.tokenizerJson, "tokenizer.json");
+  const config = parse(files.tokenizerConfig ?? {}, "tokenizer_config.json");
+  const map = parse(files.specialTokensMap ?? {}, "special_tokens_map.json");
   requireIds(json);
   try {
     const backend = new Library(json, config);
