@@ -20,8 +20,8 @@ export interface CoreModule {
   readonly runModule: typeof runModule;
 }
 
-/** A worker's stack. What the kernels keep there is some 250 KB at most. */
-const STACK_BYTES = 1 << 19;
+/** A worker's stack. What the kernels keep there is some 450 KB at most. */
+const STACK_BYTES = 1 << 20;
 
 /** How often one place is filled again after its worker died. */
 const REPLACEMENTS = 3;

@@ -21,8 +21,9 @@ const CHUNKS_PER_THREAD: usize = 4;
 /// Shares' worth of work below which sleepers aren't woken: waking takes as long as this.
 const WAKES: usize = 16;
 
-/// How often a worker looks for work before it sleeps: about a tenth of a millisecond, so that it stays awake through a run.
-const SPINS: u32 = 100_000;
+/// How often a worker looks for work before it sleeps: one or two milliseconds, so that it stays awake through what one thread does
+/// between a run's products, and from one run of a loop to the next. Woken, it comes too late for a product of a few rows.
+const SPINS: u32 = 1_000_000;
 
 /// How often the main thread looks whether the last chunks are done before it waits.
 const MAIN_SPINS: u64 = 20_000;

@@ -1,7 +1,7 @@
 //! Products with packed matrices. One or two rows of A meet panels of B as they are. More rows are packed first, in blocks of few
-//! enough rows and columns that what a tile reads lies in the first-level cache: loops over blocks of rows, then of k, panels of 16
-//! columns, strips of four rows, and k innermost. A block of k begins with the sums of the one before it, so that each sum is taken in
-//! order.
+//! enough rows and columns that what a tile reads lies in the first-level cache: loops over blocks of rows, of as many k as there is
+//! room to pack, panels of 16 columns, parts of k, strips of four rows, and k innermost. So B is read from memory once, in long
+//! stretches. A part of k begins with the sums of the one before it, so that each sum is taken in order.
 
 use super::activation::activate_in_place;
 use super::held::{Held, with_cells};
@@ -48,14 +48,15 @@ pub fn bias_at<const N: usize>(bias: Option<&[f32]>, at: usize) -> [f32; N] {
 /// A block of A's rows by a panel; C begins at the first of the columns `within` that exist.
 ///
 /// # Safety
-/// The tile must be valid for `rows` rows, A unpacked; `strips` must hold the same block if there are more than [`FEW`].
-unsafe fn block_by_panel(strips: &Strips, t: Tile, rows: usize, within: &Range<usize>, continues: bool) {
+/// The tile must be valid for `rows` rows, A unpacked; if there are more than [`FEW`], `strips` must hold the same block, in which the
+/// tile begins at `column`.
+unsafe fn block_by_panel(strips: &Strips, column: usize, t: Tile, rows: usize, within: &Range<usize>, continues: bool) {
     // SAFETY: the caller's.
     unsafe {
         if within.len() < PANEL {
             panel_part(t, rows, within.start, within.end, continues);
         } else if rows > FEW {
-            strips.by_panel(t, rows);
+            strips.by_panel(column, t, rows);
         } else {
             panel(t, rows);
         }
@@ -130,39 +131,42 @@ fn many_rows(
     if cols.is_empty() {
         return;
     }
-    let (mut strips, mut room) = (Strips::new(), PanelRoom::uninit());
+    let (mut strips, mut widened) = (Strips::new(), PanelRoom::uninit());
     with_cells!(b, |held, cells| {
         for i in (0..a.count).step_by(ROWS) {
             let rows = (a.count - i).min(ROWS);
+            let room = Strips::room_for(rows);
             // Without any k the sum is the bias.
-            for from in (0..b.rows.max(1)).step_by(DEPTH) {
-                let depth = (b.rows - from).min(DEPTH);
-                let block = a.data[i * a.stride + from..].as_ptr();
-                let continues = from > 0;
+            for begin in (0..b.rows.max(1)).step_by(room) {
+                let end = (begin + room).min(b.rows);
                 // SAFETY: A was checked by `gemm`.
-                unsafe { strips.pack(block, a.stride, rows, depth) };
+                unsafe { strips.pack(a.data[i * a.stride + begin..].as_ptr(), a.stride, rows, end - begin) };
                 for p in panels(cols) {
                     let within = part(p, cols);
                     let first = p * PANEL + within.start - cols.start;
                     let start: [f32; PANEL] = bias_at(bias, p * PANEL);
-                    let at = cells[(p * b.rows + from) * PANEL..].as_ptr();
                     let c = out.at(i * out.stride + first);
-                    // SAFETY: C was checked by `gemm`, a panel has `b.rows` rows of 16, and the room holds DEPTH of them.
-                    unsafe {
-                        let tile = Tile {
-                            a: block,
-                            a_stride: a.stride,
-                            b: held.widened(at, depth, room.as_mut_ptr().cast()),
-                            panel: 0,
-                            k: depth,
-                            start: if continues { c } else { start.as_ptr() },
-                            start_stride: if continues { out.stride } else { 0 },
-                            c,
-                            c_stride: out.stride,
-                        };
-                        block_by_panel(&strips, tile, rows, &within, continues);
+                    for from in (begin..end.max(begin + 1)).step_by(DEPTH) {
+                        let depth = (end - from).min(DEPTH);
+                        let at = cells[(p * b.rows + from) * PANEL..].as_ptr();
+                        let continues = from > 0;
+                        // SAFETY: C was checked by `gemm`, a panel has `b.rows` rows of 16, and its room holds DEPTH of them.
+                        unsafe {
+                            let tile = Tile {
+                                a: a.data[i * a.stride + from..].as_ptr(),
+                                a_stride: a.stride,
+                                b: held.widened(at, depth, widened.as_mut_ptr().cast()),
+                                panel: 0,
+                                k: depth,
+                                start: if continues { c } else { start.as_ptr() },
+                                start_stride: if continues { out.stride } else { 0 },
+                                c,
+                                c_stride: out.stride,
+                            };
+                            block_by_panel(&strips, from - begin, tile, rows, &within, continues);
+                        }
                     }
-                    if act != Activation::Identity && from + DEPTH >= b.rows {
+                    if act != Activation::Identity && end == b.rows {
                         for r in i..i + rows {
                             activate_in_place(act, out.row(r, first..first + within.len()));
                         }
@@ -187,50 +191,57 @@ pub fn gemm_blocks(
     check(a.data.len(), a.stride, a.count, b.rows);
     check(out.len(), out.stride, a.count, cols.len());
     let block = block.max(1);
-    let (mut strips, mut room) = (Strips::new(), PanelRoom::uninit());
+    let (mut strips, mut widened) = (Strips::new(), PanelRoom::uninit());
     let mut sums = [0f32; ROWS * PANEL];
     with_cells!(b, |held, cells| {
         for i in (0..a.count).step_by(ROWS) {
             let rows = (a.count - i).min(ROWS);
+            let room = Strips::room_for(rows);
+            // Whole blocks are packed together; one for which there is no room is packed in parts, again for each panel.
+            let fits = block <= room;
+            let span = if fits { room - room % block } else { block };
             // Without any block the sum is zero.
-            for begin in (0..b.rows.max(1)).step_by(block) {
-                let end = (begin + block).min(b.rows);
-                let bias = bias.filter(|_| begin + block >= b.rows);
+            for first in (0..b.rows.max(1)).step_by(span) {
+                let last = (first + span).min(b.rows);
+                if fits {
+                    // SAFETY: A was checked above.
+                    unsafe { strips.pack(a.data[i * a.stride + first..].as_ptr(), a.stride, rows, last - first) };
+                }
                 for p in panels(&cols) {
-                    for from in (begin..end.max(begin + 1)).step_by(DEPTH) {
-                        let depth = (end - from).min(DEPTH);
-                        let at = a.data[i * a.stride + from..].as_ptr();
-                        let continues = from > begin;
-                        // SAFETY: A was checked above, a panel has `b.rows` rows of 16, the room holds DEPTH of them, and the
-                        // sums `rows`.
-                        unsafe {
-                            // Blocks are seldom larger than what is packed at a time: then panels after the first find it there.
-                            if p == panels(&cols).start || end - begin > DEPTH {
-                                strips.pack(at, a.stride, rows, depth);
-                            }
-                            let tile = Tile {
-                                a: at,
-                                a_stride: a.stride,
-                                b: held.widened(
-                                    cells[(p * b.rows + from) * PANEL..].as_ptr(),
-                                    depth,
-                                    room.as_mut_ptr().cast(),
-                                ),
-                                panel: 0,
-                                k: depth,
-                                start: if continues { sums.as_ptr() } else { ZEROS.as_ptr() },
-                                start_stride: if continues { PANEL } else { 0 },
-                                c: sums.as_mut_ptr(),
-                                c_stride: PANEL,
-                            };
-                            block_by_panel(&strips, tile, rows, &(0..PANEL), continues);
-                        }
-                    }
                     let width = part(p, &cols).len();
-                    let first = p * PANEL - cols.start;
-                    let bias: Option<[f32; PANEL]> = bias.map(|bias| bias_at(Some(bias), p * PANEL));
-                    for (r, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
-                        add_block(out.row(i + r, first..first + width), sums, begin == 0, bias.as_ref());
+                    let column = p * PANEL - cols.start;
+                    for begin in (first..last.max(first + 1)).step_by(block) {
+                        let end = (begin + block).min(last);
+                        for from in (begin..end.max(begin + 1)).step_by(DEPTH) {
+                            let depth = (end - from).min(DEPTH);
+                            let at = a.data[i * a.stride + from..].as_ptr();
+                            let of_panel = cells[(p * b.rows + from) * PANEL..].as_ptr();
+                            let continues = from > begin;
+                            // SAFETY: A was checked above, a panel has `b.rows` rows of 16, its room holds DEPTH of them, and
+                            // the sums `rows`.
+                            unsafe {
+                                if !fits {
+                                    strips.pack(at, a.stride, rows, depth);
+                                }
+                                let tile = Tile {
+                                    a: at,
+                                    a_stride: a.stride,
+                                    b: held.widened(of_panel, depth, widened.as_mut_ptr().cast()),
+                                    panel: 0,
+                                    k: depth,
+                                    start: if continues { sums.as_ptr() } else { ZEROS.as_ptr() },
+                                    start_stride: if continues { PANEL } else { 0 },
+                                    c: sums.as_mut_ptr(),
+                                    c_stride: PANEL,
+                                };
+                                let packed = if fits { from - first } else { 0 };
+                                block_by_panel(&strips, packed, tile, rows, &(0..PANEL), continues);
+                            }
+                        }
+                        let bias = bias.filter(|_| begin + block >= b.rows).map(|bias| bias_at(Some(bias), p * PANEL));
+                        for (r, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
+                            add_block(out.row(i + r, column..column + width), sums, begin == 0, bias.as_ref());
+                        }
                     }
                 }
             }
@@ -288,7 +299,7 @@ pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usi
                 // SAFETY: C was checked above, and the room holds a panel of DEPTH ≥ depth rows.
                 unsafe {
                     with_cells!(b, |held, cells| transpose(held, cells, b.rows, from..to, k..k + width, transposed));
-                    block_by_panel(&strips, tile, rows, &(0..width), continues);
+                    block_by_panel(&strips, 0, tile, rows, &(0..width), continues);
                 }
             }
             from = to;

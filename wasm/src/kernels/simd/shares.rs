@@ -197,11 +197,11 @@ pub fn log_softmax(x: &[f32], n: usize, out: &mut [f32]) {
     rows(out, n, n * EXPONENTIAL, |first, out| softmax::log_softmax(&x[first * n..][..out.len()], n, out));
 }
 
-/// Calls `f` with shares of attention's pairs of a tile and a head, whose rows pass `times` over their keys.
+/// Calls `f` with shares of attention's pairs of a tile and a head, whose rows pass `times` over their keys, which are read once.
 fn attention(at: &Attend, times: usize, f: impl Fn(Range<usize>) + Sync) {
     let pairs = attention::pair_count(at);
-    let cost = times * at.rows.len() * at.n_heads * at.n_keys * at.d_head / pairs.max(1);
-    ranges(pairs, cost, f);
+    let products = at.rows.len() * at.n_heads * at.n_keys * at.d_head / pairs.max(1);
+    ranges(pairs, times * (products + at.n_keys * at.d_head * ELEMENT), f);
 }
 
 pub fn attend_scores(at: &Attend, q: &[f32], k: &[f32], scores: &mut [f32]) {

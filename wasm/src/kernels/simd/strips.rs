@@ -6,10 +6,16 @@ use crate::kernels::PANEL;
 use core::arch::wasm32::*;
 use std::mem::MaybeUninit;
 
-/// Rows and columns of A that are packed at a time: 192 KB, of which a strip (6 KB) and the panel that it meets (24 KB) stay in the
-/// first-level cache.
+/// Rows of A that are packed at a time.
 pub const ROWS: usize = 128;
+
+/// Columns of A that a tile takes at a time: a strip of them (6 KB) and the part of a panel that it meets (24 KB) stay in the
+/// first-level cache.
 pub const DEPTH: usize = 384;
+
+/// Elements that are packed at a time, 384 KB: the more columns of A, the longer a panel is read from memory in one go, and going on
+/// is what costs least there.
+const ROOM: usize = 2 * ROWS * DEPTH;
 
 /// Rows of a strip.
 const HIGH: usize = 4;
@@ -17,47 +23,64 @@ const HIGH: usize = 4;
 /// Columns of the tile.
 const WIDE: usize = 8;
 
+/// The strips that rows make. One or two that are left over stay out; of three the last one is taken twice.
+fn strips_of(rows: usize) -> usize {
+    (rows + 1) / HIGH
+}
+
 /// A block of A: each strip is `[k][4]`.
-pub struct Strips(MaybeUninit<[f32; ROWS * DEPTH]>);
+pub struct Strips {
+    cells: MaybeUninit<[f32; ROOM]>,
+    /// Columns of the block.
+    depth: usize,
+}
 
 impl Strips {
     pub fn new() -> Self {
-        Self(MaybeUninit::uninit())
+        Self { cells: MaybeUninit::uninit(), depth: 0 }
     }
 
-    fn at(&self, strip: usize, depth: usize) -> *const f32 {
-        self.0.as_ptr().cast::<f32>().wrapping_add(strip * depth * HIGH)
+    /// The columns that there is room for in a block of `rows`: at least twice [`DEPTH`].
+    pub fn room_for(rows: usize) -> usize {
+        ROOM / (HIGH * strips_of(rows).max(1))
     }
 
-    /// Packs a block. One or two rows that are left over stay out; of three the last one is taken twice.
+    /// A strip from a column on.
+    fn at(&self, strip: usize, column: usize) -> *const f32 {
+        self.cells.as_ptr().cast::<f32>().wrapping_add((strip * self.depth + column) * HIGH)
+    }
+
+    /// Packs a block.
     ///
     /// # Safety
-    /// `a` must be valid for `rows` ≤ [`ROWS`] rows `stride` apart, of `depth` ≤ [`DEPTH`] elements.
+    /// `a` must be valid for `rows` ≤ [`ROWS`] rows `stride` apart, of as many columns as `depth`, for which there must be room.
     pub unsafe fn pack(&mut self, a: *const f32, stride: usize, rows: usize, depth: usize) {
-        for strip in 0..(rows + 1) / HIGH {
+        self.depth = depth;
+        for strip in 0..strips_of(rows) {
             let row = |r: usize| a.wrapping_add((strip * HIGH + r).min(rows - 1) * stride);
             let from = [row(0), row(1), row(2), row(3)];
-            let out = self.at(strip, depth).cast_mut();
+            let out = self.at(strip, 0).cast_mut();
             // SAFETY: the caller's; the strips of a block are no larger than it.
             unsafe { pack_strip(from, depth, out) };
         }
     }
 
-    /// All rows of a block by a panel: strips by strips, and those left over unpacked.
+    /// All rows of a block, from a column on, by a panel: strips by strips, and those left over unpacked.
     ///
     /// # Safety
-    /// The tile must be valid for `rows` rows of A unpacked, which are those that were packed, and 16 columns.
-    pub unsafe fn by_panel(&self, t: Tile, rows: usize) {
+    /// The tile must be valid for `rows` rows of A unpacked, which are those that were packed, as its columns are, and 16 columns of
+    /// the panel.
+    pub unsafe fn by_panel(&self, column: usize, t: Tile, rows: usize) {
         let whole = rows / HIGH;
         // SAFETY: the caller's.
         unsafe {
             for strip in 0..whole {
-                strip_by_panel(self.at(strip, t.k), t.down(strip * HIGH));
+                strip_by_panel(self.at(strip, column), t.down(strip * HIGH));
             }
             let rest = t.down(whole * HIGH);
             match rows % HIGH {
                 0 => {}
-                3 => three_rows(self.at(whole, t.k), rest),
+                3 => three_rows(self.at(whole, column), rest),
                 left => panel(rest, left),
             }
         }
