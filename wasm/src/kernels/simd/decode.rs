@@ -30,6 +30,8 @@ fn collect(row: &[f32], mut at: usize, active: &mut [(u32, f32); COLLECTED]) -> 
 #[inline(never)]
 fn add_codes<H: Held>(held: H, panel: &[H::Cell], active: &[(u32, f32)], sums: &mut [f32; PANEL]) {
     let mut acc = [0, 4, 8, 12].map(|at| load(&sums[at..]).0);
+    // SAFETY: the panel is the matrix'.
+    let held = unsafe { held.in_panel(panel.as_ptr()) };
     for &(f, code) in active {
         let row = &panel[f as usize * PANEL..][..PANEL];
         // SAFETY: the row has sixteen cells.

@@ -9,7 +9,7 @@ use super::shares::Out;
 use super::strips::{DEPTH, ROWS, Strips};
 use super::tile::{Tile, ZEROS, few_rows, panel, panel_part};
 use super::transpose::transpose_to_16;
-use crate::kernels::{Activation, PANEL, Packed, Rows, Storage};
+use crate::kernels::{Activation, PANEL, Packed, Rows};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -71,8 +71,7 @@ pub fn gemm(a: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, bias: Option<&[f3
     check(a.data.len(), a.stride, a.count, b.rows);
     check(out.len(), out.stride, a.count, cols.len());
     let whole = cols.start.div_ceil(PANEL)..cols.end / PANEL;
-    // Eight bits are widened a panel at a time: its scales are found once.
-    if a.count > FEW || whole.is_empty() || b.storage() == Storage::Int8 {
+    if a.count > FEW || whole.is_empty() {
         return many_rows(&a, b, &cols, bias, act, &mut out);
     }
     // Panels that exist in part, at either end.

@@ -1,7 +1,7 @@
 //! Rows of panels as vectors of float32, however the cells are held. Widening is exact, so that a product has the bits that it
 //! would have with the cells widened beforehand.
 
-use super::lanes::madd;
+use super::lanes::{F32x4, madd};
 use crate::kernels::PANEL;
 use crate::kernels::half::widen_bf16;
 use crate::kernels::packed::paired;
@@ -10,6 +10,24 @@ use core::arch::wasm32::*;
 /// A format of cells.
 pub trait Held: Copy {
     type Cell: Copy;
+
+    /// The same for the rows of one panel.
+    type InPanel: Held<Cell = Self::Cell>;
+
+    /// Panels that a row is multiplied with at a time: two where there are registers for what their cells need.
+    const TOGETHER: usize = 2;
+
+    /// The format of the panel in which a row lies: what its rows have in common is read once.
+    ///
+    /// # Safety
+    /// `at` must be a row's of the matrix.
+    unsafe fn in_panel(self, at: *const Self::Cell) -> Self::InPanel;
+
+    /// Has rows of a panel brought into the cache, where that pays.
+    ///
+    /// # Safety
+    /// `at` must be valid for them.
+    unsafe fn bring(self, _at: *const Self::Cell, _rows: usize) {}
 
     /// The sixteen cells of a panel's row.
     ///
@@ -46,6 +64,12 @@ pub struct Singles;
 
 impl Held for Singles {
     type Cell = f32;
+    type InPanel = Self;
+
+    #[inline(always)]
+    unsafe fn in_panel(self, _at: *const f32) -> Self {
+        self
+    }
 
     #[inline(always)]
     unsafe fn row(self, at: *const f32) -> [v128; 4] {
@@ -70,6 +94,12 @@ pub struct Bfloats;
 
 impl Held for Bfloats {
     type Cell = u16;
+    type InPanel = Self;
+
+    #[inline(always)]
+    unsafe fn in_panel(self, _at: *const u16) -> Self {
+        self
+    }
 
     #[inline(always)]
     unsafe fn row(self, at: *const u16) -> [v128; 4] {
@@ -109,6 +139,12 @@ impl Halves {
 
 impl Held for Halves {
     type Cell = u16;
+    type InPanel = Self;
+
+    #[inline(always)]
+    unsafe fn in_panel(self, _at: *const u16) -> Self {
+        self
+    }
 
     #[inline(always)]
     unsafe fn row(self, at: *const u16) -> [v128; 4] {
@@ -152,37 +188,28 @@ impl Bytes {
     }
 }
 
-/// Sixteen codes times sixteen scales.
-///
-/// # Safety
-/// Both must be valid for sixteen.
-#[inline(always)]
-unsafe fn scaled(at: *const i8, scales: *const f32) -> [v128; 4] {
-    // SAFETY: the caller's.
-    unsafe {
-        let codes = v128_load(at.cast());
-        let [x, y] = [i16x8_extend_low_i8x16(codes), i16x8_extend_high_i8x16(codes)];
-        let wide = [
-            i32x4_extend_low_i16x8(x),
-            i32x4_extend_high_i16x8(x),
-            i32x4_extend_low_i16x8(y),
-            i32x4_extend_high_i16x8(y),
-        ];
-        let mut row = wide;
-        for v in 0..4 {
-            row[v] = f32x4_mul(f32x4_convert_i32x4(wide[v]), v128_load(scales.add(4 * v).cast()));
-        }
-        row
-    }
-}
-
 impl Held for Bytes {
     type Cell = i8;
+    type InPanel = PanelBytes;
+
+    const TOGETHER: usize = 1;
+
+    #[inline(always)]
+    unsafe fn in_panel(self, at: *const i8) -> PanelBytes {
+        // SAFETY: the caller's.
+        unsafe { PanelBytes { scales: Singles.row(self.scales(at)) } }
+    }
+
+    // So much is done with each line that its neighbours would be waited for one by one, and at the beginning of each page anew.
+    unsafe fn bring(self, at: *const i8, rows: usize) {
+        // SAFETY: the caller's.
+        unsafe { touch(at, rows * PANEL) };
+    }
 
     #[inline(always)]
     unsafe fn row(self, at: *const i8) -> [v128; 4] {
         // SAFETY: the caller's.
-        unsafe { scaled(at, self.scales(at)) }
+        unsafe { self.in_panel(at).row(at) }
     }
 
     #[inline(always)]
@@ -194,14 +221,65 @@ impl Held for Bytes {
     unsafe fn widened(self, at: *const i8, depth: usize, room: *mut f32) -> *const f32 {
         // SAFETY: the caller's; the rows are those of one panel.
         unsafe {
-            let scales = self.scales(at);
-            for k in 0..depth {
-                let out = room.add(k * PANEL);
-                let row = scaled(at.add(k * PANEL), scales);
-                row.iter().enumerate().for_each(|(v, &x)| v128_store(out.add(4 * v).cast(), x));
-            }
+            self.bring(at, depth);
+            self.in_panel(at).widened(at, depth, room)
         }
-        room
+    }
+}
+
+/// Reads a byte of each line, one right after the other.
+///
+/// # Safety
+/// `at` must be valid for `len` bytes.
+#[inline(never)]
+unsafe fn touch(at: *const i8, len: usize) {
+    const LINE: usize = 64;
+    let mut all = 0;
+    for offset in (0..len).step_by(LINE) {
+        // SAFETY: within the range.
+        all |= unsafe { *at.add(offset) };
+    }
+    std::hint::black_box(all);
+}
+
+/// Eight bits, and the scales of a panel's columns.
+#[derive(Clone, Copy)]
+pub struct PanelBytes {
+    scales: [v128; 4],
+}
+
+impl Held for PanelBytes {
+    type Cell = i8;
+    type InPanel = Self;
+
+    const TOGETHER: usize = 1;
+
+    #[inline(always)]
+    unsafe fn in_panel(self, _at: *const i8) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn row(self, at: *const i8) -> [v128; 4] {
+        // SAFETY: the caller's.
+        let codes = unsafe { v128_load(at.cast()) };
+        let [x, y] = [i16x8_extend_low_i8x16(codes), i16x8_extend_high_i8x16(codes)];
+        let mut row = [
+            i32x4_extend_low_i16x8(x),
+            i32x4_extend_high_i16x8(x),
+            i32x4_extend_low_i16x8(y),
+            i32x4_extend_high_i16x8(y),
+        ];
+        for v in 0..4 {
+            row[v] = f32x4_mul(f32x4_convert_i32x4(row[v]), self.scales[v]);
+        }
+        row
+    }
+
+    #[inline(always)]
+    unsafe fn cell(self, at: *const i8, c: usize) -> f32 {
+        // SAFETY: the caller's.
+        f32::from(unsafe { *at.add(c) }) * F32x4(self.scales[c / 4]).to_array()[c % 4]
     }
 }
 

@@ -221,15 +221,17 @@ pub unsafe fn few_rows<H: Held>(held: H, t: Tile<H::Cell>, rows: usize, panels: 
     let mut p = 0;
     while p < panels {
         let tile = t.right(16 * p, t.b.wrapping_add(p * t.panel));
+        let together = if rows == 1 { H::TOGETHER.min(panels - p) } else { 1 };
         // SAFETY: the caller's.
         unsafe {
-            match (rows, panels - p) {
-                (1, 2..) => {
+            held.bring(tile.b, t.k);
+            match (rows, together) {
+                (1, 2) => {
                     one_by_two_panels(held, &tile);
                     p += 1;
                 }
-                (1, _) => few_by_panel::<1, H>(held, &tile),
-                _ => few_by_panel::<2, H>(held, &tile),
+                (1, _) => few_by_panel::<1, _>(held.in_panel(tile.b), &tile),
+                _ => few_by_panel::<2, _>(held.in_panel(tile.b), &tile),
             }
         }
         p += 1;
