@@ -6,7 +6,7 @@
 use super::activation::activate_in_place;
 use super::held::{Held, with_cells};
 use super::shares::Out;
-use super::strips::{DEPTH, ROWS, Strips};
+use super::strips::{DEPTH, Place, ROWS, Strips};
 use super::tile::{Tile, ZEROS, few_rows, panel, panel_part};
 use super::transpose::transpose_to_16;
 use crate::kernels::{Activation, PANEL, Packed, Rows};
@@ -49,14 +49,14 @@ pub fn bias_at<const N: usize>(bias: Option<&[f32]>, at: usize) -> [f32; N] {
 ///
 /// # Safety
 /// The tile must be valid for `rows` rows, A unpacked; if there are more than [`FEW`], `strips` must hold the same block, in which the
-/// tile begins at `column`.
-unsafe fn block_by_panel(strips: &Strips, column: usize, t: Tile, rows: usize, within: &Range<usize>, continues: bool) {
+/// tile begins at `place`.
+unsafe fn block_by_panel(strips: &Strips, place: Place, t: Tile, rows: usize, within: &Range<usize>, continues: bool) {
     // SAFETY: the caller's.
     unsafe {
         if within.len() < PANEL {
             panel_part(t, rows, within.start, within.end, continues);
         } else if rows > FEW {
-            strips.by_panel(column, t, rows);
+            strips.by_panel(place, t, rows);
         } else {
             panel(t, rows);
         }
@@ -162,7 +162,8 @@ fn many_rows(
                                 c,
                                 c_stride: out.stride,
                             };
-                            block_by_panel(&strips, from - begin, tile, rows, &within, continues);
+                            let place = Place { depth: end - begin, column: from - begin };
+                            block_by_panel(&strips, place, tile, rows, &within, continues);
                         }
                     }
                     if act != Activation::Identity && end == b.rows {
@@ -233,8 +234,9 @@ pub fn gemm_blocks(
                                     c: sums.as_mut_ptr(),
                                     c_stride: PANEL,
                                 };
-                                let packed = if fits { from - first } else { 0 };
-                                block_by_panel(&strips, packed, tile, rows, &(0..PANEL), continues);
+                                let whole = Place { depth: last - first, column: from - first };
+                                let place = if fits { whole } else { Place { depth, column: 0 } };
+                                block_by_panel(&strips, place, tile, rows, &(0..PANEL), continues);
                             }
                         }
                         let bias = bias.filter(|_| begin + block >= b.rows).map(|bias| bias_at(Some(bias), p * PANEL));
@@ -298,7 +300,7 @@ pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usi
                 // SAFETY: C was checked above, and the room holds a panel of DEPTH ≥ depth rows.
                 unsafe {
                     with_cells!(b, |held, cells| transpose(held, cells, b.rows, from..to, k..k + width, transposed));
-                    block_by_panel(&strips, 0, tile, rows, &(0..width), continues);
+                    block_by_panel(&strips, Place { depth, column: 0 }, tile, rows, &(0..width), continues);
                 }
             }
             from = to;

@@ -28,16 +28,21 @@ fn strips_of(rows: usize) -> usize {
     (rows + 1) / HIGH
 }
 
-/// A block of A: each strip is `[k][4]`.
-pub struct Strips {
-    cells: MaybeUninit<[f32; ROOM]>,
+/// A block of A: each strip is `[k][4]`. Nothing else lies with it: what is initialised would be copied with all of the room.
+pub struct Strips(MaybeUninit<[f32; ROOM]>);
+
+/// Where a tile begins in a block.
+#[derive(Clone, Copy)]
+pub struct Place {
     /// Columns of the block.
-    depth: usize,
+    pub depth: usize,
+    /// The tile's first.
+    pub column: usize,
 }
 
 impl Strips {
     pub fn new() -> Self {
-        Self { cells: MaybeUninit::uninit(), depth: 0 }
+        Self(MaybeUninit::uninit())
     }
 
     /// The columns that there is room for in a block of `rows`: at least twice [`DEPTH`].
@@ -45,9 +50,9 @@ impl Strips {
         ROOM / (HIGH * strips_of(rows).max(1))
     }
 
-    /// A strip from a column on.
-    fn at(&self, strip: usize, column: usize) -> *const f32 {
-        self.cells.as_ptr().cast::<f32>().wrapping_add((strip * self.depth + column) * HIGH)
+    /// A strip from a place on.
+    fn at(&self, strip: usize, Place { depth, column }: Place) -> *const f32 {
+        self.0.as_ptr().cast::<f32>().wrapping_add((strip * depth + column) * HIGH)
     }
 
     /// Packs a block.
@@ -55,32 +60,31 @@ impl Strips {
     /// # Safety
     /// `a` must be valid for `rows` ≤ [`ROWS`] rows `stride` apart, of as many columns as `depth`, for which there must be room.
     pub unsafe fn pack(&mut self, a: *const f32, stride: usize, rows: usize, depth: usize) {
-        self.depth = depth;
         for strip in 0..strips_of(rows) {
             let row = |r: usize| a.wrapping_add((strip * HIGH + r).min(rows - 1) * stride);
             let from = [row(0), row(1), row(2), row(3)];
-            let out = self.at(strip, 0).cast_mut();
+            let out = self.at(strip, Place { depth, column: 0 }).cast_mut();
             // SAFETY: the caller's; the strips of a block are no larger than it.
             unsafe { pack_strip(from, depth, out) };
         }
     }
 
-    /// All rows of a block, from a column on, by a panel: strips by strips, and those left over unpacked.
+    /// All rows of a block, from a place on, by a panel: strips by strips, and those left over unpacked.
     ///
     /// # Safety
     /// The tile must be valid for `rows` rows of A unpacked, which are those that were packed, as its columns are, and 16 columns of
     /// the panel.
-    pub unsafe fn by_panel(&self, column: usize, t: Tile, rows: usize) {
+    pub unsafe fn by_panel(&self, place: Place, t: Tile, rows: usize) {
         let whole = rows / HIGH;
         // SAFETY: the caller's.
         unsafe {
             for strip in 0..whole {
-                strip_by_panel(self.at(strip, column), t.down(strip * HIGH));
+                strip_by_panel(self.at(strip, place), t.down(strip * HIGH));
             }
             let rest = t.down(whole * HIGH);
             match rows % HIGH {
                 0 => {}
-                3 => three_rows(self.at(whole, column), rest),
+                3 => three_rows(self.at(whole, place), rest),
                 left => panel(rest, left),
             }
         }
