@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fileSystem, isAbsence, type Place } from "./file_system.ts";
+import { fileSystem, isAbsence, type OpenFile, type Place } from "./file_system.ts";
 import { encodeName, MAX_FILES, Source, type SourceOptions } from "./source.ts";
 
 /**
@@ -13,11 +13,16 @@ import { encodeName, MAX_FILES, Source, type SourceOptions } from "./source.ts";
  */
 const STEP_BYTES = 2 ** 18;
 
+/** Bytes that are read at once, waiting for the disk, before timers and whoever may abort get a turn. */
+const MOST_AT_ONCE = 2 ** 22;
+
 /** The files of a local directory, read at random access. Works wherever there is a file system. */
 export class DirectorySource extends Source {
   readonly #root: Place;
   /** The sizes that were asked for. */
   readonly #sizes = new Map<string, number>();
+  /** Bytes that were read at once since others last had a turn. */
+  #atOnce = 0;
 
   /**
    * Creates a source over a directory; nothing is opened yet.
@@ -73,9 +78,7 @@ export class DirectorySource extends Source {
     length: number,
     room: Uint8Array<ArrayBuffer>,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const files = await fileSystem();
-    const place = this.#placeOf(name);
-    const file = length <= STEP_BYTES && files.openAtOnce?.(place) || await files.open(place);
+    const file = await this.#open(this.#placeOf(name), length);
     try {
       for (let start = 0; start < length; start += STEP_BYTES) {
         const step = Math.min(STEP_BYTES, length - start);
@@ -96,6 +99,14 @@ export class DirectorySource extends Source {
     } finally {
       await file.close();
     }
+  }
+
+  /** Opens a file to read so many bytes: few of them at once, unless many others were before. */
+  async #open(place: Place, length: number): Promise<OpenFile> {
+    const files = await fileSystem();
+    const isAtOnce = length <= STEP_BYTES && this.#atOnce + length <= MOST_AT_ONCE;
+    this.#atOnce = isAtOnce ? this.#atOnce + length : 0;
+    return isAtOnce && files.openAtOnce?.(place) || await files.open(place);
   }
 
   /** Names the files under a folder. */

@@ -24,7 +24,7 @@ export interface FolderEntry {
   readonly isFolder: boolean;
 }
 
-/** What can be done with files. Each rejects with the runtime's own error; {@linkcode isAbsence} tells the most usual one. */
+/** What can be done with files. Each fails with the runtime's own error; {@linkcode isAbsence} tells the most usual one. */
 export interface FileSystem {
   /** Gives a file's size in bytes; `undefined` for what isn't a file. */
   size(place: Place): Promise<number | undefined>;

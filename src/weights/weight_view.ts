@@ -175,9 +175,12 @@ export class WeightView implements WeightArray {
   /** Its elements in its own order. */
   #ordered(): StoredElements {
     const { dtype, elements } = this.#read();
-    return dtype === "float32"
-      ? { dtype, elements: copyWalk(this, elements, new Float32Array(this.#size)) }
-      : { dtype, elements: copyWalk(this, elements, new Uint16Array(this.#size)) };
+    if (dtype !== "float32") {
+      return { dtype, elements: copyWalk(this, elements, new Uint16Array(this.#size)) };
+    }
+    const ordered = new Float32Array(this.#size);
+    copyWalk(this, bitsOf(elements), bitsOf(ordered));
+    return { dtype, elements: ordered };
   }
 
   get #size(): number {
@@ -191,8 +194,13 @@ function widened({ dtype, elements }: StoredElements): Float32Array {
   return dtype === "float16" ? widenF16(elements) : widenBf16(elements);
 }
 
+/** Numbers as bits: one that goes from array to array as a number isn't the same if it is a signalling NaN. */
+function bitsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
+}
+
 /** Copies a view's elements in its order. */
-function copyWalk<A extends Float32Array | Uint16Array>(
+function copyWalk<A extends Uint32Array | Uint16Array>(
   { axes, offset }: WeightView,
   elements: A,
   out: A,
@@ -228,10 +236,10 @@ const PIECE = 64;
 
 /** Writes elements that lie a stride apart next to each other. */
 function gather(
-  out: Float32Array | Uint16Array,
+  out: Uint32Array | Uint16Array,
   to: number,
   count: number,
-  elements: Float32Array | Uint16Array,
+  elements: Uint32Array | Uint16Array,
   from: number,
   stride: number,
 ): void {

@@ -182,6 +182,24 @@ Deno.test("Source stops in the middle of a file when its signal aborts", async (
   }
 });
 
+Deno.test("Source lets timers abort while it reads many small parts of a file", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeFile(`${folder}/parts.bin`, new Uint8Array(2 ** 18));
+    const controller = new AbortController();
+    const source = openSource(folder, { signal: controller.signal });
+    const reason = new Error("enough");
+    const timer = setTimeout(() => controller.abort(reason), 0);
+    const readAll = async () => {
+      for (let i = 0; i < 1000; i++) await source.read("parts.bin");
+    };
+    assertEquals(await assertRejects(readAll, Error), reason);
+    clearTimeout(timer);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("Source.readText() and readJson() refuse what isn't text or JSON", async () => {
   const source = new MemorySource(new Map([["x", Uint8Array.of(0xff)], ["y", BYTES]]));
   const error = await assertRejects(() => source.readText("x"), WeightFileError);

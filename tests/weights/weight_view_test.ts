@@ -52,6 +52,15 @@ Deno.test("WeightView.data keeps the payloads of half precision's NaNs, in any o
   assertEquals(bitsOf(view.permuted([1, 0])), [0, 3, 1, 4, 2, 5].map((at) => wanted[at]));
 });
 
+Deno.test("WeightView.data keeps the bits of float32's NaNs, in any order of the axes", () => {
+  const bits = Uint32Array.of(0x7f8681de, 0x3f800000, 0xff800001, 0x7fc00001, 0, 0x80000000);
+  const elements = new Float32Array(bits.buffer);
+  const view = WeightView.stored({ dtype: "float32", elements }, [2, 3]);
+  const bitsOf = ({ data }: WeightView) => [...new Uint32Array(data.buffer)];
+  assertEquals(bitsOf(view.narrowed(1, 0, 2)), [0, 1, 3, 4].map((at) => bits[at]));
+  assertEquals(bitsOf(view.permuted([1, 0])), [0, 3, 1, 4, 2, 5].map((at) => bits[at]));
+});
+
 Deno.test("areTransposes() knows a matrix that is another one's transpose, and no other", () => {
   const [a, b] = [counted([3, 8]), counted([3, 8])];
   assert(areTransposes(a, a.permuted([1, 0])));

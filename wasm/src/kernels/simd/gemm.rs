@@ -1,7 +1,7 @@
 //! Products with packed matrices. One or two rows of A meet panels of B as they are. More rows are packed first, in blocks of few
 //! enough rows and columns that what a tile reads lies in the first-level cache: loops over blocks of rows, of as many k as there is
-//! room to pack, panels of 16 columns, parts of k, strips of four rows, and k innermost. So B is read from memory once, in long
-//! stretches. A part of k begins with the sums of the one before it, so that each sum is taken in order.
+//! room to pack, panels of 16 columns, parts of k, strips of four rows, and k innermost. So B is read in long stretches, once
+//! for each block of rows. A part of k begins with the sums of the one before it, so that each sum is taken in order.
 
 use super::activation::activate_in_place;
 use super::held::{Held, with_cells};
@@ -190,7 +190,7 @@ pub fn gemm_blocks(
     assert!(cols.start.is_multiple_of(PANEL) && cols.end <= b.cols && bias.is_none_or(|bias| bias.len() == b.cols));
     check(a.data.len(), a.stride, a.count, b.rows);
     check(out.len(), out.stride, a.count, cols.len());
-    let block = block.max(1);
+    let block = block.clamp(1, b.rows.max(1));
     let (mut strips, mut widened) = (Strips::new(), PanelRoom::uninit());
     let mut sums = [0f32; ROWS * PANEL];
     with_cells!(b, |held, cells| {

@@ -197,11 +197,12 @@ pub fn log_softmax(x: &[f32], n: usize, out: &mut [f32]) {
     rows(out, n, n * EXPONENTIAL, |first, out| softmax::log_softmax(&x[first * n..][..out.len()], n, out));
 }
 
-/// Calls `f` with shares of attention's pairs of a tile and a head, whose rows pass `times` over their keys, which are read once.
+/// Calls `f` with shares of attention's pairs of a tile and a head, whose rows pass `times` over their keys, each time reading
+/// them once.
 fn attention(at: &Attend, times: usize, f: impl Fn(Range<usize>) + Sync) {
     let pairs = attention::pair_count(at);
-    let products = at.rows.len() * at.n_heads * at.n_keys * at.d_head / pairs.max(1);
-    ranges(pairs, times * (products + at.n_keys * at.d_head * ELEMENT), f);
+    let rows = (at.rows.len() * at.n_heads).div_ceil(pairs.max(1));
+    ranges(pairs, times * (rows + ELEMENT) * at.n_keys * at.d_head, f);
 }
 
 pub fn attend_scores(at: &Attend, q: &[f32], k: &[f32], scores: &mut [f32]) {
