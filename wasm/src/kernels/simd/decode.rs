@@ -1,4 +1,4 @@
-use super::held::{Held, add_row, with_cells};
+use super::held::{Held, PanelRows, add_row, with_cells};
 use super::lanes::{F32x4, load, store};
 use crate::kernels::{PANEL, Packed, Rows, RowsMut};
 use core::arch::wasm32::*;

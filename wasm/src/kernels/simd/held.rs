@@ -7,12 +7,12 @@ use crate::kernels::half::widen_bf16;
 use crate::kernels::packed::paired;
 use core::arch::wasm32::*;
 
-/// A format of cells.
+/// A format of a matrix' cells.
 pub trait Held: Copy {
     type Cell: Copy;
 
     /// The same for the rows of one panel.
-    type InPanel: Held<Cell = Self::Cell>;
+    type InPanel: PanelRows<Cell = Self::Cell>;
 
     /// Panels that a row is multiplied with at a time: two where there are registers for what their cells need.
     const TOGETHER: usize = 2;
@@ -29,23 +29,40 @@ pub trait Held: Copy {
     /// `at` must be valid for them.
     unsafe fn bring(self, _at: *const Self::Cell, _rows: usize) {}
 
-    /// The sixteen cells of a panel's row.
-    ///
-    /// # Safety
-    /// `at` must be valid for 16 cells.
-    unsafe fn row(self, at: *const Self::Cell) -> [v128; 4];
-
-    /// Cell `c` of a panel's row.
-    ///
-    /// # Safety
-    /// `at` must be valid for 16 cells, and `c` be less.
-    unsafe fn cell(self, at: *const Self::Cell, c: usize) -> f32;
-
     /// `depth` rows of a panel as float32; `room` may be used.
     ///
     /// # Safety
     /// `at` must be valid for them, `room` for `16 * depth` floats.
     unsafe fn widened(self, at: *const Self::Cell, depth: usize, room: *mut f32) -> *const f32 {
+        // SAFETY: the caller's.
+        unsafe {
+            self.bring(at, depth);
+            self.in_panel(at).as_singles(at, depth, room)
+        }
+    }
+}
+
+/// Rows of a panel.
+pub trait PanelRows: Copy {
+    type Cell: Copy;
+
+    /// The sixteen cells of a row.
+    ///
+    /// # Safety
+    /// `at` must be valid for 16 cells.
+    unsafe fn row(self, at: *const Self::Cell) -> [v128; 4];
+
+    /// Cell `c` of a row.
+    ///
+    /// # Safety
+    /// `at` must be valid for 16 cells, and `c` be less.
+    unsafe fn cell(self, at: *const Self::Cell, c: usize) -> f32;
+
+    /// As [`Held::widened`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn as_singles(self, at: *const Self::Cell, depth: usize, room: *mut f32) -> *const f32 {
         for k in 0..depth {
             // SAFETY: the caller's.
             unsafe {
@@ -58,18 +75,23 @@ pub trait Held: Copy {
     }
 }
 
+/// Where the panels of a matrix have nothing of their own.
+impl<R: PanelRows> Held for R {
+    type Cell = <R as PanelRows>::Cell;
+    type InPanel = R;
+
+    #[inline(always)]
+    unsafe fn in_panel(self, _at: *const Self::Cell) -> R {
+        self
+    }
+}
+
 /// float32, which needs no widening.
 #[derive(Clone, Copy)]
 pub struct Singles;
 
-impl Held for Singles {
+impl PanelRows for Singles {
     type Cell = f32;
-    type InPanel = Self;
-
-    #[inline(always)]
-    unsafe fn in_panel(self, _at: *const f32) -> Self {
-        self
-    }
 
     #[inline(always)]
     unsafe fn row(self, at: *const f32) -> [v128; 4] {
@@ -83,7 +105,7 @@ impl Held for Singles {
         unsafe { *at.add(c) }
     }
 
-    unsafe fn widened(self, at: *const f32, _depth: usize, _room: *mut f32) -> *const f32 {
+    unsafe fn as_singles(self, at: *const f32, _depth: usize, _room: *mut f32) -> *const f32 {
         at
     }
 }
@@ -92,14 +114,8 @@ impl Held for Singles {
 #[derive(Clone, Copy)]
 pub struct Bfloats;
 
-impl Held for Bfloats {
+impl PanelRows for Bfloats {
     type Cell = u16;
-    type InPanel = Self;
-
-    #[inline(always)]
-    unsafe fn in_panel(self, _at: *const u16) -> Self {
-        self
-    }
 
     #[inline(always)]
     unsafe fn row(self, at: *const u16) -> [v128; 4] {
@@ -137,14 +153,8 @@ impl Halves {
     }
 }
 
-impl Held for Halves {
+impl PanelRows for Halves {
     type Cell = u16;
-    type InPanel = Self;
-
-    #[inline(always)]
-    unsafe fn in_panel(self, _at: *const u16) -> Self {
-        self
-    }
 
     #[inline(always)]
     unsafe fn row(self, at: *const u16) -> [v128; 4] {
@@ -205,26 +215,6 @@ impl Held for Bytes {
         // SAFETY: the caller's.
         unsafe { touch(at, rows * PANEL) };
     }
-
-    #[inline(always)]
-    unsafe fn row(self, at: *const i8) -> [v128; 4] {
-        // SAFETY: the caller's.
-        unsafe { self.in_panel(at).row(at) }
-    }
-
-    #[inline(always)]
-    unsafe fn cell(self, at: *const i8, c: usize) -> f32 {
-        // SAFETY: the caller's.
-        unsafe { f32::from(*at.add(c)) * *self.scales(at).add(c) }
-    }
-
-    unsafe fn widened(self, at: *const i8, depth: usize, room: *mut f32) -> *const f32 {
-        // SAFETY: the caller's; the rows are those of one panel.
-        unsafe {
-            self.bring(at, depth);
-            self.in_panel(at).widened(at, depth, room)
-        }
-    }
 }
 
 /// Reads a byte of each line, one right after the other.
@@ -248,16 +238,8 @@ pub struct PanelBytes {
     scales: [v128; 4],
 }
 
-impl Held for PanelBytes {
+impl PanelRows for PanelBytes {
     type Cell = i8;
-    type InPanel = Self;
-
-    const TOGETHER: usize = 1;
-
-    #[inline(always)]
-    unsafe fn in_panel(self, _at: *const i8) -> Self {
-        self
-    }
 
     #[inline(always)]
     unsafe fn row(self, at: *const i8) -> [v128; 4] {

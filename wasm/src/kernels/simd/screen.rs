@@ -2,7 +2,7 @@
 //! the rows that a panel's features may be alive in, in float32.
 
 use super::gemm;
-use super::held::{Held, with_cells};
+use super::held::{Held, PanelRows, with_cells};
 use super::lanes::{load, madd};
 use super::shares::Out;
 use super::tile::{Tile, few_rows};
@@ -90,9 +90,9 @@ struct Features<'a> {
 ///
 /// # Safety
 /// `panel` must be valid for the panel of the float32 matrix.
-unsafe fn flags<H: Held>(
-    held: H,
-    panel: *const H::Cell,
+unsafe fn flags<P: PanelRows>(
+    held: P,
+    panel: *const P::Cell,
     products: &[v128; 4],
     features: &Features,
     rows: &ScreenedRows,
@@ -144,6 +144,8 @@ fn screen_panel<H: Held>(
     let weights = screen.cells[p * width * PANEL..][..width * PANEL].as_ptr();
     let start = screen.start[at].as_ptr();
     let panel = cells[p * screen.rows * PANEL..][..screen.rows * PANEL].as_ptr();
+    // SAFETY: the panel is the matrix'.
+    let held = unsafe { held.in_panel(panel) };
     let mut i = range.start;
     while i < range.end {
         let two = i + 2 <= range.end;

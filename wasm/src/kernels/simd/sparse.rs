@@ -1,6 +1,6 @@
 //! Products with the transpose of a packed matrix where little of the result is wanted, or little of the other operand is there.
 
-use super::held::{Held, Singles, with_cells};
+use super::held::{Held, PanelRows, Singles, with_cells};
 use super::lanes::{F32x4, load, madd, store};
 use super::tile::{Tile, ZEROS, few_rows};
 use super::transpose::transpose4;
@@ -30,6 +30,8 @@ unsafe fn gather<H: Held>(
     let row = |i: usize| ks[i.min(ks.len() - 1)] as usize;
     for p in 0..depth.div_ceil(PANEL) {
         let panel = cells[(from / PANEL + p) * rows * PANEL..][..rows * PANEL].as_ptr();
+        // SAFETY: the panel is the matrix'.
+        let held = unsafe { held.in_panel(panel) };
         for group in 0..4 {
             // SAFETY: the rows are within the panel; the caller answers for `out`.
             unsafe {
@@ -98,6 +100,8 @@ fn add_column<H: Held>(held: H, panel: &[H::Cell], c: usize, dy: f32, sums: &mut
     let x = f32x4_splat(dy);
     let (sums4, rest) = sums.as_chunks_mut::<4>();
     let mut at = panel.as_ptr();
+    // SAFETY: the panel is the matrix'.
+    let held = unsafe { held.in_panel(at) };
     for sums in sums4.iter_mut() {
         // SAFETY: the panel has a row of sixteen for each sum.
         let column = unsafe {

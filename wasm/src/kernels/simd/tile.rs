@@ -5,7 +5,7 @@
 //! loop over k is unrolled is slower, too. A is row-major as it comes, but for the tile of four rows; the row of B that belongs to k
 //! lies at `b + k * 16`, in the panel that follows `panel` cells further on.
 
-use super::held::{Held, add_row};
+use super::held::{Held, PanelRows, add_row};
 use super::lanes::madd;
 use core::arch::wasm32::*;
 
@@ -169,11 +169,12 @@ unsafe fn one_by_two_panels<H: Held>(held: H, t: &Tile<H::Cell>) {
         let start = |v: usize| v128_load(t.start.add(4 * v).cast());
         let (mut left, mut right) = ([0, 1, 2, 3].map(start), [4, 5, 6, 7].map(start));
         let (mut b0, mut b1) = (t.b, t.b.add(t.panel));
+        let (held0, held1) = (held.in_panel(b0), held.in_panel(b1));
         let (mut a, end) = (t.a, t.a.add(t.k));
         while a != end {
             let x = v128_load32_splat(a.cast());
-            add_row(x, held.row(b0), &mut left);
-            add_row(x, held.row(b1), &mut right);
+            add_row(x, held0.row(b0), &mut left);
+            add_row(x, held1.row(b1), &mut right);
             a = a.add(1);
             (b0, b1) = (b0.add(16), b1.add(16));
         }
@@ -189,7 +190,7 @@ unsafe fn one_by_two_panels<H: Held>(held: H, t: &Tile<H::Cell>) {
 /// # Safety
 /// As [`run`].
 #[inline(never)]
-unsafe fn few_by_panel<const R: usize, H: Held>(held: H, t: &Tile<H::Cell>) {
+unsafe fn few_by_panel<const R: usize, P: PanelRows>(held: P, t: &Tile<P::Cell>) {
     // SAFETY: the caller's.
     unsafe {
         let mut acc = [[f32x4_splat(0.0); 4]; R];
