@@ -92,15 +92,20 @@ export function convertTensor(
   return { ...FORMATS[dtype].convert(bytes), shape };
 }
 
+/** Numbers in float16, as runtimes that have such an array read them. */
+export interface Float16Elements extends ArrayLike<number> {
+  subarray(from: number, end: number): Float16Elements;
+}
+
 const { Float16Array } = globalThis as {
-  Float16Array?: new (buffer: ArrayBufferLike, offset: number, length: number) => ArrayLike<number>;
+  Float16Array?: new (buffer: ArrayBufferLike, offset: number, length: number) => Float16Elements;
 };
 
 /**
  * Gives float16 as numbers, where the runtime can read them itself: its code is compiled, and ours would be interpreted while a first
  * model is loaded. It makes signalling NaNs quiet.
  */
-function asFloat16(halves: Uint16Array): ArrayLike<number> | undefined {
+export function asFloat16(halves: Uint16Array): Float16Elements | undefined {
   return Float16Array && new Float16Array(halves.buffer, halves.byteOffset, halves.length);
 }
 

@@ -5,7 +5,7 @@
  */
 
 import type { WeightArray } from "./state_dict.ts";
-import { widenBf16, widenF16 } from "./tensor_data.ts";
+import { asFloat16, widenBf16, widenF16 } from "./tensor_data.ts";
 
 /** The number formats that parameters come in. */
 export type WeightDtype = "float32" | "float16" | "bfloat16";
@@ -118,7 +118,7 @@ export class WeightView implements WeightArray {
 
   /** The values, row-major and widened. Throws an {@linkcode UnreadError} where they haven't been read. */
   get data(): Float32Array {
-    return this.#data ??= widened(this.#isWhole() ? this.#read() : this.#ordered());
+    return this.#data ??= this.#isWhole() ? widened(this.#read()) : this.#widened();
   }
 
   /** One more than the place of its last element. */
@@ -183,6 +183,18 @@ export class WeightView implements WeightArray {
     return { dtype, elements: ordered };
   }
 
+  /** Its values in its own order, in memory of their own. */
+  #widened(): Float32Array {
+    const { dtype, elements } = this.#read();
+    // One by one, numbers that aren't whole are slow while the code isn't compiled.
+    const isInRuns = (joined(this.axes).at(-1)?.stride ?? 1) === 1;
+    const halves = dtype === "float16" && isInRuns ? asFloat16(elements) : undefined;
+    // Without a copy in between, which would wait for the collector while a model is loaded.
+    const out = halves && copyWalk(this, halves, new Float32Array(this.#size));
+    // What isn't a number may have lost its payload.
+    return out && !out.includes(NaN) ? out : widened(this.#ordered());
+  }
+
   get #size(): number {
     return this.shape.reduce((product, length) => product * length, 1);
   }
@@ -199,10 +211,15 @@ function bitsOf({ buffer, byteOffset, length }: Float32Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length);
 }
 
-/** Copies a view's elements in its order. */
-function copyWalk<A extends Uint32Array | Uint16Array>(
+/** Numbers that can be read one by one and in runs. */
+interface Elements extends ArrayLike<number> {
+  subarray(from: number, end: number): ArrayLike<number>;
+}
+
+/** Copies a view's elements in its order, converted by the arrays' own rules. */
+function copyWalk<A extends Uint32Array | Uint16Array | Float32Array>(
   { axes, offset }: WeightView,
-  elements: A,
+  elements: Elements,
   out: A,
 ): A {
   const walks = joined(axes);
@@ -213,7 +230,7 @@ function copyWalk<A extends Uint32Array | Uint16Array>(
       for (let i = 0; i < walks[depth].length; i++) {
         copy(depth + 1, from + i * walks[depth].stride);
       }
-    } else if (stride === 1 && inner > PIECE) {
+    } else if (stride === 1) {
       out.set(elements.subarray(from, from + inner), to);
       to += inner;
     } else {
@@ -236,10 +253,10 @@ const PIECE = 64;
 
 /** Writes elements that lie a stride apart next to each other. */
 function gather(
-  out: Uint32Array | Uint16Array,
+  out: Uint32Array | Uint16Array | Float32Array,
   to: number,
   count: number,
-  elements: Uint32Array | Uint16Array,
+  elements: ArrayLike<number>,
   from: number,
   stride: number,
 ): void {
