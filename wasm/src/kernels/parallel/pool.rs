@@ -1,9 +1,9 @@
 //! The threads that share the work: the module's main thread, and workers that the host starts and that call [`Pool::join`] and
 //! [`Pool::work`].
 //!
-//! A job is published as a state word, its number and the chunks nobody has claimed. A thread claims a chunk by counting the
+//! A job is published as a state word, its number and the units nobody has claimed. A thread claims a chunk of them by counting the
 //! word down with compare-and-swap: a worker that comes late compares with a number that is gone, so it never claims of one job
-//! what it read of another. The main thread claims like everyone else and only waits for chunks that were claimed; a worker that
+//! what it read of another. Chunks shrink with what is left (Polychronopoulos and Kuck 1987), so that the threads end together. The main thread claims like everyone else and only waits for chunks that were claimed; a worker that
 //! sleeps, starts or is no more costs nothing. The chunk of one that died is done again by the main thread.
 
 use super::GRAIN;
@@ -15,8 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 /// The workers that a pool has room for.
 pub const MOST_WORKERS: usize = 63;
 
-/// Chunks of a job for each thread, at most: equal shares, and some leeway for a thread that is held up.
-const CHUNKS_PER_THREAD: usize = 4;
+/// What a chunk leaves to others: it is the thread's share of what is left, divided by this.
+const LEEWAY: usize = 2;
+
+/// Chunks that a thread's equal share of a job would be cut into if all were the smallest.
+const SMALLEST_PER_THREAD: usize = 16;
 
 /// Shares' worth of work below which sleepers aren't woken: waking takes as long as this.
 const WAKES: usize = 16;
@@ -47,7 +50,7 @@ pub static POOL: Pool = Pool::new();
 
 /// A worker's place.
 struct Slot {
-    /// The chunk it has claimed, as the number of chunks that were unclaimed until then; 0 is none.
+    /// The chunk it has claimed, as the number of units that were unclaimed until then; 0 is none.
     held: AtomicU32,
     lives: AtomicBool,
 }
@@ -59,14 +62,16 @@ impl Slot {
 }
 
 pub struct Pool {
-    /// The job's number in the high half, the chunks that are unclaimed in the low one.
+    /// The job's number in the high half, the units that are unclaimed in the low one.
     state: AtomicU64,
-    /// The job: a function and its data, the units and the chunks they are in. Written while no chunk can be claimed.
+    /// The job: a function and its data, the units, how many equal parts of what is left a chunk is one of, and the units that it has
+    /// at least. Written while no chunk can be claimed.
     call: AtomicUsize,
     data: AtomicUsize,
-    units: AtomicUsize,
-    chunks: AtomicU32,
-    /// Chunks that are done.
+    units: AtomicU32,
+    parts: AtomicU32,
+    least: AtomicU32,
+    /// Units that are done.
     finished: AtomicU32,
     /// The job's number once more, for workers to wait on.
     ticket: AtomicU32,
@@ -100,8 +105,9 @@ impl Pool {
             state: AtomicU64::new(0),
             call: AtomicUsize::new(0),
             data: AtomicUsize::new(0),
-            units: AtomicUsize::new(0),
-            chunks: AtomicU32::new(0),
+            units: AtomicU32::new(0),
+            parts: AtomicU32::new(1),
+            least: AtomicU32::new(1),
             finished: AtomicU32::new(0),
             ticket: AtomicU32::new(0),
             sleepers: AtomicU32::new(0),
@@ -135,39 +141,29 @@ impl Pool {
 
     /// See [`super::ranges`].
     pub fn run<F: Fn(Range<usize>) + Sync>(&self, units: usize, cost: usize, f: &F) {
-        let work = units.saturating_mul(cost);
-        let chunks = self.chunks_of(units, work);
-        if chunks > 1 {
-            let wakes = work / self.grain.load(Relaxed) >= WAKES;
+        let worth = units.saturating_mul(cost) / self.grain.load(Relaxed);
+        let threads = self.workers.load(Relaxed) as usize + 1;
+        if threads > 1 && worth > 1 && units > 1 && u32::try_from(units).is_ok() && !IS_BUSY.get() {
             IS_BUSY.set(true);
-            self.publish(units, chunks, call::<F>, f as *const F as usize, wakes);
+            let smallest = worth.min(threads * SMALLEST_PER_THREAD);
+            self.parts.store((threads * LEEWAY) as u32, Relaxed);
+            self.least.store(units.div_ceil(smallest) as u32, Relaxed);
+            self.publish(units as u32, call::<F>, f as *const F as usize, worth >= WAKES);
             self.help(None);
-            self.finish(chunks);
+            self.finish(units as u32);
             IS_BUSY.set(false);
         } else if units > 0 {
             f(0..units);
         }
     }
 
-    /// How many chunks a job is cut into: as many for each thread, unless there are too few units.
-    fn chunks_of(&self, units: usize, work: usize) -> u32 {
-        let threads = self.workers.load(Relaxed) as usize + 1;
-        let worth = work / self.grain.load(Relaxed);
-        if threads == 1 || units < 2 || worth < 2 || IS_BUSY.get() {
-            return 1;
-        }
-        let each = (worth / threads).clamp(1, CHUNKS_PER_THREAD);
-        (threads * each).min(worth).min(units) as u32
-    }
-
-    fn publish(&self, units: usize, chunks: u32, call: Call, data: usize, wakes: bool) {
+    fn publish(&self, units: u32, call: Call, data: usize, wakes: bool) {
         self.call.store(call as usize, Relaxed);
         self.data.store(data, Relaxed);
         self.units.store(units, Relaxed);
-        self.chunks.store(chunks, Relaxed);
         self.finished.store(0, Relaxed);
         let number = self.ticket.load(Relaxed).wrapping_add(1);
-        self.state.store(u64::from(number) << 32 | u64::from(chunks), Release);
+        self.state.store(u64::from(number) << 32 | u64::from(units), Release);
         // Before the sleepers are counted, and they count themselves before they compare it: none sleeps through a job unseen.
         self.ticket.store(number, SeqCst);
         if wakes && self.sleepers.load(SeqCst) > 0 {
@@ -175,12 +171,12 @@ impl Pool {
         }
     }
 
-    /// Returns when every chunk is done.
-    fn finish(&self, chunks: u32) {
+    /// Returns when every unit is done.
+    fn finish(&self, units: u32) {
         let (mut looks, mut waits) = (0, 0);
         loop {
             let finished = self.finished.load(Acquire);
-            if finished == chunks {
+            if finished == units {
                 return;
             }
             if self.unnoticed.load(Acquire) > 0 {
@@ -204,8 +200,8 @@ impl Pool {
         for slot in self.slots.iter().filter(|slot| !slot.lives.load(SeqCst)) {
             let held = slot.held.swap(0, SeqCst);
             if held > 0 {
-                self.do_chunk(held);
-                self.count_finished();
+                let units = self.do_chunk(held);
+                self.count_finished(units);
             }
         }
     }
@@ -214,25 +210,30 @@ impl Pool {
 
     /// Claims chunks and does them until none is left.
     fn help(&self, slot: Option<&Slot>) {
-        while let Some(chunk) = self.claim(slot) {
-            self.do_chunk(chunk);
+        while let Some(left) = self.claim(slot) {
+            let units = self.do_chunk(left);
             if let Some(slot) = slot {
                 slot.held.store(0, Relaxed);
                 self.helped.fetch_add(1, Relaxed);
             }
-            self.count_finished();
+            self.count_finished(units);
         }
     }
 
-    fn count_finished(&self) {
-        self.finished.fetch_add(1, SeqCst);
+    fn count_finished(&self, units: u32) {
+        self.finished.fetch_add(units, SeqCst);
         // The main thread says that it waits before it compares the count: either it sees this one or is seen.
         if self.main_waits.load(SeqCst) {
             wake_all(&self.finished);
         }
     }
 
-    /// Claims the chunk that is the `n`th of those left.
+    /// The units of the chunk that is next when some are left.
+    fn chunk_of(&self, left: u32) -> u32 {
+        (left / self.parts.load(Relaxed)).max(self.least.load(Relaxed)).min(left)
+    }
+
+    /// Claims the first of the units left, and gives how many those were.
     fn claim(&self, slot: Option<&Slot>) -> Option<u32> {
         loop {
             let state = self.state.load(Acquire);
@@ -243,23 +244,24 @@ impl Pool {
             if left == 0 {
                 return None;
             }
-            if self.state.compare_exchange(state, state - 1, SeqCst, Relaxed).is_ok() {
+            // Of another job where this one ended meanwhile; then the state has changed.
+            let chunk = u64::from(self.chunk_of(left));
+            if self.state.compare_exchange(state, state - chunk, SeqCst, Relaxed).is_ok() {
                 return Some(left);
             }
         }
     }
 
-    /// Does a chunk that was claimed: the `chunk`th from the end.
-    fn do_chunk(&self, chunk: u32) {
-        let (units, chunks) = (self.units.load(Relaxed) as u64, u64::from(self.chunks.load(Relaxed)));
-        let index = chunks - u64::from(chunk);
-        let at = |index: u64| (index * units / chunks) as usize;
+    /// Does a chunk that was claimed when so many units were left, and gives its units.
+    fn do_chunk(&self, left: u32) -> u32 {
+        let (start, units) = (self.units.load(Relaxed) - left, self.chunk_of(left));
         // SAFETY: a claimed chunk keeps its job from ending, so these are the function and the data that were published with it,
         // and the data is borrowed until the job has ended.
         unsafe {
             let call = std::mem::transmute::<usize, Call>(self.call.load(Relaxed));
-            call(self.data.load(Relaxed), at(index)..at(index + 1));
+            call(self.data.load(Relaxed), start as usize..(start + units) as usize);
         }
+        units
     }
 
     // --- workers ---
@@ -397,6 +399,19 @@ mod tests {
             }
             close(&pool, threads);
         }
+    }
+
+    #[test]
+    fn chunks_shrink_with_what_is_left() {
+        let (pool, threads) = pool_with(1);
+        let chunks = std::sync::Mutex::new(vec![]);
+        pool.run(320, 1, &|range| chunks.lock().expect("no chunk panics").push(range));
+        let mut chunks = chunks.into_inner().expect("no chunk panics");
+        chunks.sort_by_key(|range| range.start);
+        let lengths: Vec<usize> = chunks.iter().map(|range| range.len()).collect();
+        // A quarter of what is left for each of two threads, at least a sixteenth of its equal share.
+        assert_eq!(lengths, [80, 60, 45, 33, 25, 19, 14, 11, 10, 10, 10, 3]);
+        close(&pool, threads);
     }
 
     #[test]
