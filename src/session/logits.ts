@@ -40,6 +40,8 @@ export interface UnembedContext {
 /** Known rows beyond this many bytes aren't kept. */
 const MAX_KNOWN_BYTES = 64 * 2 ** 20;
 
+const BYTES = Float32Array.BYTES_PER_ELEMENT;
+
 function requireWeights({ store }: ModelWeights): void {
   if (store.disposed) {
     throw new ConfigError("Cannot unembed logits: the model was disposed before they were read.");
@@ -168,12 +170,16 @@ class KnowingReader implements LogitReader {
     const computed = fresh.length > 0 ? this.#reader.rows(fresh) : new Float32Array();
     const isAllFresh = fresh.length === rows.length;
     const data = isAllFresh ? computed : new Float32Array(rows.length * dVocab);
+    const hasRoom = (n: number) => (kept.size + n) * dVocab * BYTES <= MAX_KNOWN_BYTES;
+    // Nobody writes to what a reader gave; but a few rows of many would keep all of them.
+    const isAllKept = hasRoom(fresh.length) && fresh.every((row) => !differs(row));
     let next = 0;
     rows.forEach((row, i) => {
       const logits = found[i] ?? computed.subarray(next * dVocab, ++next * dVocab);
       if (!isAllFresh) data.set(logits, i * dVocab);
-      const isRoom = (kept.size + 1) * logits.byteLength <= MAX_KNOWN_BYTES;
-      if (!found[i] && isRoom && !differs(row)) kept.set(row, logits.slice());
+      if (!found[i] && hasRoom(1) && !differs(row)) {
+        kept.set(row, isAllKept ? logits : logits.slice());
+      }
     });
     return data;
   }
