@@ -8,6 +8,7 @@ import * as bindings from "../../wasm/pkg_threads/splicer.js";
 import type { isVacant, runModule } from "../core/engine.ts";
 import { hasRelaxedSimd } from "../core/relaxed_simd.ts";
 import { findHire, type Hand, type Hire } from "./host.ts";
+import { preferLargePages } from "./large_pages.ts";
 
 /**
  * What the pool uses of the core. It is passed and not imported, because the runtime would compile the core's own module again for a
@@ -99,6 +100,7 @@ export class ThreadPool {
     const { wasmModule } = await import("./threads_module.js");
     if (!isVacant()) return NOT_VACANT;
     const { memory } = bindings.initSync({ module: wasmModule });
+    preferLargePages(memory);
     bindings.pool_open(mayWait(), 0);
     runModule(bindings, memory, { variant: "threads", countThreads });
     return new ThreadPool(wasmModule, memory);
