@@ -25,22 +25,19 @@ export interface MemoryUsage {
 type Purpose = "weight" | "base" | "cache";
 
 /** The values outside every scope. */
-const owned = new Map<Handle, { readonly purpose: Purpose; readonly bytes: number }>();
+const owned = new Map<Handle, Purpose>();
 
 /** Takes a float32 value out of its scope: it lives until {@linkcode freeOwned}. */
 export function ownValue(handle: Handle, purpose: Purpose): Handle {
   const kept = core().own(handle);
-  owned.set(kept, { purpose, bytes: core().shape_of(kept).reduce((bytes, n) => bytes * n, 4) });
+  owned.set(kept, purpose);
   return kept;
 }
 
 /** Bytes of the values for a purpose; values that share a buffer count once. */
 function ownedBytes(wanted: Purpose): number {
-  const buffers = new Map<number, number>();
-  for (const [handle, { purpose, bytes }] of owned) {
-    if (purpose === wanted && bytes > 0) buffers.set(core().data_pointer(handle), bytes);
-  }
-  return [...buffers.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const handles = [...owned].filter(([, purpose]) => purpose === wanted).map(([handle]) => handle);
+  return core().buffer_bytes(Uint32Array.from(handles));
 }
 
 /** Frees a value that {@linkcode ownValue} took. */

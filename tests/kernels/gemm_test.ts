@@ -243,6 +243,12 @@ Deno.test("decode() in SIMD has its twin's bits, and those of the dense product"
       const dense = new Float32Array(out.length).fill(NaN);
       twins.gemm(true, size, codes, w, 0, n, start, 0, dense);
       assertSameBits(out, dense, what);
+      const [sparse] = runBoth(
+        `${what}, given alone`,
+        [count * (n + SLACK)],
+        (simd, [out]) => twins.decode_sparse(simd, size, codes, w, start, out),
+      );
+      assertSameBits(sparse, dense, what);
     }
   }
 });
@@ -250,6 +256,9 @@ Deno.test("decode() in SIMD has its twin's bits, and those of the dense product"
 Deno.test("decode() gives the bias for a row without codes", () => {
   const out = new Float32Array(3);
   const bias = Float32Array.of(1, -0, 2);
-  twins.decode(true, new Product(1, 4, 3, 4, 3), new Float32Array(4), random(30, 12), bias, out);
-  assertSameBits(out, Float32Array.of(1, 0, 2), "decode");
+  const size = new Product(1, 4, 3, 4, 3);
+  for (const decode of [twins.decode, twins.decode_sparse]) {
+    decode(true, size, new Float32Array(4), random(30, 12), bias, out.fill(NaN));
+    assertSameBits(out, Float32Array.of(1, 0, 2), decode.name);
+  }
 });

@@ -68,6 +68,11 @@ export function begin_scope(): number;
 
 export function binary(kind: number, a: number, b: number): number;
 
+/**
+ * Bytes of the buffers of some values; one that several share counts once.
+ */
+export function buffer_bytes(handles: Uint32Array | number[]): number;
+
 export function cast(a: number, dtype: number): number;
 
 export function cat(tensors: Uint32Array | number[], axis: number): number;
@@ -411,6 +416,7 @@ export interface InitOutput {
     readonly begin_run: () => [number, number, number];
     readonly begin_scope: () => [number, number, number];
     readonly binary: (a: number, b: number, c: number) => [number, number, number];
+    readonly buffer_bytes: (a: number, b: number) => [number, number, number];
     readonly cast: (a: number, b: number) => [number, number, number];
     readonly cat: (a: number, b: number, c: number) => [number, number, number];
     readonly center: (a: number) => [number, number, number];

@@ -243,6 +243,21 @@ export function binary(kind, a, b) {
 }
 
 /**
+ * Bytes of the buffers of some values; one that several share counts once.
+ * @param {Uint32Array | number[]} handles
+ * @returns {number}
+ */
+export function buffer_bytes(handles) {
+    const ptr0 = passArray32ToWasm0(handles, wasm.__wbindgen_malloc);
+    const len0 = WASM_VECTOR_LEN;
+    const ret = wasm.buffer_bytes(ptr0, len0);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0];
+}
+
+/**
  * @param {number} a
  * @param {number} dtype
  * @returns {number}

@@ -17,6 +17,7 @@ export const begin_backward: (a: number, b: number) => [number, number];
 export const begin_run: () => [number, number, number];
 export const begin_scope: () => [number, number, number];
 export const binary: (a: number, b: number, c: number) => [number, number, number];
+export const buffer_bytes: (a: number, b: number) => [number, number, number];
 export const cast: (a: number, b: number) => [number, number, number];
 export const cat: (a: number, b: number, c: number) => [number, number, number];
 export const center: (a: number) => [number, number, number];

@@ -35,6 +35,8 @@ pub enum Data<T: Real> {
 /// How floats come about that nobody has read yet.
 pub trait Source<T: Real>: Any {
     fn compute(&self) -> Result<Buf<T>>;
+    /// Bytes held until then, and after.
+    fn bytes(&self) -> usize;
     /// For those who know what it is, and can do with less than all of it.
     fn as_any(&self) -> &dyn Any;
 }
@@ -196,6 +198,19 @@ impl<T: Real> Tensor<T> {
             return shape_error!("cannot reshape {:?} ({} elements) to {:?}", self.shape, self.len(), shape);
         }
         Ok(Self { shape: shape.to_vec(), data: self.data.clone() })
+    }
+
+    /// Where the buffer is, which tells it from others, and its bytes. Deferred elements stay so.
+    pub fn buffer(&self) -> (usize, usize) {
+        match &self.data {
+            Data::Float(b) => (Rc::as_ptr(b).addr(), size_of_val(&b[..])),
+            Data::Int(b) => (Rc::as_ptr(b).addr(), size_of_val(&b[..])),
+            Data::Bool(b) => (Rc::as_ptr(b).addr(), size_of_val(&b[..])),
+            Data::Deferred(d) => {
+                let there = d.floats.get().map_or(0, |b| size_of_val(&b[..]));
+                (Rc::as_ptr(d).addr(), d.source.bytes() + there)
+            }
+        }
     }
 
     /// True when both share one buffer.

@@ -5,9 +5,9 @@
 #![allow(clippy::too_many_arguments, reason = "flat argument lists are what crosses the binding")]
 
 use crate::kernels::elementary::Lane;
-use crate::kernels::screen::{Screen, ScreenedRows, code};
+use crate::kernels::screen::{Candidates, Screen, ScreenedRows, code};
 use crate::kernels::{
-    Activation, Attend, Axis, Elements, Kernels, Layout, Packed, Rows, RowsMut, Storage, portable, simd,
+    Activation, Attend, Axis, Elements, Kernels, Layout, Packed, Rows, RowsMut, SparseRows, Storage, portable, simd,
 };
 use core::arch::wasm32::*;
 use wasm_bindgen::prelude::*;
@@ -126,6 +126,22 @@ pub fn decode(simd: bool, size: &Product, codes: &[f32], w: &[f32], bias: Option
     kernel(rows, &packed(w, size), bias.as_deref(), out);
 }
 
+/// As [`decode`], of the codes that aren't zero.
+#[wasm_bindgen]
+pub fn decode_sparse(simd: bool, size: &Product, codes: &[f32], w: &[f32], bias: Option<Vec<f32>>, out: &mut [f32]) {
+    let kernel = if simd { <f32 as Kernels>::decode_sparse } else { portable::decode_sparse };
+    let (mut starts, mut columns, mut values) = (vec![0], vec![], vec![]);
+    for row in codes.chunks(size.a_stride).take(size.count) {
+        for (f, &code) in row[..size.k].iter().enumerate().filter(|(_, code)| **code != 0.0) {
+            columns.push(f as u32);
+            values.push(code);
+        }
+        starts.push(columns.len() as u32);
+    }
+    let rows = SparseRows { starts: &starts, columns: &columns, values: &values };
+    kernel(rows, &packed(w, size), bias.as_deref(), RowsMut { data: out, stride: size.out_stride });
+}
+
 /// An encoder and its screen.
 #[wasm_bindgen]
 pub struct Encoder {
@@ -146,14 +162,24 @@ impl Encoder {
 
     /// Screened codes of `count` rows `stride` apart into `out`, which holds zeros; false where they can't be screened.
     pub fn screened(&self, simd: bool, x: &[f32], count: usize, stride: usize, out: &mut [f32]) -> bool {
-        let kernel = if simd { <f32 as Kernels>::encode } else { portable::encode };
+        let find = if simd { <f32 as Kernels>::screen } else { portable::screen };
+        let encode = if simd { <f32 as Kernels>::encode_at } else { portable::encode_at };
         let rows = Rows { data: x, stride, count };
         let Some(screen) = &self.screen else { return false };
         let Some(screened) = ScreenedRows::new(Rows { ..rows }, screen).expect("the tests' rows fit") else {
             return false;
         };
-        let out = RowsMut { data: out, stride: self.weight.cols };
-        kernel(rows, &screened, &self.weight, screen, Some(&self.bias), self.thresholds.as_deref(), out);
+        let n = self.weight.cols;
+        let mut candidates = Candidates::new(count, n).expect("the tests' rows fit");
+        find(&screened, &self.weight, screen, &mut candidates);
+        let mut codes = vec![f32::NAN; candidates.place()];
+        encode(rows, &self.weight, Some(&self.bias), self.thresholds.as_deref(), &candidates, &mut codes);
+        let (starts, columns, values) = candidates.alive(&codes).expect("the tests' rows fit");
+        for (i, out) in out.chunks_exact_mut(n).enumerate().take(count) {
+            for e in starts[i] as usize..starts[i + 1] as usize {
+                out[columns[e] as usize] = values[e];
+            }
+        }
         true
     }
 

@@ -108,6 +108,11 @@ export function attend_scores(simd: boolean, at: Geometry, q: Float32Array | num
 export function decode(simd: boolean, size: Product, codes: Float32Array | number[], w: Float32Array | number[], bias: Float32Array | number[] | null | undefined, out: Float32Array): void;
 
 /**
+ * As [`decode`], of the codes that aren't zero.
+ */
+export function decode_sparse(simd: boolean, size: Product, codes: Float32Array | number[], w: Float32Array | number[], bias: Float32Array | number[] | null | undefined, out: Float32Array): void;
+
+/**
  * True when multiply-add rounds once on this engine: 1 + 2⁻¹² squared loses its last bit otherwise.
  */
 export function fused_multiply_add(): boolean;
@@ -180,6 +185,7 @@ export interface InitOutput {
     readonly bench_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
     readonly bench_result: (a: number) => [number, number];
     readonly decode: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
+    readonly decode_sparse: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
     readonly encoder_dense: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: any) => void;
     readonly encoder_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => number;
     readonly encoder_screened: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any) => number;

@@ -622,6 +622,38 @@ export function decode(simd, size, codes, w, bias, out) {
 }
 
 /**
+ * As [`decode`], of the codes that aren't zero.
+ * @param {boolean} simd
+ * @param {Product} size
+ * @param {Float32Array | number[]} codes
+ * @param {Float32Array | number[]} w
+ * @param {Float32Array | number[] | null | undefined} bias
+ * @param {Float32Array} out
+ */
+export function decode_sparse(simd, size, codes, w, bias, out) {
+    _assertClass(size, Product);
+    const val5 = +simd;
+    let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
+    try {
+        ptr0 = passArrayF32ToWasm0(codes, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArrayF32ToWasm0(w, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+        ptr2 = isLikeNone(bias) ? 0 : passArrayF32ToWasm0(bias, wasm.__wbindgen_malloc);
+        len2 = WASM_VECTOR_LEN;
+        ptr3 = passArrayF32ToWasm0(out, wasm.__wbindgen_malloc);
+        len3 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 4, 4); }
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 4, 4); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+        throw e;
+    }
+    wasm.decode_sparse(val5, size.__wbg_ptr, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, out);
+}
+
+/**
  * True when multiply-add rounds once on this engine: 1 + 2⁻¹² squared loses its last bit otherwise.
  * @returns {boolean}
  */

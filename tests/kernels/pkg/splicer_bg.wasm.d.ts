@@ -30,6 +30,7 @@ export const bench_gemm_bt: (a: number) => void;
 export const bench_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => number;
 export const bench_result: (a: number) => [number, number];
 export const decode: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
+export const decode_sparse: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: any) => void;
 export const encoder_dense: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: any) => void;
 export const encoder_new: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => number;
 export const encoder_screened: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: any) => number;

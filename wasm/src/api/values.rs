@@ -1,10 +1,12 @@
 //! Values and scopes.
 
 use super::{Outcome, dims, with};
+use crate::error::Result;
 use crate::heap::Handle;
 use crate::memory::{self, Buf};
 use crate::tape::Value;
 use crate::tensor::{Data, Dtype, Tensor};
+use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
 
 // --- memory ---
@@ -19,6 +21,16 @@ pub fn live_bytes() -> f64 {
 #[wasm_bindgen]
 pub fn set_memory_limit(bytes: f64) {
     memory::set_limit(bytes.min(usize::MAX as f64) as usize);
+}
+
+/// Bytes of the buffers of some values; one that several share counts once.
+#[wasm_bindgen]
+pub fn buffer_bytes(handles: &[Handle]) -> Outcome<f64> {
+    with(|engine| {
+        let buffers: Result<BTreeMap<_, _>> =
+            handles.iter().map(|&handle| Ok(engine.tensor(handle)?.buffer())).collect();
+        Ok(buffers?.values().sum::<usize>() as f64)
+    })
 }
 
 /// The number of live values, for tests that look for leaks.

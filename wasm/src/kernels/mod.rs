@@ -25,7 +25,7 @@ pub use packed::{Axis, Elements, HeldCells, Layout, PANEL, Packed, Storage};
 
 use crate::real::Real;
 use elementary::Lane;
-use screen::{Screen, ScreenedRows};
+use screen::{Candidates, Screen, ScreenedRows};
 use std::ops::Range;
 
 /// Element-wise functions with a derivative of their own.
@@ -244,21 +244,30 @@ pub trait Kernels: Real + Lane {
         portable::decode(codes, w, bias, out);
     }
 
-    /// Codes of an autoencoder, `out[i, j] = code(bias[j] + Σ_k x[i, k] w[k, j])` with the bits of [`Kernels::gemm`] and the activation
-    /// of [`screen::code`], for those features that the screen can't rule out; `out` must hold zeros. `rows` are those of `x`.
-    fn encode(
-        x: Rows<Self>,
-        rows: &ScreenedRows,
-        w: &Packed<Self>,
-        screen: &Screen,
-        bias: Option<&[Self]>,
-        thresholds: Option<&[Self]>,
-        out: RowsMut<Self>,
-    ) {
-        portable::encode(x, rows, w, screen, bias, thresholds, out);
+    /// [`Kernels::decode`] for codes of which those that aren't zero are given.
+    fn decode_sparse(codes: SparseRows<Self>, w: &Packed<Self>, bias: Option<&[Self]>, out: RowsMut<Self>) {
+        portable::decode_sparse(codes, w, bias, out);
     }
 
-    /// Whether the engine's instructions are such that [`Kernels::encode`] is exact.
+    /// Flags the features that may be alive in rows of inputs: those that the screen of `w` can't rule out.
+    fn screen(rows: &ScreenedRows, w: &Packed<Self>, screen: &Screen, candidates: &mut Candidates) {
+        portable::screen(rows, w, screen, candidates);
+    }
+
+    /// Codes of an autoencoder, `code(bias[j] + Σ_k x[i, k] w[k, j])` with the bits of [`Kernels::gemm`] and the activation of
+    /// [`screen::code`], for the candidates among them, by row, in the order of their features.
+    fn encode_at(
+        x: Rows<Self>,
+        w: &Packed<Self>,
+        bias: Option<&[Self]>,
+        thresholds: Option<&[Self]>,
+        candidates: &Candidates,
+        out: &mut [Self],
+    ) {
+        portable::encode_at(x, w, bias, thresholds, candidates, out);
+    }
+
+    /// Whether the engine's instructions are such that [`Kernels::screen`] rules out what is dead alone.
     fn can_screen() -> bool {
         true
     }

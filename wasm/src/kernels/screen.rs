@@ -261,6 +261,73 @@ fn take_top<T: Kernels>(row: &[T], top: &mut [(u32, f32)]) -> usize {
     n
 }
 
+/// Features that may be alive in rows of inputs.
+pub struct Candidates {
+    /// Rows.
+    pub count: usize,
+    /// Panel after panel, and in each row after row, a bit for each of the panel's features.
+    pub flags: Buf<u16>,
+    /// Where the codes of a panel's and row's candidates begin among all, which go row by row.
+    pub places: Buf<u32>,
+    /// Where each row's begin, and the last one's end.
+    starts: Buf<u32>,
+}
+
+impl Candidates {
+    /// None so far, of matrices with this many columns.
+    pub fn new(count: usize, cols: usize) -> Result<Self> {
+        let cells = cols.div_ceil(PANEL) * count;
+        Ok(Self { count, flags: Buf::zeroed(cells)?, places: Buf::zeroed(cells)?, starts: Buf::zeroed(count + 1)? })
+    }
+
+    /// Gives those that are flagged their places, and their number.
+    pub fn place(&mut self) -> usize {
+        let Self { count, flags, places, starts } = self;
+        let panels = || flags.chunks_exact((*count).max(1));
+        for flags in panels() {
+            starts[1..].iter_mut().zip(flags).for_each(|(n, flags)| *n += flags.count_ones());
+        }
+        (0..*count).for_each(|i| starts[i + 1] += starts[i]);
+        let mut next: Vec<u32> = starts[..*count].to_vec();
+        for (flags, places) in panels().zip(places.chunks_exact_mut((*count).max(1))) {
+            for ((place, next), flags) in places.iter_mut().zip(&mut next).zip(flags) {
+                *place = *next;
+                *next += flags.count_ones();
+            }
+        }
+        starts[*count] as usize
+    }
+
+    /// The codes that are alive, of those at all places: each row's start, their columns, and they themselves.
+    pub fn alive<T: Real>(&self, codes: &[T]) -> Result<(Buf<u32>, Buf<u32>, Buf<T>)> {
+        let mut starts = Buf::zeroed(self.count + 1)?;
+        for i in 0..self.count {
+            let row = &codes[self.starts[i] as usize..self.starts[i + 1] as usize];
+            starts[i + 1] = starts[i] + row.iter().filter(|&&code| code > T::ZERO).count() as u32;
+        }
+        let n = starts[self.count] as usize;
+        let (mut columns, mut values) = (Buf::zeroed(n)?, Buf::zeroed(n)?);
+        let mut next: Vec<u32> = starts[..self.count].to_vec();
+        let cells = self.flags.iter().zip(self.places.iter()).enumerate();
+        for (cell, (&flags, &place)) in cells.filter(|(_, (flags, _))| **flags != 0) {
+            let (p, i) = (cell / self.count, cell % self.count);
+            for (c, &code) in bits(flags).zip(&codes[place as usize..]) {
+                if code > T::ZERO {
+                    let at = next[i] as usize;
+                    (columns[at], values[at]) = ((p * PANEL + c) as u32, code);
+                    next[i] += 1;
+                }
+            }
+        }
+        Ok((starts, columns, values))
+    }
+}
+
+/// The places of the bits that are set, ascending.
+pub fn bits(flags: u16) -> impl Iterator<Item = usize> {
+    (0..PANEL).filter(move |c| flags >> c & 1 != 0)
+}
+
 /// A code of a pre-activation: relu, or jumprelu where there is a threshold.
 #[inline(always)]
 pub fn code<T: Real>(pre: T, threshold: Option<T>) -> T {
@@ -271,7 +338,7 @@ pub fn code<T: Real>(pre: T, threshold: Option<T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::portable::{encode, may_be_alive};
+    use crate::kernels::portable::{encode_at, may_be_alive, screen};
     use crate::kernels::{Activation, RowsMut};
 
     /// Numbers in [-1, 1) from a fixed seed (Marsaglia's xorshift).
@@ -369,16 +436,26 @@ mod tests {
                 _ => thresholds[j] = f32::NEG_INFINITY,
             }
         }
-        let Some(screen) = Screen::new(&w, Some(&bias), Some(&thresholds)).unwrap() else { return 0 };
+        let Some(with) = Screen::new(&w, Some(&bias), Some(&thresholds)).unwrap() else { return 0 };
         let input = Rows { data: &x, stride: k, count };
-        let Some(rows) = ScreenedRows::new(input, &screen).unwrap() else { return 0 };
+        let Some(rows) = ScreenedRows::new(input, &with).unwrap() else { return 0 };
         let pre = dense(&x, &w, &bias);
         let codes: Vec<f32> = pre.iter().enumerate().map(|(at, &pre)| code(pre, Some(thresholds[at % n]))).collect();
-        let mut out = vec![0.0; count * n];
-        encode(input, &rows, &w, &screen, Some(&bias), Some(&thresholds), RowsMut { data: &mut out, stride: n });
-        assert_eq!(out, codes, "{troubles:?} {scales:?}");
-        let ruled_out = |&at: &usize| !may_be_alive(&rows, &screen, &w, at / n, at % n);
-        (0..count * n).filter(ruled_out).count()
+        let mut candidates = Candidates::new(count, n).unwrap();
+        screen(&rows, &w, &with, &mut candidates);
+        let total = candidates.place();
+        let mut out = vec![0.0; total];
+        encode_at(input, &w, Some(&bias), Some(&thresholds), &candidates, &mut out);
+        let (starts, columns, values) = candidates.alive(&out).unwrap();
+        let mut found = vec![0.0; count * n];
+        for i in 0..count {
+            for e in starts[i] as usize..starts[i + 1] as usize {
+                found[i * n + columns[e] as usize] = values[e];
+            }
+        }
+        assert_eq!(found, codes, "{troubles:?} {scales:?}");
+        assert!((0..count).all(|i| columns[starts[i] as usize..starts[i + 1] as usize].is_sorted()));
+        count * n - total
     }
 
     #[test]

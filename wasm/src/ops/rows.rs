@@ -5,14 +5,21 @@
 //! recorded.
 
 use crate::error::{Error, Result};
+use crate::kernels::Kernels;
 use crate::kernels::parallel::{ELEMENT, rows};
 use crate::memory::Buf;
+use crate::ops::model::sparse::Sparse;
 use crate::real::Real;
 use crate::shape_error;
 use crate::tensor::Tensor;
 
 fn row_len<T: Real>(x: &Tensor<T>) -> usize {
     x.shape.iter().skip(1).product()
+}
+
+/// The elements that aren't zero, where nobody has written out the others and these are a row's.
+fn sparse_rows<T: Kernels>(x: &Tensor<T>) -> Option<&Sparse<T>> {
+    x.source::<Sparse<T>>().filter(|sparse| sparse.width == row_len(x))
 }
 
 fn checked<T: Real>(what: &str, x: &Tensor<T>, rows: &[u32]) -> Result<()> {
@@ -24,16 +31,19 @@ fn checked<T: Real>(what: &str, x: &Tensor<T>, rows: &[u32]) -> Result<()> {
 }
 
 /// The rows named, in that order: `[rows.len(), ..]`.
-pub fn take_rows<T: Real>(x: &Tensor<T>, rows: &[u32]) -> Result<Tensor<T>> {
+pub fn take_rows<T: Kernels>(x: &Tensor<T>, rows: &[u32]) -> Result<Tensor<T>> {
     checked("take", x, rows)?;
+    let mut shape = x.shape.clone();
+    if let Some(first) = shape.first_mut() {
+        *first = rows.len();
+    }
+    if let Some(sparse) = sparse_rows(x) {
+        return Ok(Tensor::deferred(shape, sparse.rows_part(rows)?));
+    }
     let (len, data) = (row_len(x), x.floats()?);
     let mut out = Buf::zeroed(rows.len() * len)?;
     for (out, &row) in out.chunks_exact_mut(len.max(1)).zip(rows) {
         out.copy_from_slice(&data[row as usize * len..(row as usize + 1) * len]);
-    }
-    let mut shape = x.shape.clone();
-    if let Some(first) = shape.first_mut() {
-        *first = rows.len();
     }
     Ok(Tensor::float(shape, out))
 }
@@ -54,12 +64,19 @@ pub fn with_rows<T: Real>(x: &Tensor<T>, rows: &[u32], values: &Tensor<T>) -> Re
 }
 
 /// The rows in which two values of one size differ in some bit, ascending.
-pub fn changed_rows<T: Real>(a: &Tensor<T>, b: &Tensor<T>) -> Result<Vec<u32>> {
+pub fn changed_rows<T: Kernels>(a: &Tensor<T>, b: &Tensor<T>) -> Result<Vec<u32>> {
     if a.len() != b.len() {
         return shape_error!("Cannot compare the rows of {:?} and {:?}", a.shape, b.shape);
     }
     if a.same_buffer(b) {
         return Ok(Vec::new());
+    }
+    if let (Some(x), Some(y)) = (sparse_rows(a), sparse_rows(b)) {
+        let differs = |&row: &u32| {
+            let [i, j] = [x, y].map(|sparse| sparse.rows().row(row as usize));
+            x.columns[i.clone()] != y.columns[j.clone()] || differs(&x.values[i], &y.values[j])
+        };
+        return Ok((0..x.rows().count() as u32).filter(differs).collect());
     }
     let len = row_len(a).max(1);
     let (x, y) = (a.floats()?, b.floats()?);

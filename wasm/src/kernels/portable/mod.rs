@@ -12,10 +12,10 @@ pub use activation::{activate, activate_grad};
 pub use attention::{attend, attend_mix, attend_scores};
 #[cfg(target_arch = "wasm32")]
 pub(crate) use attention::{mix_row, score};
-pub use decode::decode;
+pub use decode::{decode, decode_sparse};
 pub use gemm::{gemm, gemm_blocks, gemm_bt, gemm_bt_at, gemm_bt_sparse};
 pub use norm::{fold16, norm, norm_scale};
-pub use screen::{encode, may_be_alive};
+pub use screen::{encode_at, may_be_alive, screen};
 pub use softmax::{log_softmax, softmax};
 
 #[cfg(test)]

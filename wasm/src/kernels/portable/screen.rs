@@ -1,5 +1,5 @@
-use crate::kernels::screen::{OFFSET, QUAD, Screen, ScreenedRows, TOP, code};
-use crate::kernels::{Kernels, PANEL, Packed, Rows, RowsMut};
+use crate::kernels::screen::{Candidates, OFFSET, QUAD, Screen, ScreenedRows, TOP, bits, code};
+use crate::kernels::{Kernels, PANEL, Packed, Rows};
 use crate::real::Real;
 
 /// Whether row `i`'s code of feature `j` may be alive: its estimate and bound exceed the threshold.
@@ -21,24 +21,34 @@ pub fn may_be_alive<T: Kernels>(rows: &ScreenedRows, screen: &Screen, w: &Packed
     sum > 0.0 || sum.is_nan()
 }
 
-/// Codes of the features that may be alive, as [`super::gemm`] sums them; the others stay as they are in `out`, zero.
-#[allow(clippy::too_many_arguments)]
-pub fn encode<T: Kernels>(
+/// Flags the features that may be alive.
+pub fn screen<T: Kernels>(rows: &ScreenedRows, w: &Packed<T>, screen: &Screen, candidates: &mut Candidates) {
+    let count = candidates.count;
+    for (i, j) in (0..count).flat_map(|i| (0..w.cols).map(move |j| (i, j))) {
+        if may_be_alive(rows, screen, w, i, j) {
+            candidates.flags[j / PANEL * count + i] |= 1 << (j % PANEL);
+        }
+    }
+}
+
+/// Codes of the candidates, as [`super::gemm`] sums them.
+pub fn encode_at<T: Kernels>(
     x: Rows<T>,
-    rows: &ScreenedRows,
     w: &Packed<T>,
-    screen: &Screen,
     bias: Option<&[T]>,
     thresholds: Option<&[T]>,
-    out: RowsMut<T>,
+    candidates: &Candidates,
+    out: &mut [T],
 ) {
-    for i in 0..x.count {
-        for j in (0..w.cols).filter(|&j| may_be_alive(rows, screen, w, i, j)) {
+    for (cell, (&flags, &place)) in candidates.flags.iter().zip(candidates.places.iter()).enumerate() {
+        let (p, i) = (cell / x.count, cell % x.count);
+        for (c, out) in bits(flags).zip(&mut out[place as usize..]) {
+            let j = p * PANEL + c;
             let mut sum = bias.map_or(T::ZERO, |bias| bias[j]);
             for k in 0..w.rows {
                 sum = Real::mul_add(x.data[i * x.stride + k], w.cell(k, j), sum);
             }
-            out.data[i * out.stride + j] = code(sum + T::ZERO, thresholds.map(|thresholds| thresholds[j]));
+            *out = code(sum + T::ZERO, thresholds.map(|thresholds| thresholds[j]));
         }
     }
 }

@@ -1,7 +1,8 @@
 use super::held::{Held, PanelRows, add_row, with_cells};
 use super::lanes::{F32x4, load, store};
-use crate::kernels::{PANEL, Packed, Rows, RowsMut};
+use crate::kernels::{PANEL, Packed, Rows, RowsMut, SparseRows};
 use core::arch::wasm32::*;
+use std::ops::Range;
 
 /// Active codes collected before they are summed; a row with more takes several turns, which the sums in `out` carry over.
 const COLLECTED: usize = 256;
@@ -40,29 +41,66 @@ fn add_codes<H: Held>(held: H, panel: &[H::Cell], active: &[(u32, f32)], sums: &
     acc.iter().enumerate().for_each(|(v, &acc)| store(&mut sums[4 * v..], F32x4(acc) + F32x4::ZERO));
 }
 
+/// `out += Σ codes w[f, :]` over active codes.
+fn add_all(w: &Packed<f32>, active: &[(u32, f32)], out: &mut [f32]) {
+    with_cells!(w, |held, cells| {
+        for (p, out) in out.chunks_mut(PANEL).enumerate() {
+            let mut sums = [0f32; PANEL];
+            sums[..out.len()].copy_from_slice(out);
+            add_codes(held, &cells[p * w.rows * PANEL..][..w.rows * PANEL], active, &mut sums);
+            out.copy_from_slice(&sums[..out.len()]);
+        }
+    });
+}
+
+fn begin(bias: Option<&[f32]>, out: &mut [f32]) {
+    match bias {
+        Some(bias) => out.copy_from_slice(bias),
+        None => out.fill(0.0),
+    }
+}
+
 pub fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
     let mut active = [(0u32, 0f32); COLLECTED];
     for i in 0..codes.count {
         let row = &codes.data[i * codes.stride..][..w.rows];
         let out = &mut out.data[i * out.stride..][..w.cols];
-        match bias {
-            Some(bias) => out.copy_from_slice(bias),
-            None => out.fill(0.0),
-        }
+        begin(bias, out);
         let mut at = 0;
         // One turn at least, for the bias of a row without codes may be -0.
         loop {
             let (n, next) = collect(row, at, &mut active);
-            with_cells!(w, |held, cells| {
-                for (p, out) in out.chunks_mut(PANEL).enumerate() {
-                    let mut sums = [0f32; PANEL];
-                    sums[..out.len()].copy_from_slice(out);
-                    add_codes(held, &cells[p * w.rows * PANEL..][..w.rows * PANEL], &active[..n], &mut sums);
-                    out.copy_from_slice(&sums[..out.len()]);
-                }
-            });
+            add_all(w, &active[..n], out);
             at = next;
             if at >= row.len() {
+                break;
+            }
+        }
+    }
+}
+
+/// Some of the rows; `out` begins with the first of them.
+pub fn decode_sparse(
+    codes: SparseRows<f32>,
+    rows: Range<usize>,
+    w: &Packed<f32>,
+    bias: Option<&[f32]>,
+    out: RowsMut<f32>,
+) {
+    let mut active = [(0u32, 0f32); COLLECTED];
+    for (at, i) in rows.enumerate() {
+        let out = &mut out.data[at * out.stride..][..w.cols];
+        begin(bias, out);
+        let mut left = codes.row(i);
+        // One turn at least, as above.
+        loop {
+            let now = left.start..left.end.min(left.start + COLLECTED);
+            for (active, e) in active.iter_mut().zip(now.clone()) {
+                *active = (codes.columns[e], codes.values[e]);
+            }
+            add_all(w, &active[..now.len()], out);
+            left.start = now.end;
+            if left.is_empty() {
                 break;
             }
         }

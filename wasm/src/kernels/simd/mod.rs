@@ -17,7 +17,7 @@ mod strips;
 mod tile;
 mod transpose;
 
-use super::screen::{Screen, ScreenedRows};
+use super::screen::{Candidates, Screen, ScreenedRows};
 use super::{Activation, Attend, Kernels, Packed, Rows, RowsMut, SparseRows};
 use std::ops::Range;
 
@@ -135,16 +135,25 @@ impl Kernels for f32 {
         screen::is_exact()
     }
 
-    fn encode(
+    fn decode_sparse(codes: SparseRows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
+        count_call();
+        shares::decode_sparse(codes, w, bias, out);
+    }
+
+    fn screen(rows: &ScreenedRows, w: &Packed<f32>, screen: &Screen, candidates: &mut Candidates) {
+        count_call();
+        shares::screen(rows, w, screen, candidates);
+    }
+
+    fn encode_at(
         x: Rows<f32>,
-        rows: &ScreenedRows,
         w: &Packed<f32>,
-        screen: &Screen,
         bias: Option<&[f32]>,
         thresholds: Option<&[f32]>,
-        out: RowsMut<f32>,
+        candidates: &Candidates,
+        out: &mut [f32],
     ) {
         count_call();
-        shares::encode(x, rows, w, screen, bias, thresholds, out);
+        shares::encode_at(x, w, bias, thresholds, candidates, out);
     }
 }

@@ -1,12 +1,13 @@
-//! Screening: panels of sixteen features outside, whose eight-bit cells stay in the first-level cache while all rows meet them; then
-//! the rows that a panel's features may be alive in, in float32.
+//! Screening: panels of sixteen features outside, whose eight-bit cells stay in the first-level cache while all rows meet them. And
+//! the codes of the candidates that it leaves, in float32: a panel in the rows that its features may be alive in.
 
 use super::gemm;
 use super::held::{Held, PanelRows, with_cells};
 use super::lanes::{load, madd};
 use super::shares::Out;
 use super::tile::{Tile, few_rows};
-use crate::kernels::screen::{QUAD, Screen, ScreenedRows, TOP, code};
+use crate::kernels::parallel::Cells;
+use crate::kernels::screen::{Candidates, QUAD, Screen, ScreenedRows, TOP, bits, code};
 use crate::kernels::{Activation, PANEL, Packed, Rows};
 use core::arch::wasm32::*;
 use std::ops::Range;
@@ -14,7 +15,7 @@ use std::ops::Range;
 /// When a feature of the panel may be alive in more than this share of the rows, the panel is computed in all of them.
 const MOST_ROWS: usize = 2;
 
-/// Rows whose panels' flags are kept at a time.
+/// Rows of which a panel's sums are kept at a time.
 const ROWS: usize = 128;
 
 /// Adds to each lane of `sums` the products of its four signed bytes with as many of seven bits.
@@ -97,7 +98,7 @@ unsafe fn flags<P: PanelRows>(
     features: &Features,
     rows: &ScreenedRows,
     i: usize,
-) -> u32 {
+) -> u16 {
     let scale = f32x4_splat(rows.scale[i]);
     let mut sums = [f32x4_splat(0.0); 4];
     for v in 0..4 {
@@ -118,21 +119,13 @@ unsafe fn flags<P: PanelRows>(
         let sum = madd(by_lost, load(&features.lost[4 * v..]).0, sum);
         // NaN, which nothing here should make, is no proof.
         let is_dead = i32x4_bitmask(f32x4_le(sum, f32x4_splat(0.0)));
-        flags |= u32::from(!is_dead & 15) << (4 * v);
+        flags |= u16::from(!is_dead & 15) << (4 * v);
     }
     flags
 }
 
-/// Flags of a panel's features for some rows.
-fn screen_panel<H: Held>(
-    held: H,
-    cells: &[H::Cell],
-    p: usize,
-    rows: &ScreenedRows,
-    screen: &Screen,
-    range: Range<usize>,
-    out: &mut [u32; ROWS],
-) {
+/// Flags of a panel's features, for all rows.
+fn screen_panel<H: Held>(held: H, cells: &[H::Cell], p: usize, rows: &ScreenedRows, screen: &Screen, out: &mut [u16]) {
     let at = p * PANEL..(p + 1) * PANEL;
     let features = Features {
         scale: &screen.scale[at.clone()],
@@ -146,90 +139,101 @@ fn screen_panel<H: Held>(
     let panel = cells[p * screen.rows * PANEL..][..screen.rows * PANEL].as_ptr();
     // SAFETY: the panel is the matrix'.
     let held = unsafe { held.in_panel(panel) };
-    let mut i = range.start;
-    while i < range.end {
-        let two = i + 2 <= range.end;
+    let mut i = 0;
+    while i < out.len() {
+        let two = i + 2 <= out.len();
         let inputs = rows.cells[i * width..][..if two { 2 * width } else { width }].as_ptr();
         // SAFETY: the rows, the panel and its sums were cut to their sizes above.
         unsafe {
             if two {
                 let mut sums = [[f32x4_splat(0.0); 4]; 2];
                 products::<2>(inputs, width, weights, screen.quads, start, &mut sums);
-                out[i - range.start] = flags(held, panel, &sums[0], &features, rows, i);
-                out[i + 1 - range.start] = flags(held, panel, &sums[1], &features, rows, i + 1);
+                out[i] = flags(held, panel, &sums[0], &features, rows, i);
+                out[i + 1] = flags(held, panel, &sums[1], &features, rows, i + 1);
             } else {
                 let mut sums = [[f32x4_splat(0.0); 4]; 1];
                 products::<1>(inputs, width, weights, screen.quads, start, &mut sums);
-                out[i - range.start] = flags(held, panel, &sums[0], &features, rows, i);
+                out[i] = flags(held, panel, &sums[0], &features, rows, i);
             }
         }
         i += if two { 2 } else { 1 };
     }
 }
 
-/// The codes of panels of features, which are columns of `w` and of `out`; those that aren't alive stay as they are, zero.
-#[allow(clippy::too_many_arguments)]
-pub fn encode(
+/// Flags of panels of features, `[panel][row]` from the first panel on.
+pub fn screen(rows: &ScreenedRows, w: &Packed<f32>, screen: &Screen, panels: Range<usize>, out: &mut [u16]) {
+    assert!(screen.rows == w.rows && screen.scale.len() == w.cols.next_multiple_of(PANEL));
+    let count = rows.count();
+    assert!(out.len() == panels.len() * count);
+    with_cells!(w, |held, cells| {
+        for (p, out) in panels.zip(out.chunks_exact_mut(count.max(1))) {
+            screen_panel(held, cells, p, rows, screen, out);
+            let real = u16::MAX >> (PANEL - (w.cols - p * PANEL).min(PANEL));
+            out.iter_mut().for_each(|flags| *flags &= real);
+        }
+    });
+}
+
+/// The codes of the candidates among panels of features, each to its place in `out`.
+pub fn encode_at(
     x: Rows<f32>,
-    rows: &ScreenedRows,
     w: &Packed<f32>,
-    screen: &Screen,
     panels: Range<usize>,
     bias: Option<&[f32]>,
     thresholds: Option<&[f32]>,
-    mut out: Out,
+    candidates: &Candidates,
+    out: &Cells<f32>,
 ) {
-    assert!(rows.count() == x.count && screen.rows == w.rows && screen.scale.len() == w.cols.next_multiple_of(PANEL));
-    assert!(x.count == 0 || (x.count - 1) * x.stride + w.rows <= x.data.len());
-    let first_col = panels.start * PANEL;
-    let mut all_flags = [0u32; ROWS];
+    let count = candidates.count;
+    assert!(count == x.count && candidates.flags.len() == w.cols.div_ceil(PANEL) * count);
+    assert!(count == 0 || (count - 1) * x.stride + w.rows <= x.data.len());
+    let mut room = [0f32; ROWS * PANEL];
     for p in panels {
-        let cols = p * PANEL..((p + 1) * PANEL).min(w.cols);
-        let real = u32::MAX >> (32 - cols.len());
-        let start: [f32; PANEL] = gemm::bias_at(bias, cols.start);
-        for begin in (0..x.count).step_by(ROWS) {
-            let range = begin..(begin + ROWS).min(x.count);
+        let of_panel = p * count..(p + 1) * count;
+        let (flags, places) = (&candidates.flags[of_panel.clone()], &candidates.places[of_panel]);
+        let start: [f32; PANEL] = gemm::bias_at(bias, p * PANEL);
+        let finish = |i: usize, sums: &[f32]| {
+            let place = places[i] as usize;
+            // SAFETY: a panel and a row have places of their own.
+            let out = unsafe { out.slice(place..place + flags[i].count_ones() as usize) };
+            for (out, c) in out.iter_mut().zip(bits(flags[i])) {
+                *out = code(sums[c], thresholds.map(|thresholds| thresholds[p * PANEL + c]));
+            }
+        };
+        for begin in (0..count).step_by(ROWS) {
+            let rows = begin..(begin + ROWS).min(count);
+            let mut flagged = rows.clone().filter(|&i| flags[i] != 0);
+            let n = flagged.clone().count();
+            if n * MOST_ROWS > rows.len() && n > 2 {
+                let part = Rows { data: &x.data[begin * x.stride..], stride: x.stride, count: rows.len() };
+                let cols = p * PANEL..((p + 1) * PANEL).min(w.cols);
+                let cells = Cells::new(&mut room);
+                // SAFETY: nobody else knows of the room.
+                let sums = unsafe { Out::new(&cells, 0, PANEL) };
+                gemm::gemm(part, w, cols, bias, Activation::Identity, sums);
+                flagged.for_each(|i| finish(i, &room[(i - begin) * PANEL..]));
+                continue;
+            }
             with_cells!(w, |held, cells| {
-                screen_panel(held, cells, p, rows, screen, range.clone(), &mut all_flags);
-                let flags = &mut all_flags[..range.len()];
-                flags.iter_mut().for_each(|flags| *flags &= real);
-                let n = flags.iter().filter(|&&flags| flags != 0).count();
-                let to = cols.start - first_col..cols.end - first_col;
-                if n * MOST_ROWS > range.len() && n > 2 {
-                    let part = Rows { data: &x.data[begin * x.stride..], stride: x.stride, count: range.len() };
-                    gemm::gemm(part, w, cols.clone(), bias, Activation::Identity, out.part(begin, to.start));
-                    for i in range {
-                        for (pre, j) in out.row(i, to.clone()).iter_mut().zip(cols.clone()) {
-                            *pre = code(*pre, thresholds.map(|thresholds| thresholds[j]));
-                        }
-                    }
-                } else {
-                    let panel = &cells[p * w.rows * PANEL..][..w.rows * PANEL];
-                    let mut alive = (0..range.len()).filter(|&i| flags[i] != 0);
-                    while let Some(i) = alive.next() {
-                        let other = alive.next();
-                        let mut sums = [0f32; 2 * PANEL];
-                        let tile = Tile {
-                            a: x.data[(begin + i) * x.stride..].as_ptr(),
-                            a_stride: other.map_or(0, |other| (other - i) * x.stride),
-                            b: panel.as_ptr(),
-                            panel: 0,
-                            k: w.rows,
-                            start: start.as_ptr(),
-                            start_stride: 0,
-                            c: sums.as_mut_ptr(),
-                            c_stride: PANEL,
-                        };
-                        // SAFETY: both rows lie within `x` as was checked above, and the sums have room for two rows.
-                        unsafe { few_rows(held, tile, 1 + usize::from(other.is_some()), 1) };
-                        for (i, sums) in [Some(i), other].into_iter().flatten().zip(sums.chunks_exact(PANEL)) {
-                            for (c, pre) in out.row(begin + i, to.clone()).iter_mut().enumerate() {
-                                if flags[i] >> c & 1 != 0 {
-                                    let threshold = thresholds.map(|thresholds| thresholds[cols.start + c]);
-                                    *pre = code(sums[c], threshold);
-                                }
-                            }
-                        }
+                let panel = &cells[p * w.rows * PANEL..][..w.rows * PANEL];
+                while let Some(i) = flagged.next() {
+                    let other = flagged.next();
+                    let tile = Tile {
+                        a: x.data[i * x.stride..].as_ptr(),
+                        a_stride: other.map_or(0, |other| (other - i) * x.stride),
+                        b: panel.as_ptr(),
+                        panel: 0,
+                        k: w.rows,
+                        start: start.as_ptr(),
+                        start_stride: 0,
+                        c: room.as_mut_ptr(),
+                        c_stride: PANEL,
+                    };
+                    // SAFETY: both rows lie within `x` as was checked above, and the room is one of more than two rows.
+                    unsafe { few_rows(held, tile, 1 + usize::from(other.is_some()), 1) };
+                    finish(i, &room);
+                    if let Some(other) = other {
+                        finish(other, &room[PANEL..]);
                     }
                 }
             });

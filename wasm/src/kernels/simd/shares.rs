@@ -2,7 +2,7 @@
 
 use super::{activation, attention, decode, gemm, norm, screen, softmax, sparse};
 use crate::kernels::parallel::{Cells, ELEMENT, EXPONENTIAL, ranges, rows};
-use crate::kernels::screen::{Screen, ScreenedRows};
+use crate::kernels::screen::{Candidates, Screen, ScreenedRows};
 use crate::kernels::{Activation, Attend, PANEL, Packed, Rows, RowsMut, SparseRows};
 use std::ops::Range;
 
@@ -27,7 +27,7 @@ impl<'a> Out<'a> {
     ///
     /// # Safety
     /// Whatever the share writes must be cells that no other share touches.
-    unsafe fn new(cells: &'a Cells<'a, f32>, first: usize, stride: usize) -> Self {
+    pub unsafe fn new(cells: &'a Cells<'a, f32>, first: usize, stride: usize) -> Self {
         Self { cells, first, stride }
     }
 
@@ -102,21 +102,31 @@ pub fn gemm_blocks(a: Rows<f32>, b: &Packed<f32>, block: usize, bias: Option<&[f
 }
 
 /// Cut by panels of features. Four products in eight bits cost as much as one in float32.
-#[allow(clippy::too_many_arguments, reason = "the contract of `Kernels::encode`")]
-pub fn encode(
+pub fn screen(rows: &ScreenedRows, w: &Packed<f32>, with: &Screen, candidates: &mut Candidates) {
+    let count = candidates.count;
+    assert!(rows.count() == count && candidates.flags.len() == w.cols.div_ceil(PANEL) * count);
+    let flags = Cells::new(&mut candidates.flags);
+    ranges(w.cols.div_ceil(PANEL), count * w.rows * PANEL / 4, |panels| {
+        // SAFETY: shares differ in their panels.
+        let flags = unsafe { flags.slice(panels.start * count..panels.end * count) };
+        screen::screen(rows, w, with, panels, flags);
+    });
+}
+
+/// Cut by panels of features, whose cost is taken to be that of an even share of the candidates, each a row of a panel.
+pub fn encode_at(
     x: Rows<f32>,
-    rows: &ScreenedRows,
     w: &Packed<f32>,
-    with: &Screen,
     bias: Option<&[f32]>,
     thresholds: Option<&[f32]>,
-    out: RowsMut<f32>,
+    candidates: &Candidates,
+    out: &mut [f32],
 ) {
-    let (cells, stride) = (Cells::new(out.data), out.stride);
-    ranges(w.cols.div_ceil(PANEL), x.count * w.rows * PANEL / 4, |panels| {
-        // SAFETY: shares differ in their columns.
-        let out = unsafe { Out::new(&cells, panels.start * PANEL, stride) };
-        screen::encode(Rows { ..x }, rows, w, with, panels, bias, thresholds, out);
+    let panels = w.cols.div_ceil(PANEL);
+    let each = 1 + out.len() / panels.max(1);
+    let out = Cells::new(out);
+    ranges(panels, each * w.rows * PANEL, |panels| {
+        screen::encode_at(Rows { ..x }, w, panels, bias, thresholds, candidates, &out);
     });
 }
 
@@ -238,6 +248,17 @@ pub fn activate_grad(f: Activation, x: &[f32], dy: &[f32], out: &mut [f32]) {
     rows(out, ELEMENTS, ELEMENTS * EXPONENTIAL, |first, out| {
         let cells = first * ELEMENTS..first * ELEMENTS + out.len();
         activation::activate_grad(f, &x[cells.clone()], &dy[cells], out);
+    });
+}
+
+/// Cut by rows, whose cost is taken to be that of an even share of the codes.
+pub fn decode_sparse(codes: SparseRows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
+    let (cells, stride) = (Cells::new(out.data), out.stride);
+    let each = 1 + codes.columns.len() / codes.count().max(1);
+    ranges(codes.count(), each * w.cols, |rows| {
+        // SAFETY: shares differ in their rows.
+        let out = unsafe { cells.slice(rows.start * stride..(rows.end - 1) * stride + w.cols) };
+        decode::decode_sparse(codes, rows, w, bias, RowsMut { data: out, stride });
     });
 }
 

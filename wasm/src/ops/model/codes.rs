@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::kernels::parallel::{ELEMENT, rows};
 use crate::kernels::{Kernels, Packed, Rows, RowsMut};
 use crate::memory::Buf;
-use crate::ops::model::sparse::{Decoded, where_alive};
+use crate::ops::model::sparse::{Decoded, Sparse, where_alive};
 use crate::ops::{Gradients, Op, OpKind, Saved, Saves};
 use crate::shape_error;
 use crate::tensor::Tensor;
@@ -124,8 +124,11 @@ impl<T: Kernels> Op<T> for Decode<T> {
         // SAFETY: the kernel writes every cell.
         let mut out = unsafe { Buf::unwritten(count * w.cols)? };
         let bias = self.bias.as_ref().map(Tensor::floats).transpose()?;
-        let a = Rows { data: codes.floats()?, stride: w.rows, count };
-        T::decode(a, w, bias, RowsMut { data: &mut out, stride: w.cols });
+        let to = RowsMut { data: &mut out, stride: w.cols };
+        match codes.source::<Sparse<T>>().filter(|sparse| sparse.width == w.rows) {
+            Some(sparse) => T::decode_sparse(sparse.rows(), w, bias, to),
+            None => T::decode(Rows { data: codes.floats()?, stride: w.rows, count }, w, bias, to),
+        }
         let mut shape = codes.shape.clone();
         if let Some(last) = shape.last_mut() {
             *last = w.cols;

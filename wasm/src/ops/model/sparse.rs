@@ -33,6 +33,10 @@ impl<T: Kernels> Source<T> for Decoded<T> {
         all_times_transpose(self.rows()?, &self.weight)
     }
 
+    fn bytes(&self) -> usize {
+        self.dy.buffer().1
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -91,6 +95,27 @@ impl<T: Kernels> Sparse<T> {
         Ok(sparse)
     }
 
+    /// A copy of some rows.
+    pub fn rows_part(&self, rows: &[u32]) -> Result<Self> {
+        let of = |row: &u32| self.starts[*row as usize] as usize..self.starts[*row as usize + 1] as usize;
+        let n = rows.iter().map(|row| of(row).len()).sum();
+        let mut part = Self {
+            width: self.width,
+            starts: Buf::zeroed(rows.len() + 1)?,
+            columns: Buf::zeroed(n)?,
+            values: Buf::zeroed(n)?,
+        };
+        let mut at = 0;
+        for (i, row) in rows.iter().enumerate() {
+            let to = at..at + of(row).len();
+            part.columns[to.clone()].copy_from_slice(&self.columns[of(row)]);
+            part.values[to.clone()].copy_from_slice(&self.values[of(row)]);
+            at = to.end;
+            part.starts[i + 1] = at as u32;
+        }
+        Ok(part)
+    }
+
     /// `dy Wᵀ` with these rows for `dy`: `[rows, w.rows]`.
     pub fn times_transpose(&self, w: &Packed<T>) -> Result<Buf<T>> {
         let mut out = Buf::zeroed((self.starts.len() - 1) * w.rows)?;
@@ -109,6 +134,10 @@ impl<T: Kernels> Source<T> for Sparse<T> {
         Ok(out)
     }
 
+    fn bytes(&self) -> usize {
+        size_of_val(&self.starts[..]) + size_of_val(&self.columns[..]) + size_of_val(&self.values[..])
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -116,7 +145,16 @@ impl<T: Kernels> Source<T> for Sparse<T> {
 
 /// The gradient of codes where they are alive, which is what passes to their pre-activations.
 pub fn where_alive<T: Kernels>(grad: &Tensor<T>, codes: &Tensor<T>) -> Result<Sparse<T>> {
-    let mut alive = Sparse::collect(codes.floats()?, codes.last_dim(), |code| code > T::ZERO)?;
+    let mut alive = match codes.source::<Sparse<T>>().filter(|sparse| sparse.width == codes.last_dim()) {
+        // What is there is alive.
+        Some(sparse) => Sparse {
+            width: sparse.width,
+            starts: Buf::copied(&sparse.starts)?,
+            columns: Buf::copied(&sparse.columns)?,
+            values: Buf::zeroed(sparse.values.len())?,
+        },
+        None => Sparse::collect(codes.floats()?, codes.last_dim(), |code| code > T::ZERO)?,
+    };
     if let Some(decoded) = grad.source::<Decoded<T>>() {
         alive.values = decoded.at(&alive.starts, &alive.columns)?;
         return Ok(alive);
