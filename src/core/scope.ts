@@ -82,9 +82,18 @@ export function overwrite(handle: Handle, data: Float32Array): void {
   viewOf(coreMemory(), "float32", core().data_pointer(handle) >>> 0, data.length).set(data);
 }
 
+/** From this many elements on it pays to ask for those alone that aren't zero. */
+const SPARSE = 4096;
+
 /** Copies a value's elements out of the core. */
 export function copyOut(handle: Handle, dtype: Dtype, length: number): TypedArray {
   const out = emptyArray(dtype, length);
+  const cells = length < SPARSE ? undefined : core().sparse_cells(handle);
+  if (cells) {
+    const words = new Uint32Array(out.buffer);
+    for (let i = 0; i < cells.length; i += 2) words[cells[i]] = cells[i + 1];
+    return out;
+  }
   out.set(viewOf(coreMemory(), dtype, core().data_pointer(handle) >>> 0, length));
   return out;
 }

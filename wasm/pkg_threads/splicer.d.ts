@@ -376,6 +376,11 @@ export function softmax(a: number, dim: number): number;
 
 export function sort_indices(a: number, dim: number, descending: boolean): number;
 
+/**
+ * The cells of a value that aren't zero, where those are all that is held and they are few: place and bits in turn.
+ */
+export function sparse_cells(handle: number): Uint32Array | undefined;
+
 export function sum(a: number, axes: Uint32Array | number[], keepdim: boolean): number;
 
 /**
@@ -530,6 +535,7 @@ export interface InitOutput {
     readonly share: (a: number) => [number, number, number];
     readonly softmax: (a: number, b: number) => [number, number, number];
     readonly sort_indices: (a: number, b: number, c: number) => [number, number, number];
+    readonly sparse_cells: (a: number) => [number, number, number, number];
     readonly sum: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly take_rows: (a: number, b: number, c: number) => [number, number, number];
     readonly tape_bytes: () => [number, number, number];

@@ -1366,6 +1366,24 @@ export function sort_indices(a, dim, descending) {
 }
 
 /**
+ * The cells of a value that aren't zero, where those are all that is held and they are few: place and bits in turn.
+ * @param {number} handle
+ * @returns {Uint32Array | undefined}
+ */
+export function sparse_cells(handle) {
+    const ret = wasm.sparse_cells(handle);
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    let v1;
+    if (ret[0] !== 0) {
+        v1 = getArrayU32FromWasm0(ret[0], ret[1]).slice();
+        wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    }
+    return v1;
+}
+
+/**
  * @param {number} a
  * @param {Uint32Array | number[]} axes
  * @param {boolean} keepdim

@@ -96,6 +96,7 @@ export const shape_of: (a: number) => [number, number, number, number];
 export const share: (a: number) => [number, number, number];
 export const softmax: (a: number, b: number) => [number, number, number];
 export const sort_indices: (a: number, b: number, c: number) => [number, number, number];
+export const sparse_cells: (a: number) => [number, number, number, number];
 export const sum: (a: number, b: number, c: number, d: number) => [number, number, number];
 export const take_rows: (a: number, b: number, c: number) => [number, number, number];
 export const tape_bytes: () => [number, number, number];

@@ -4,6 +4,7 @@ use super::{Outcome, dims, with};
 use crate::error::Result;
 use crate::heap::Handle;
 use crate::memory::{self, Buf};
+use crate::ops::model::sparse::Sparse;
 use crate::tape::Value;
 use crate::tensor::{Data, Dtype, Tensor};
 use std::collections::BTreeMap;
@@ -81,6 +82,19 @@ pub fn data_pointer(handle: Handle) -> Outcome<u32> {
             Data::Int(b) => b.as_ptr() as u32,
             Data::Bool(b) => b.as_ptr() as u32,
         })
+    })
+}
+
+/// The cells of a value that aren't zero, where those are all that is held and they are few: place and bits in turn.
+#[wasm_bindgen]
+pub fn sparse_cells(handle: Handle) -> Outcome<Option<Vec<u32>>> {
+    with(|engine| {
+        let tensor = engine.tensor(handle)?;
+        let is_few = |sparse: &&Sparse<f32>| 4 * sparse.values.len() <= tensor.len();
+        let Some(sparse) = tensor.source::<Sparse<f32>>().filter(is_few) else { return Ok(None) };
+        let cells = |i: usize| sparse.rows().row(i).map(move |e| (i * sparse.width, e));
+        let cells = (0..sparse.rows().count()).flat_map(cells);
+        Ok(Some(cells.flat_map(|(row, e)| [row as u32 + sparse.columns[e], sparse.values[e].to_bits()]).collect()))
     })
 }
 
