@@ -19,7 +19,7 @@ pub const MOST_WORKERS: usize = 63;
 const LEEWAY: usize = 2;
 
 /// Chunks that a thread's equal share of a job would be cut into if all were the smallest.
-const SMALLEST_PER_THREAD: usize = 16;
+const SMALLEST_PER_THREAD: usize = 32;
 
 /// Shares' worth of work below which sleepers aren't woken: waking takes as long as this.
 const WAKES: usize = 16;
@@ -409,8 +409,8 @@ mod tests {
         let mut chunks = chunks.into_inner().expect("no chunk panics");
         chunks.sort_by_key(|range| range.start);
         let lengths: Vec<usize> = chunks.iter().map(|range| range.len()).collect();
-        // A quarter of what is left for each of two threads, at least a sixteenth of its equal share.
-        assert_eq!(lengths, [80, 60, 45, 33, 25, 19, 14, 11, 10, 10, 10, 3]);
+        // A quarter of what is left for each of two threads, at least a thirty-second part of its equal share.
+        assert_eq!(lengths, [80, 60, 45, 33, 25, 19, 14, 11, 8, 6, 5, 5, 5, 4]);
         close(&pool, threads);
     }
 

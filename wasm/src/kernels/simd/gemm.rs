@@ -177,8 +177,7 @@ fn many_rows(
     });
 }
 
-/// Adds block sums in order (`cols` begin with a panel): each tile sums its block from zero into a small room, from which it is
-/// added to C.
+/// Adds block sums in order (`cols` begin with a panel).
 pub fn gemm_blocks(
     a: Rows<f32>,
     b: &Packed<f32>,
@@ -191,6 +190,66 @@ pub fn gemm_blocks(
     check(a.data.len(), a.stride, a.count, b.rows);
     check(out.len(), out.stride, a.count, cols.len());
     let block = block.clamp(1, b.rows.max(1));
+    // Up to here the rows meet whole panels unpacked.
+    let unpacked = if a.count <= FEW && b.rows > 0 { cols.end - cols.end % PANEL } else { cols.start };
+    few_rows_by_blocks(&a, b, cols.start..unpacked, block, bias, &mut out);
+    let mut rest = out.part(0, unpacked - cols.start);
+    many_rows_by_blocks(&a, b, unpacked..cols.end, block, bias, &mut rest);
+}
+
+/// One or two rows by whole panels, block by block.
+fn few_rows_by_blocks(
+    a: &Rows<f32>,
+    b: &Packed<f32>,
+    cols: Range<usize>,
+    block: usize,
+    bias: Option<&[f32]>,
+    out: &mut Out,
+) {
+    const WIDTH: usize = 2 * PANEL;
+    let together = if a.count == 1 { 2 } else { 1 };
+    let (zeros, mut sums) = ([0f32; WIDTH], [0f32; FEW * WIDTH]);
+    with_cells!(b, |held, cells| {
+        for column in cols.clone().step_by(together * PANEL) {
+            let width = (together * PANEL).min(cols.end - column);
+            for begin in (0..b.rows).step_by(block) {
+                let end = (begin + block).min(b.rows);
+                let tile = Tile {
+                    a: a.data[begin..].as_ptr(),
+                    a_stride: a.stride,
+                    b: cells[column * b.rows + begin * PANEL..].as_ptr(),
+                    panel: b.rows * PANEL,
+                    k: end - begin,
+                    start: zeros.as_ptr(),
+                    start_stride: 0,
+                    c: sums.as_mut_ptr(),
+                    c_stride: WIDTH,
+                };
+                // SAFETY: A was checked by `gemm_blocks`, a panel has `b.rows` rows of 16, and the sums are of two rows by two panels.
+                unsafe { few_rows(held, tile, a.count, width / PANEL) };
+                let bias: Option<[f32; WIDTH]> = bias.filter(|_| end == b.rows).map(|bias| bias_at(Some(bias), column));
+                for (i, sums) in sums.chunks_exact(WIDTH).take(a.count).enumerate() {
+                    let at = column - cols.start;
+                    add_block(out.row(i, at..at + width), sums, begin == 0, bias.as_ref().map(|bias| &bias[..]));
+                }
+            }
+        }
+    });
+}
+
+/// Any number of rows by any columns, block by block: each tile sums its block from zero into a small room, from which it is added
+/// to C.
+fn many_rows_by_blocks(
+    a: &Rows<f32>,
+    b: &Packed<f32>,
+    cols: Range<usize>,
+    block: usize,
+    bias: Option<&[f32]>,
+    out: &mut Out,
+) {
+    if cols.is_empty() {
+        return;
+    }
     let (mut strips, mut widened) = (Strips::new(), PanelRoom::uninit());
     let mut sums = [0f32; ROWS * PANEL];
     with_cells!(b, |held, cells| {
@@ -239,9 +298,11 @@ pub fn gemm_blocks(
                                 block_by_panel(&strips, place, tile, rows, &(0..PANEL), continues);
                             }
                         }
-                        let bias = bias.filter(|_| begin + block >= b.rows).map(|bias| bias_at(Some(bias), p * PANEL));
+                        let bias: Option<[f32; PANEL]> =
+                            bias.filter(|_| begin + block >= b.rows).map(|bias| bias_at(Some(bias), p * PANEL));
                         for (r, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
-                            add_block(out.row(i + r, column..column + width), sums, begin == 0, bias.as_ref());
+                            let bias = bias.as_ref().map(|bias| &bias[..]);
+                            add_block(out.row(i + r, column..column + width), sums, begin == 0, bias);
                         }
                     }
                 }
@@ -251,7 +312,7 @@ pub fn gemm_blocks(
 }
 
 /// Adds a block's sums to the total, which the first one is, and after the last one the bias.
-fn add_block(total: &mut [f32], sums: &[f32], is_first: bool, bias: Option<&[f32; PANEL]>) {
+fn add_block(total: &mut [f32], sums: &[f32], is_first: bool, bias: Option<&[f32]>) {
     if is_first {
         total.copy_from_slice(&sums[..total.len()]);
     } else {
