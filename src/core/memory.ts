@@ -36,8 +36,13 @@ export function ownValue(handle: Handle, purpose: Purpose): Handle {
 
 /** Bytes of the values for a purpose; values that share a buffer count once. */
 function ownedBytes(wanted: Purpose): number {
-  const handles = [...owned].filter(([, purpose]) => purpose === wanted).map(([handle]) => handle);
-  return core().buffer_bytes(Uint32Array.from(handles));
+  const buffers = new Map<number, number>();
+  for (const [handle, purpose] of owned) {
+    if (purpose === wanted) {
+      buffers.set(core().buffer_address(handle), core().buffer_size(handle) >>> 0);
+    }
+  }
+  return [...buffers.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** Frees a value that {@linkcode ownValue} took. */

@@ -83,7 +83,7 @@ export function overwrite(handle: Handle, data: Float32Array): void {
 }
 
 /** From this many elements on it pays to ask for those alone that aren't zero. */
-const SPARSE = 4096;
+const SPARSE = 256;
 
 /** Copies a value's elements out of the core. */
 export function copyOut(handle: Handle, dtype: Dtype, length: number): TypedArray {

@@ -39,9 +39,18 @@ export function forksOf({ splices: a }: BaseKey, { splices: b }: BaseKey): Set<s
 /** Computes a value that the base run doesn't hold, and lets it keep it. */
 export type Recompute = (base: BaseRun, name: string) => void;
 
+/** Releases values, all of them even where the copying of one fails. */
 function releaseAll(values: Map<string, HeldValue>): void {
-  for (const value of values.values()) value.release();
+  const failures: unknown[] = [];
+  for (const value of values.values()) {
+    try {
+      value.release();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
   values.clear();
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Bytes of what base runs hold. */

@@ -85,14 +85,16 @@ export class HeldValue {
   /** Leaves the value to the other holders. After the last one its memory is given back, and what tensors show of it is copied first. */
   release(): void {
     if (--this.#holders > 0) return;
-    if (this.#unread.size > 0) {
+    try {
+      if (this.#unread.size === 0) return;
       // As it lies: bringing it into another order takes memory, which may be scarce.
       const shape = shapeOf(this.handle);
       const data = copyOut(this.handle, "float32", sizeOf(shape)) as Float32Array<ArrayBuffer>;
       for (const unread of this.#unread) unread.leave({ data, shape });
       this.#unread.clear();
+    } finally {
+      freeOwned(this.handle);
     }
-    freeOwned(this.handle);
   }
 
   /** An ordinary tensor of the value, which is copied when somebody reads it, or when the value goes. */

@@ -171,8 +171,9 @@ class KnowingReader implements LogitReader {
     const isAllFresh = fresh.length === rows.length;
     const data = isAllFresh ? computed : new Float32Array(rows.length * dVocab);
     const hasRoom = (n: number) => (kept.size + n) * dVocab * BYTES <= MAX_KNOWN_BYTES;
-    // Nobody writes to what a reader gave; but a few rows of many would keep all of them.
-    const isAllKept = hasRoom(fresh.length) && fresh.every((row) => !differs(row));
+    // Nobody writes to what a reader gave; but a few rows of many, or one of many times the same, would keep all of them.
+    const isAllKept = hasRoom(fresh.length) && fresh.every((row) => !differs(row)) &&
+      new Set(fresh).size === fresh.length;
     let next = 0;
     rows.forEach((row, i) => {
       const logits = found[i] ?? computed.subarray(next * dVocab, ++next * dVocab);

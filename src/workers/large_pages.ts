@@ -29,7 +29,7 @@ const HUGE_PAGE = 14;
  * Asks Linux to back a shared memory, of 4 GiB at most, by large pages as it grows. That takes a foreign function, and so a program
  * which may call them anyway, in a notebook, at the prompt, or by `--allow-ffi`: nobody is asked for a permission.
  *
- * @returns Whether the system agreed; nothing but speed depends on it.
+ * @returns Whether the system was asked and took it; nothing but speed depends on it.
  */
 export function preferLargePages({ buffer }: WebAssembly.Memory): boolean {
   const deno: DenoSystem | undefined = Reflect.get(globalThis, "Deno");

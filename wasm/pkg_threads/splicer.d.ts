@@ -69,9 +69,14 @@ export function begin_scope(): number;
 export function binary(kind: number, a: number, b: number): number;
 
 /**
- * Bytes of the buffers of some values; one that several share counts once.
+ * Where a value's buffer is, which tells it from those that others have.
  */
-export function buffer_bytes(handles: Uint32Array | number[]): number;
+export function buffer_address(handle: number): number;
+
+/**
+ * The bytes of a value's buffer.
+ */
+export function buffer_size(handle: number): number;
 
 export function cast(a: number, dtype: number): number;
 
@@ -456,7 +461,8 @@ export interface InitOutput {
     readonly begin_run: () => [number, number, number];
     readonly begin_scope: () => [number, number, number];
     readonly binary: (a: number, b: number, c: number) => [number, number, number];
-    readonly buffer_bytes: (a: number, b: number) => [number, number, number];
+    readonly buffer_address: (a: number) => [number, number, number];
+    readonly buffer_size: (a: number) => [number, number, number];
     readonly cast: (a: number, b: number) => [number, number, number];
     readonly cat: (a: number, b: number, c: number) => [number, number, number];
     readonly center: (a: number) => [number, number, number];

@@ -243,18 +243,29 @@ export function binary(kind, a, b) {
 }
 
 /**
- * Bytes of the buffers of some values; one that several share counts once.
- * @param {Uint32Array | number[]} handles
+ * Where a value's buffer is, which tells it from those that others have.
+ * @param {number} handle
  * @returns {number}
  */
-export function buffer_bytes(handles) {
-    const ptr0 = passArray32ToWasm0(handles, wasm.__wbindgen_malloc);
-    const len0 = WASM_VECTOR_LEN;
-    const ret = wasm.buffer_bytes(ptr0, len0);
+export function buffer_address(handle) {
+    const ret = wasm.buffer_address(handle);
     if (ret[2]) {
         throw takeFromExternrefTable0(ret[1]);
     }
-    return ret[0];
+    return ret[0] >>> 0;
+}
+
+/**
+ * The bytes of a value's buffer.
+ * @param {number} handle
+ * @returns {number}
+ */
+export function buffer_size(handle) {
+    const ret = wasm.buffer_size(handle);
+    if (ret[2]) {
+        throw takeFromExternrefTable0(ret[1]);
+    }
+    return ret[0] >>> 0;
 }
 
 /**

@@ -1,13 +1,11 @@
 //! Values and scopes.
 
 use super::{Outcome, dims, with};
-use crate::error::Result;
 use crate::heap::Handle;
 use crate::memory::{self, Buf};
 use crate::ops::model::sparse::Sparse;
 use crate::tape::Value;
 use crate::tensor::{Data, Dtype, Tensor};
-use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
 
 // --- memory ---
@@ -24,14 +22,16 @@ pub fn set_memory_limit(bytes: f64) {
     memory::set_limit(bytes.min(usize::MAX as f64) as usize);
 }
 
-/// Bytes of the buffers of some values; one that several share counts once.
+/// Where a value's buffer is, which tells it from those that others have.
 #[wasm_bindgen]
-pub fn buffer_bytes(handles: &[Handle]) -> Outcome<f64> {
-    with(|engine| {
-        let buffers: Result<BTreeMap<_, _>> =
-            handles.iter().map(|&handle| Ok(engine.tensor(handle)?.buffer())).collect();
-        Ok(buffers?.values().sum::<usize>() as f64)
-    })
+pub fn buffer_address(handle: Handle) -> Outcome<u32> {
+    with(|engine| Ok(engine.tensor(handle)?.buffer().0 as u32))
+}
+
+/// The bytes of a value's buffer.
+#[wasm_bindgen]
+pub fn buffer_size(handle: Handle) -> Outcome<u32> {
+    with(|engine| Ok(engine.tensor(handle)?.buffer().1 as u32))
 }
 
 /// The number of live values, for tests that look for leaks.
@@ -92,9 +92,17 @@ pub fn sparse_cells(handle: Handle) -> Outcome<Option<Vec<u32>>> {
         let tensor = engine.tensor(handle)?;
         let is_few = |sparse: &&Sparse<f32>| 4 * sparse.values.len() <= tensor.len();
         let Some(sparse) = tensor.source::<Sparse<f32>>().filter(is_few) else { return Ok(None) };
-        let cells = |i: usize| sparse.rows().row(i).map(move |e| (i * sparse.width, e));
-        let cells = (0..sparse.rows().count()).flat_map(cells);
-        Ok(Some(cells.flat_map(|(row, e)| [row as u32 + sparse.columns[e], sparse.values[e].to_bits()]).collect()))
+        // Without the room for them, all cells are read.
+        let mut cells = Vec::new();
+        if cells.try_reserve_exact(2 * sparse.values.len()).is_err() {
+            return Ok(None);
+        }
+        for i in 0..sparse.rows().count() {
+            for e in sparse.rows().row(i) {
+                cells.extend([(i * sparse.width) as u32 + sparse.columns[e], sparse.values[e].to_bits()]);
+            }
+        }
+        Ok(Some(cells))
     })
 }
 

@@ -71,7 +71,9 @@ pub fn changed_rows<T: Kernels>(a: &Tensor<T>, b: &Tensor<T>) -> Result<Vec<u32>
     if a.same_buffer(b) {
         return Ok(Vec::new());
     }
-    if let (Some(x), Some(y)) = (sparse_rows(a), sparse_rows(b)) {
+    if let (Some(x), Some(y)) = (sparse_rows(a), sparse_rows(b))
+        && x.width == y.width
+    {
         let differs = |&row: &u32| {
             let [i, j] = [x, y].map(|sparse| sparse.rows().row(row as usize));
             x.columns[i.clone()] != y.columns[j.clone()] || differs(&x.values[i], &y.values[j])

@@ -30,6 +30,12 @@ fn part(p: usize, cols: &Range<usize>) -> Range<usize> {
     cols.start.max(p * PANEL) - p * PANEL..cols.end.min((p + 1) * PANEL) - p * PANEL
 }
 
+/// Cells as bytes.
+fn bytes_of<C: Copy>(cells: &[C]) -> &[u8] {
+    // SAFETY: a matrix' cells are numbers without padding.
+    unsafe { std::slice::from_raw_parts(cells.as_ptr().cast(), size_of_val(cells)) }
+}
+
 /// The panels that cover `cols`.
 fn panels(cols: &Range<usize>) -> Range<usize> {
     cols.start / PANEL..cols.end.div_ceil(PANEL)
@@ -50,13 +56,21 @@ pub fn bias_at<const N: usize>(bias: Option<&[f32]>, at: usize) -> [f32; N] {
 /// # Safety
 /// The tile must be valid for `rows` rows, A unpacked; if there are more than [`FEW`], `strips` must hold the same block, in which the
 /// tile begins at `place`.
-unsafe fn block_by_panel(strips: &Strips, place: Place, t: Tile, rows: usize, within: &Range<usize>, continues: bool) {
+unsafe fn block_by_panel(
+    strips: &Strips,
+    place: Place,
+    t: Tile,
+    rows: usize,
+    within: &Range<usize>,
+    continues: bool,
+    next: &[u8],
+) {
     // SAFETY: the caller's.
     unsafe {
         if within.len() < PANEL {
             panel_part(t, rows, within.start, within.end, continues);
         } else if rows > FEW {
-            strips.by_panel(place, t, rows);
+            strips.by_panel(place, t, rows, next);
         } else {
             panel(t, rows);
         }
@@ -131,6 +145,7 @@ fn many_rows(
         return;
     }
     let (mut strips, mut widened) = (Strips::new(), PanelRoom::uninit());
+    let last_panel = panels(cols).end;
     with_cells!(b, |held, cells| {
         for i in (0..a.count).step_by(ROWS) {
             let rows = (a.count - i).min(ROWS);
@@ -149,6 +164,16 @@ fn many_rows(
                         let depth = (end - from).min(DEPTH);
                         let at = cells[(p * b.rows + from) * PANEL..].as_ptr();
                         let continues = from > 0;
+                        let next = match (from + depth < end, p + 1 < last_panel) {
+                            (true, _) => bytes_of(
+                                &cells[(p * b.rows + from + depth) * PANEL..]
+                                    [..(end - from - depth).min(DEPTH) * PANEL],
+                            ),
+                            (false, true) => bytes_of(
+                                &cells[((p + 1) * b.rows + begin) * PANEL..][..(end - begin).min(DEPTH) * PANEL],
+                            ),
+                            _ => &[],
+                        };
                         // SAFETY: C was checked by `gemm`, a panel has `b.rows` rows of 16, and its room holds DEPTH of them.
                         unsafe {
                             let tile = Tile {
@@ -163,7 +188,7 @@ fn many_rows(
                                 c_stride: out.stride,
                             };
                             let place = Place { depth: end - begin, column: from - begin };
-                            block_by_panel(&strips, place, tile, rows, &within, continues);
+                            block_by_panel(&strips, place, tile, rows, &within, continues, next);
                         }
                     }
                     if act != Activation::Identity && end == b.rows {
@@ -295,7 +320,7 @@ fn many_rows_by_blocks(
                                 };
                                 let whole = Place { depth: last - first, column: from - first };
                                 let place = if fits { whole } else { Place { depth, column: 0 } };
-                                block_by_panel(&strips, place, tile, rows, &(0..PANEL), continues);
+                                block_by_panel(&strips, place, tile, rows, &(0..PANEL), continues, &[]);
                             }
                         }
                         let bias: Option<[f32; PANEL]> =
@@ -361,7 +386,7 @@ pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usi
                 // SAFETY: C was checked above, and the room holds a panel of DEPTH ≥ depth rows.
                 unsafe {
                     with_cells!(b, |held, cells| transpose(held, cells, b.rows, from..to, k..k + width, transposed));
-                    block_by_panel(&strips, Place { depth, column: 0 }, tile, rows, &(0..width), continues);
+                    block_by_panel(&strips, Place { depth, column: 0 }, tile, rows, &(0..width), continues, &[]);
                 }
             }
             from = to;

@@ -1,6 +1,6 @@
 //! Rows of A packed in strips of four, so that one load gives what four rows multiply a row of B with.
 
-use super::tile::{Tile, panel, tile_4x2};
+use super::tile::{Ahead, Tile, panel, tile_4x2, tile_4x2_ahead};
 use super::transpose::transpose4;
 use crate::kernels::PANEL;
 use core::arch::wasm32::*;
@@ -22,6 +22,9 @@ const HIGH: usize = 4;
 
 /// Columns of the tile.
 const WIDE: usize = 8;
+
+/// Strips from which on what comes next is read ahead: with fewer, it is wanted sooner than memory gives it.
+const MANY: usize = 6;
 
 /// The strips that rows make. One or two that are left over stay out; of three the last one is taken twice.
 fn strips_of(rows: usize) -> usize {
@@ -69,17 +72,26 @@ impl Strips {
         }
     }
 
-    /// All rows of a block, from a place on, by a panel: strips by strips, and those left over unpacked.
+    /// All rows of a block, from a place on, by a panel: strips by strips, and those left over unpacked. `next` is what will be read
+    /// next of the matrix, if anything.
     ///
     /// # Safety
     /// The tile must be valid for `rows` rows of A unpacked, which are those that were packed, as its columns are, and 16 columns of
     /// the panel.
-    pub unsafe fn by_panel(&self, place: Place, t: Tile, rows: usize) {
+    pub unsafe fn by_panel(&self, place: Place, t: Tile, rows: usize, next: &[u8]) {
         let whole = rows / HIGH;
-        // SAFETY: the caller's.
+        // Each of a strip's two tiles reads an even share.
+        let step = if whole < MANY { 0 } else { next.len() / (2 * whole * t.k).max(1) };
+        // SAFETY: the caller's; the shares of all tiles lie within `next`.
         unsafe {
             for strip in 0..whole {
-                strip_by_panel(self.at(strip, place), t.down(strip * HIGH));
+                let (a, t) = (self.at(strip, place), t.down(strip * HIGH));
+                if step == 0 {
+                    strip_by_panel(a, t);
+                } else {
+                    let at = next[2 * strip * t.k * step..].as_ptr();
+                    strip_by_panel_ahead(a, t, Ahead { at, step });
+                }
             }
             let rest = t.down(whole * HIGH);
             match rows % HIGH {
@@ -123,6 +135,22 @@ unsafe fn strip_by_panel(strip: *const f32, t: Tile) {
         // SAFETY: the caller's.
         unsafe {
             tile_4x2(strip, t.b.add(half), t.k, t.start.add(half), t.start_stride, t.c.add(half), t.c_stride);
+        }
+    }
+}
+
+/// The same, reading ahead, `t.k` steps in each half.
+///
+/// # Safety
+/// As for [`strip_by_panel`], and `ahead` must be valid for twice `t.k` steps.
+#[inline(always)]
+unsafe fn strip_by_panel_ahead(strip: *const f32, t: Tile, ahead: Ahead) {
+    for half in [0, WIDE] {
+        // SAFETY: the caller's.
+        unsafe {
+            let at = ahead.at.add(half / WIDE * t.k * ahead.step);
+            let (b, start, c) = (t.b.add(half), t.start.add(half), t.c.add(half));
+            tile_4x2_ahead(strip, b, t.k, start, t.start_stride, c, t.c_stride, Ahead { at, ..ahead });
         }
     }
 }

@@ -108,6 +108,13 @@ pub unsafe fn tile_1x4(t: &Tile) {
     unsafe { run::<1, 4>(*t, 16) }
 }
 
+/// Bytes that a tile reads on the way so that they are in the cache when their turn comes: one every `step` for each k.
+#[derive(Clone, Copy)]
+pub struct Ahead {
+    pub at: *const u8,
+    pub step: usize,
+}
+
 /// Four rows, packed as a strip `[k][4]`, by 8 columns of a panel. One load gives four elements of A, which are cheaper to spread over
 /// lanes than to load one by one, for V8 checks the bounds of each load.
 ///
@@ -124,7 +131,44 @@ pub unsafe fn tile_4x2(
     c_stride: usize,
 ) {
     // SAFETY: the caller's.
+    unsafe { four_by_two::<false>(a, b, k, start, start_stride, c, c_stride, Ahead { at: a.cast(), step: 0 }) }
+}
+
+/// As [`tile_4x2`].
+///
+/// # Safety
+/// As there, and `ahead` must be valid for `k` steps.
+#[inline(never)]
+#[allow(clippy::too_many_arguments, reason = "by value they stay in registers")]
+pub unsafe fn tile_4x2_ahead(
+    a: *const f32,
+    b: *const f32,
+    k: usize,
+    start: *const f32,
+    start_stride: usize,
+    c: *mut f32,
+    c_stride: usize,
+    ahead: Ahead,
+) {
+    // SAFETY: the caller's.
+    unsafe { four_by_two::<true>(a, b, k, start, start_stride, c, c_stride, ahead) }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "by value they stay in registers")]
+unsafe fn four_by_two<const AHEAD: bool>(
+    a: *const f32,
+    b: *const f32,
+    k: usize,
+    start: *const f32,
+    start_stride: usize,
+    c: *mut f32,
+    c_stride: usize,
+    mut ahead: Ahead,
+) {
+    // SAFETY: the callers'.
     unsafe {
+        let mut seen = 0;
         let mut acc = [[f32x4_splat(0.0); 2]; 4];
         for r in 0..4 {
             for v in 0..2 {
@@ -149,7 +193,12 @@ pub unsafe fn tile_4x2(
             }
             a = a.add(4);
             b = b.add(16);
+            if AHEAD {
+                seen |= *ahead.at;
+                ahead.at = ahead.at.add(ahead.step);
+            }
         }
+        std::hint::black_box(seen);
         for r in 0..4 {
             for v in 0..2 {
                 v128_store(c.add(r * c_stride + 4 * v).cast(), f32x4_add(acc[r][v], f32x4_splat(0.0)));

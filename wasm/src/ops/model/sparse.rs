@@ -128,7 +128,7 @@ impl<T: Kernels> Source<T> for Sparse<T> {
     fn compute(&self) -> Result<Buf<T>> {
         let rows = self.rows();
         let mut out = Buf::zeroed(rows.count() * self.width)?;
-        for (i, out) in out.chunks_exact_mut(self.width).enumerate() {
+        for (i, out) in out.chunks_exact_mut(self.width.max(1)).enumerate() {
             rows.row(i).for_each(|e| out[self.columns[e] as usize] = self.values[e]);
         }
         Ok(out)
