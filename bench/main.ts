@@ -326,14 +326,18 @@ async function benchGpt2Small(bench: Bench, data: string) {
   const cases = gpt2SmallCases(study);
   const dtypeOf = ({ steps }: BenchCase) =>
     steps.find((step) => step.step === "generate_rounded")?.dtype;
-  await measureCases(bench, study, cases.filter((one) => !dtypeOf(one)), section);
-  const megabytes = (memoryUsage().heapBytes / 1e6).toFixed(0);
-  section.text += ` With the model and its twelve SAEs the module's memory is ${megabytes} MB.`;
+  const isSweep = ({ steps }: BenchCase) => steps.some(({ step }) => step === "sweep");
+  const own = cases.filter((one) => !dtypeOf(one));
+  const megabytes = () => `${(memoryUsage().heapBytes / 1e6).toFixed(0)} MB`;
+  await measureCases(bench, study, own.filter((one) => !isSweep(one)), section);
+  section.text += ` With the model and its twelve SAEs the module's memory is ${megabytes()}`;
+  await measureCases(bench, study, own.filter(isSweep), section);
+  section.text += `, and ${megabytes()} with the variants of the sweeps.`;
   for (const dtype of ["bfloat16", "int8"] as const) {
     const { model } = study;
     const rounded = await HookedSAETransformer.fromPretrained(model, { threads: THREADS, dtype });
-    const own = cases.filter((one) => dtypeOf(one) === dtype);
-    await measureCases(bench, { ...study, rounded }, own, section);
+    const rest = cases.filter((one) => dtypeOf(one) === dtype);
+    await measureCases(bench, { ...study, rounded }, rest, section);
     closeModel(rounded);
   }
   closeStudy(study);
