@@ -146,6 +146,8 @@ export let handleOf: (tensor: Tensor) => Handle;
 export let elementsOf: (tensor: Tensor) => TypedArray;
 /** A tensor's place on the tape, 0 when it has none. */
 export let nodeOf: (tensor: Tensor) => number;
+/** The elements of a float32 tensor that are in no run and on no tape. */
+let constantElements: (tensor: Tensor) => Float32Array<ArrayBuffer> | undefined;
 /** The tensor with elements of another dtype. */
 export let castTo: (tensor: Tensor, dtype: Dtype) => Tensor;
 
@@ -900,6 +902,10 @@ export class Tensor {
       return tensor.#node;
     };
     castTo = (tensor, dtype) => tensor.#cast(dtype);
+    constantElements = (tensor) => {
+      const isConstant = !tensor.#requiresGrad && tensor.#node === 0 && !tensor.#isLent();
+      return isConstant && tensor.#data instanceof Float32Array ? tensor.#data : undefined;
+    };
   }
 }
 
@@ -1031,8 +1037,23 @@ function binary(kind: keyof typeof BINARY, a: Tensor, b: Operand): Tensor {
   return apply([a, scalarTensor(b)], (x, y) => core().binary(BINARY[kind], x, y));
 }
 
+/** Elements of a constant that go through the core at a time, 1 MiB of them. */
+const SLICE = 2 ** 18;
+
 function unary(kind: keyof typeof UNARY, a: Tensor): Tensor {
-  return apply([a], (handle) => core().unary(UNARY[kind], handle));
+  const elements = constantElements(requireTensor(a));
+  if (!elements || elements.length <= SLICE) {
+    return apply([a], (handle) => core().unary(UNARY[kind], handle));
+  }
+  const out = new Float32Array(elements.length);
+  for (let at = 0; at < out.length; at += SLICE) {
+    const slice = elements.subarray(at, at + SLICE);
+    scoped(() => {
+      const result = core().unary(UNARY[kind], copyIn(slice, [slice.length], "float32"));
+      out.set(copyOut(result, "float32", slice.length), at);
+    });
+  }
+  return ownedTensor(out, a.shape);
 }
 
 function activate(kind: keyof typeof ACTIVATION, a: Tensor): Tensor {

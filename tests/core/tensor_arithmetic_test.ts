@@ -152,3 +152,19 @@ Deno.test("JavaScript's operators on tensors are refused, with the methods to us
   }
   assertEquals(`${a}`, "Tensor(float32[2])");
 });
+
+Deno.test("a large constant goes through in slices, with the bits of its elements", () => {
+  const length = 2 ** 19 + 3;
+  const values = Float32Array.from({ length }, (_, i) => i % 7 === 0 ? 0 : i / 3 - 8e4);
+  const large = Tensor.from(values, [length, 1]);
+  for (const kind of ["neg", "abs", "sqrt"] as const) {
+    const got = large[kind]();
+    assertEquals(got.shape, [length, 1]);
+    // Both ends, and where slices meet.
+    for (const at of [0, 2 ** 18 - 2, 2 ** 19 - 2, length - 4]) {
+      const part = Tensor.from(values.slice(at, at + 4))[kind]();
+      const bits = (tensor: Tensor) => new Uint32Array(tensor.data().buffer);
+      assertEquals(bits(got.at([at, at + 1, at + 2, at + 3]).reshape(4)), bits(part));
+    }
+  }
+});
