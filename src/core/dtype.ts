@@ -28,6 +28,12 @@ export function emptyArray(dtype: Dtype, length: number): TypedArray {
   }
 }
 
+/** A copy of elements, of a memory that may be shared: made from a typed array it isn't filled with zeros first. */
+export function copyOf(elements: Float32Array | Int32Array | Uint8Array): TypedArray {
+  if (elements instanceof Float32Array) return new Float32Array(elements);
+  return elements instanceof Int32Array ? new Int32Array(elements) : new Uint8Array(elements);
+}
+
 /** The dtype that a typed array holds. */
 export function dtypeOf(data: TypedArray): Dtype {
   if (data instanceof Float32Array) return "float32";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Dtype, DTYPES, emptyArray, type TypedArray, viewOf } from "./dtype.ts";
+import { copyOf, type Dtype, DTYPES, emptyArray, type TypedArray, viewOf } from "./dtype.ts";
 import { core, coreMemory, type Handle } from "./engine.ts";
 
 /** The life of values in the core: what is made inside is freed at the end. */
@@ -87,14 +87,13 @@ const SPARSE = 256;
 
 /** Copies a value's elements out of the core. */
 export function copyOut(handle: Handle, dtype: Dtype, length: number): TypedArray {
-  const out = emptyArray(dtype, length);
   const cells = length < SPARSE ? undefined : core().sparse_cells(handle);
-  if (cells) {
-    const words = new Uint32Array(out.buffer);
-    for (let i = 0; i < cells.length; i += 2) words[cells[i]] = cells[i + 1];
-    return out;
+  if (!cells) {
+    return copyOf(viewOf(coreMemory(), dtype, core().data_pointer(handle) >>> 0, length));
   }
-  out.set(viewOf(coreMemory(), dtype, core().data_pointer(handle) >>> 0, length));
+  const out = emptyArray(dtype, length);
+  const words = new Uint32Array(out.buffer);
+  for (let i = 0; i < cells.length; i += 2) words[cells[i]] = cells[i + 1];
   return out;
 }
 

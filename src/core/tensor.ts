@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Dtype, dtypeOf, DTYPES, emptyArray, type TypedArray } from "./dtype.ts";
+import { copyOf, type Dtype, dtypeOf, DTYPES, emptyArray, type TypedArray } from "./dtype.ts";
 import { DecodedGradient } from "./decoded_gradient.ts";
 import { core, type Handle } from "./engine.ts";
 import {
@@ -306,7 +306,7 @@ export class Tensor {
   data(): TypedArray {
     const elements = this.#elements();
     // Those of a value in the core were copied just now.
-    return elements === this.#data ? elements.slice() : elements;
+    return elements === this.#data ? copyOf(elements) : elements;
   }
 
   /** The only element, as a number. */
