@@ -327,17 +327,17 @@ async function benchGpt2Small(bench: Bench, data: string) {
   const dtypeOf = ({ steps }: BenchCase) =>
     steps.find((step) => step.step === "generate_rounded")?.dtype;
   const isSweep = ({ steps }: BenchCase) => steps.some(({ step }) => step === "sweep");
-  const own = cases.filter((one) => !dtypeOf(one));
+  const inSingle = cases.filter((one) => !dtypeOf(one));
   const megabytes = () => `${(memoryUsage().heapBytes / 1e6).toFixed(0)} MB`;
-  await measureCases(bench, study, own.filter((one) => !isSweep(one)), section);
+  await measureCases(bench, study, inSingle.filter((one) => !isSweep(one)), section);
   section.text += ` With the model and its twelve SAEs the module's memory is ${megabytes()}`;
-  await measureCases(bench, study, own.filter(isSweep), section);
+  await measureCases(bench, study, inSingle.filter(isSweep), section);
   section.text += `, and ${megabytes()} with the variants of the sweeps.`;
   for (const dtype of ["bfloat16", "int8"] as const) {
     const { model } = study;
     const rounded = await HookedSAETransformer.fromPretrained(model, { threads: THREADS, dtype });
-    const rest = cases.filter((one) => dtypeOf(one) === dtype);
-    await measureCases(bench, { ...study, rounded }, rest, section);
+    const own = cases.filter((one) => dtypeOf(one) === dtype);
+    await measureCases(bench, { ...study, rounded }, own, section);
     closeModel(rounded);
   }
   closeStudy(study);

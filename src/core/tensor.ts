@@ -1040,24 +1040,27 @@ function binary(kind: keyof typeof BINARY, a: Tensor, b: Operand): Tensor {
 /** Elements of a constant that go through the core at a time, 1 MiB of them. */
 const SLICE = 2 ** 18;
 
-function unary(kind: keyof typeof UNARY, a: Tensor): Tensor {
+/** Applies what makes each element of the one in its place. */
+function elementWise(a: Tensor, operation: (handle: Handle) => Handle): Tensor {
   const elements = constantElements(requireTensor(a));
-  if (!elements || elements.length <= SLICE) {
-    return apply([a], (handle) => core().unary(UNARY[kind], handle));
-  }
+  if (!elements || elements.length <= SLICE) return apply([a], operation);
   const out = new Float32Array(elements.length);
   for (let at = 0; at < out.length; at += SLICE) {
     const slice = elements.subarray(at, at + SLICE);
     scoped(() => {
-      const result = core().unary(UNARY[kind], copyIn(slice, [slice.length], "float32"));
+      const result = operation(copyIn(slice, [slice.length], "float32"));
       out.set(copyOut(result, "float32", slice.length), at);
     });
   }
   return ownedTensor(out, a.shape);
 }
 
+function unary(kind: keyof typeof UNARY, a: Tensor): Tensor {
+  return elementWise(a, (handle) => core().unary(UNARY[kind], handle));
+}
+
 function activate(kind: keyof typeof ACTIVATION, a: Tensor): Tensor {
-  return apply([a], (handle) => core().activate(ACTIVATION[kind], handle));
+  return elementWise(a, (handle) => core().activate(ACTIVATION[kind], handle));
 }
 
 function compare(kind: keyof typeof COMPARE, a: Tensor, b: Operand): Tensor {

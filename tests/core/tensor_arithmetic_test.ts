@@ -157,7 +157,7 @@ Deno.test("a large constant goes through in slices, with the bits of its element
   const length = 2 ** 19 + 3;
   const values = Float32Array.from({ length }, (_, i) => i % 7 === 0 ? 0 : i / 3 - 8e4);
   const large = Tensor.from(values, [length, 1]);
-  for (const kind of ["neg", "abs", "sqrt"] as const) {
+  for (const kind of ["neg", "abs", "sqrt", "relu", "exp"] as const) {
     const got = large[kind]();
     assertEquals(got.shape, [length, 1]);
     // Both ends, and where slices meet.

@@ -1,24 +1,11 @@
 // Memory in large pages, where a program may ask for them; without the permission nothing is asked.
 
 import { assertEquals } from "@std/assert";
-import { runDeno } from "../runtimes/_package.ts";
-
-const MODULE = new URL("../../src/workers/large_pages.ts", import.meta.url);
-
-/** What a program with these permissions prints. */
-async function printed(program: string, ...permissions: string[]): Promise<string> {
-  const path = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    await Deno.writeTextFile(path, program);
-    return (await runDeno(["run", "--quiet", "--no-prompt", ...permissions, path])).trim();
-  } finally {
-    await Deno.remove(path);
-  }
-}
+import { runScript } from "./_script.ts";
 
 /** Asks for them, and says whether the memory is as it was. */
 const ASK = `
-  import { preferLargePages } from "${MODULE}";
+  import { preferLargePages } from "~/src/workers/large_pages.ts";
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
   console.log(preferLargePages(memory), new Uint8Array(memory.buffer).every((byte) => byte === 0));
 `;
@@ -37,8 +24,8 @@ const ASK_PLAINLY = `
 `;
 
 Deno.test("large pages are asked for where foreign functions may be called, and nowhere else", async () => {
-  assertEquals(await printed(ASK), "false true");
-  assertEquals(await printed(ASK, "--allow-ffi=./nothing"), "false true");
-  const takesIt = await printed(ASK_PLAINLY, "--allow-ffi");
-  assertEquals(await printed(ASK, "--allow-ffi"), `${takesIt} true`);
+  assertEquals(await runScript(ASK), "false true");
+  assertEquals(await runScript(ASK, "--allow-ffi=./nothing"), "false true");
+  const takesIt = await runScript(ASK_PLAINLY, "--allow-ffi");
+  assertEquals(await runScript(ASK, "--allow-ffi"), `${takesIt} true`);
 });

@@ -3,21 +3,16 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { runDeno } from "../runtimes/_package.ts";
+import { runScript } from "./_script.ts";
 
-const ROOT = new URL("../../", import.meta.url);
 const PRELOAD = ["--preload", "tests/workers/_two_threads.ts"];
 
-/** Runs a script that is given as text and imports from `~/`, with permission to read the embedded model alone. */
-async function script(source: string): Promise<string> {
-  const path = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    await Deno.writeTextFile(path, source.replaceAll('from "~/', `from "${ROOT.href}`));
-    const models = fileURLToPath(new URL("models", ROOT));
-    return (await runDeno(["run", "--quiet", "--no-prompt", `--allow-read=${models}`, path]))
-      .trim();
-  } finally {
-    await Deno.remove(path);
-  }
+/** Runs a program with permission to read the embedded model alone. */
+function script(source: string): Promise<string> {
+  return runScript(
+    source,
+    `--allow-read=${fileURLToPath(new URL("../../models", import.meta.url))}`,
+  );
 }
 
 Deno.test("two threads give the bits of one, in products of many shapes and in whole runs", async () => {

@@ -55,6 +55,10 @@ impl<E: Copy> Buf<E> {
         Ok(Self { ptr, len })
     }
 
+    pub fn bytes(&self) -> usize {
+        self.len * size_of::<E>()
+    }
+
     /// `len` elements of all-zero bits.
     pub fn zeroed(len: usize) -> Result<Self> {
         Self::allocate(len, true)
@@ -96,7 +100,7 @@ impl<E: Copy> Buf<E> {
 
 impl<E: Copy> Drop for Buf<E> {
     fn drop(&mut self) {
-        let bytes = self.len * size_of::<E>();
+        let bytes = self.bytes();
         if bytes > 0 {
             // SAFETY: allocated with this size and alignment in `allocate`.
             unsafe { dealloc(self.ptr.as_ptr().cast(), Layout::from_size_align_unchecked(bytes, ALIGN)) };

@@ -203,11 +203,11 @@ impl<T: Real> Tensor<T> {
     /// Where the buffer is, which tells it from others, and its bytes. Deferred elements stay so.
     pub fn buffer(&self) -> (usize, usize) {
         match &self.data {
-            Data::Float(b) => (Rc::as_ptr(b).addr(), size_of_val(&b[..])),
-            Data::Int(b) => (Rc::as_ptr(b).addr(), size_of_val(&b[..])),
-            Data::Bool(b) => (Rc::as_ptr(b).addr(), size_of_val(&b[..])),
+            Data::Float(b) => (Rc::as_ptr(b).addr(), b.bytes()),
+            Data::Int(b) => (Rc::as_ptr(b).addr(), b.bytes()),
+            Data::Bool(b) => (Rc::as_ptr(b).addr(), b.bytes()),
             Data::Deferred(d) => {
-                let there = d.floats.get().map_or(0, |b| size_of_val(&b[..]));
+                let there = d.floats.get().map_or(0, |b| b.bytes());
                 (Rc::as_ptr(d).addr(), d.source.bytes() + there)
             }
         }

@@ -263,9 +263,9 @@ impl<T: Real> Packed<T> {
     /// What the cells take.
     pub fn bytes(&self) -> usize {
         match &self.cells {
-            HeldCells::Full(data) => data.len() * size_of::<T>(),
-            HeldCells::Float16 { bits, .. } | HeldCells::Bfloat16(bits) => bits.len() * 2,
-            HeldCells::Int8 { codes, scales } => codes.len() + scales.len() * size_of::<f32>(),
+            HeldCells::Full(data) => data.bytes(),
+            HeldCells::Float16 { bits, .. } | HeldCells::Bfloat16(bits) => bits.bytes(),
+            HeldCells::Int8 { codes, scales } => codes.bytes() + scales.bytes(),
         }
     }
 

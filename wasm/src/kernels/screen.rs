@@ -298,6 +298,12 @@ impl Candidates {
         starts[*count] as usize
     }
 
+    /// Panels and rows with candidates: which they are, their flags, and where their codes begin.
+    pub fn flagged(&self) -> impl Iterator<Item = (usize, usize, u16, usize)> {
+        let cells = self.flags.iter().zip(self.places.iter()).enumerate().filter(|(_, (flags, _))| **flags != 0);
+        cells.map(|(cell, (&flags, &place))| (cell / self.count, cell % self.count, flags, place as usize))
+    }
+
     /// The codes that are alive, of those at all places: each row's start, their columns, and they themselves.
     pub fn alive<T: Real>(&self, codes: &[T]) -> Result<(Buf<u32>, Buf<u32>, Buf<T>)> {
         let mut starts = Buf::zeroed(self.count + 1)?;
@@ -308,10 +314,8 @@ impl Candidates {
         let n = starts[self.count] as usize;
         let (mut columns, mut values) = (Buf::zeroed(n)?, Buf::zeroed(n)?);
         let mut next: Vec<u32> = starts[..self.count].to_vec();
-        let cells = self.flags.iter().zip(self.places.iter()).enumerate();
-        for (cell, (&flags, &place)) in cells.filter(|(_, (flags, _))| **flags != 0) {
-            let (p, i) = (cell / self.count, cell % self.count);
-            for (c, &code) in bits(flags).zip(&codes[place as usize..]) {
+        for (p, i, flags, place) in self.flagged() {
+            for (c, &code) in bits(flags).zip(&codes[place..]) {
                 if code > T::ZERO {
                     let at = next[i] as usize;
                     (columns[at], values[at]) = ((p * PANEL + c) as u32, code);

@@ -3,8 +3,9 @@
 //!
 //! A job is published as a state word, its number and the units nobody has claimed. A thread claims a chunk of them by counting the
 //! word down with compare-and-swap: a worker that comes late compares with a number that is gone, so it never claims of one job
-//! what it read of another. Chunks shrink with what is left (Polychronopoulos and Kuck 1987), so that the threads end together. The main thread claims like everyone else and only waits for chunks that were claimed; a worker that
-//! sleeps, starts or is no more costs nothing. The chunk of one that died is done again by the main thread.
+//! what it read of another. Chunks shrink with what is left (Polychronopoulos and Kuck 1987), so that the threads end together. The
+//! main thread claims like everyone else and only waits for chunks that were claimed; a worker that sleeps, starts or is no more
+//! costs nothing. The chunk of one that died is done again by the main thread.
 
 use super::GRAIN;
 use std::cell::Cell;
@@ -145,10 +146,9 @@ impl Pool {
         let threads = self.workers.load(Relaxed) as usize + 1;
         if threads > 1 && worth > 1 && units > 1 && u32::try_from(units).is_ok() && !IS_BUSY.get() {
             IS_BUSY.set(true);
-            let smallest = worth.min(threads * SMALLEST_PER_THREAD);
-            self.parts.store((threads * LEEWAY) as u32, Relaxed);
-            self.least.store(units.div_ceil(smallest) as u32, Relaxed);
-            self.publish(units as u32, call::<F>, f as *const F as usize, worth >= WAKES);
+            let parts = (threads * LEEWAY) as u32;
+            let least = units.div_ceil(worth.min(threads * SMALLEST_PER_THREAD)) as u32;
+            self.publish(units as u32, parts, least, call::<F>, f as *const F as usize, worth >= WAKES);
             self.help(None);
             self.finish(units as u32);
             IS_BUSY.set(false);
@@ -157,10 +157,12 @@ impl Pool {
         }
     }
 
-    fn publish(&self, units: u32, call: Call, data: usize, wakes: bool) {
+    fn publish(&self, units: u32, parts: u32, least: u32, call: Call, data: usize, wakes: bool) {
         self.call.store(call as usize, Relaxed);
         self.data.store(data, Relaxed);
         self.units.store(units, Relaxed);
+        self.parts.store(parts, Relaxed);
+        self.least.store(least, Relaxed);
         self.finished.store(0, Relaxed);
         let number = self.ticket.load(Relaxed).wrapping_add(1);
         self.state.store(u64::from(number) << 32 | u64::from(units), Release);

@@ -40,9 +40,8 @@ pub fn encode_at<T: Kernels>(
     candidates: &Candidates,
     out: &mut [T],
 ) {
-    for (cell, (&flags, &place)) in candidates.flags.iter().zip(candidates.places.iter()).enumerate() {
-        let (p, i) = (cell / x.count, cell % x.count);
-        for (c, out) in bits(flags).zip(&mut out[place as usize..]) {
+    for (p, i, flags, place) in candidates.flagged() {
+        for (c, out) in bits(flags).zip(&mut out[place..]) {
             let j = p * PANEL + c;
             let mut sum = bias.map_or(T::ZERO, |bias| bias[j]);
             for k in 0..w.rows {

@@ -41,41 +41,44 @@ fn add_codes<H: Held>(held: H, panel: &[H::Cell], active: &[(u32, f32)], sums: &
     acc.iter().enumerate().for_each(|(v, &acc)| store(&mut sums[4 * v..], F32x4(acc) + F32x4::ZERO));
 }
 
-/// `out += Σ codes w[f, :]` over active codes.
-fn add_all(w: &Packed<f32>, active: &[(u32, f32)], out: &mut [f32]) {
-    with_cells!(w, |held, cells| {
-        for (p, out) in out.chunks_mut(PANEL).enumerate() {
-            let mut sums = [0f32; PANEL];
-            sums[..out.len()].copy_from_slice(out);
-            add_codes(held, &cells[p * w.rows * PANEL..][..w.rows * PANEL], active, &mut sums);
-            out.copy_from_slice(&sums[..out.len()]);
-        }
-    });
-}
-
-fn begin(bias: Option<&[f32]>, out: &mut [f32]) {
+/// A row of active codes decoded. `collect` gives the next of them and says whether there are more.
+fn decode_row(
+    w: &Packed<f32>,
+    bias: Option<&[f32]>,
+    out: &mut [f32],
+    mut collect: impl FnMut(&mut [(u32, f32); COLLECTED]) -> (usize, bool),
+) {
     match bias {
         Some(bias) => out.copy_from_slice(bias),
         None => out.fill(0.0),
     }
+    let mut active = [(0u32, 0f32); COLLECTED];
+    // One turn at least, for the bias of a row without codes may be -0.
+    loop {
+        let (n, has_more) = collect(&mut active);
+        with_cells!(w, |held, cells| {
+            for (p, out) in out.chunks_mut(PANEL).enumerate() {
+                let mut sums = [0f32; PANEL];
+                sums[..out.len()].copy_from_slice(out);
+                add_codes(held, &cells[p * w.rows * PANEL..][..w.rows * PANEL], &active[..n], &mut sums);
+                out.copy_from_slice(&sums[..out.len()]);
+            }
+        });
+        if !has_more {
+            break;
+        }
+    }
 }
 
 pub fn decode(codes: Rows<f32>, w: &Packed<f32>, bias: Option<&[f32]>, out: RowsMut<f32>) {
-    let mut active = [(0u32, 0f32); COLLECTED];
     for i in 0..codes.count {
         let row = &codes.data[i * codes.stride..][..w.rows];
-        let out = &mut out.data[i * out.stride..][..w.cols];
-        begin(bias, out);
         let mut at = 0;
-        // One turn at least, for the bias of a row without codes may be -0.
-        loop {
-            let (n, next) = collect(row, at, &mut active);
-            add_all(w, &active[..n], out);
+        decode_row(w, bias, &mut out.data[i * out.stride..][..w.cols], |active| {
+            let (n, next) = collect(row, at, active);
             at = next;
-            if at >= row.len() {
-                break;
-            }
-        }
+            (n, at < row.len())
+        });
     }
 }
 
@@ -87,22 +90,14 @@ pub fn decode_sparse(
     bias: Option<&[f32]>,
     out: RowsMut<f32>,
 ) {
-    let mut active = [(0u32, 0f32); COLLECTED];
     for (at, i) in rows.enumerate() {
-        let out = &mut out.data[at * out.stride..][..w.cols];
-        begin(bias, out);
         let mut left = codes.row(i);
-        // One turn at least, as above.
-        loop {
-            let now = left.start..left.end.min(left.start + COLLECTED);
-            for (active, e) in active.iter_mut().zip(now.clone()) {
+        decode_row(w, bias, &mut out.data[at * out.stride..][..w.cols], |active| {
+            let n = left.len().min(COLLECTED);
+            for (active, e) in active.iter_mut().zip(left.by_ref()) {
                 *active = (codes.columns[e], codes.values[e]);
             }
-            add_all(w, &active[..now.len()], out);
-            left.start = now.end;
-            if left.is_empty() {
-                break;
-            }
-        }
+            (n, !left.is_empty())
+        });
     }
 }

@@ -164,16 +164,9 @@ fn many_rows(
                         let depth = (end - from).min(DEPTH);
                         let at = cells[(p * b.rows + from) * PANEL..].as_ptr();
                         let continues = from > 0;
-                        let next = match (from + depth < end, p + 1 < last_panel) {
-                            (true, _) => bytes_of(
-                                &cells[(p * b.rows + from + depth) * PANEL..]
-                                    [..(end - from - depth).min(DEPTH) * PANEL],
-                            ),
-                            (false, true) => bytes_of(
-                                &cells[((p + 1) * b.rows + begin) * PANEL..][..(end - begin).min(DEPTH) * PANEL],
-                            ),
-                            _ => &[],
-                        };
+                        let (q, k) = if from + depth < end { (p, from + depth) } else { (p + 1, begin) };
+                        let n = if q < last_panel { (end - k).min(DEPTH) } else { 0 };
+                        let next = bytes_of(if n > 0 { &cells[(q * b.rows + k) * PANEL..][..n * PANEL] } else { &[] });
                         // SAFETY: C was checked by `gemm`, a panel has `b.rows` rows of 16, and its room holds DEPTH of them.
                         unsafe {
                             let tile = Tile {
@@ -252,10 +245,10 @@ fn few_rows_by_blocks(
                 };
                 // SAFETY: A was checked by `gemm_blocks`, a panel has `b.rows` rows of 16, and the sums are of two rows by two panels.
                 unsafe { few_rows(held, tile, a.count, width / PANEL) };
-                let bias: Option<[f32; WIDTH]> = bias.filter(|_| end == b.rows).map(|bias| bias_at(Some(bias), column));
+                let bias = bias.filter(|_| end == b.rows).map(|bias| &bias[column..column + width]);
                 for (i, sums) in sums.chunks_exact(WIDTH).take(a.count).enumerate() {
                     let at = column - cols.start;
-                    add_block(out.row(i, at..at + width), sums, begin == 0, bias.as_ref().map(|bias| &bias[..]));
+                    add_block(out.row(i, at..at + width), sums, begin == 0, bias);
                 }
             }
         }
@@ -323,10 +316,8 @@ fn many_rows_by_blocks(
                                 block_by_panel(&strips, place, tile, rows, &(0..PANEL), continues, &[]);
                             }
                         }
-                        let bias: Option<[f32; PANEL]> =
-                            bias.filter(|_| begin + block >= b.rows).map(|bias| bias_at(Some(bias), p * PANEL));
+                        let bias = bias.filter(|_| begin + block >= b.rows).map(|bias| &bias[p * PANEL..][..width]);
                         for (r, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
-                            let bias = bias.as_ref().map(|bias| &bias[..]);
                             add_block(out.row(i + r, column..column + width), sums, begin == 0, bias);
                         }
                     }

@@ -1,6 +1,6 @@
 //! Rows of A packed in strips of four, so that one load gives what four rows multiply a row of B with.
 
-use super::tile::{Ahead, Tile, panel, tile_4x2, tile_4x2_ahead};
+use super::tile::{Ahead, Tile, panel, tile_4x2};
 use super::transpose::transpose4;
 use crate::kernels::PANEL;
 use core::arch::wasm32::*;
@@ -87,10 +87,9 @@ impl Strips {
             for strip in 0..whole {
                 let (a, t) = (self.at(strip, place), t.down(strip * HIGH));
                 if step == 0 {
-                    strip_by_panel(a, t);
+                    strip_by_panel::<false>(a, t, Ahead::NOWHERE);
                 } else {
-                    let at = next[2 * strip * t.k * step..].as_ptr();
-                    strip_by_panel_ahead(a, t, Ahead { at, step });
+                    strip_by_panel::<true>(a, t, Ahead { at: next.as_ptr(), step }.after(2 * strip * t.k));
                 }
             }
             let rest = t.down(whole * HIGH);
@@ -128,29 +127,15 @@ unsafe fn pack_strip(from: [*const f32; HIGH], depth: usize, out: *mut f32) {
 /// A strip by a panel.
 ///
 /// # Safety
-/// `strip` must have `t.k` columns, the tile be valid for four rows of 16.
+/// `strip` must have `t.k` columns, the tile be valid for four rows of 16, and `ahead` for twice `t.k` steps if it `READS` them.
 #[inline(always)]
-unsafe fn strip_by_panel(strip: *const f32, t: Tile) {
-    for half in [0, WIDE] {
+unsafe fn strip_by_panel<const READS: bool>(strip: *const f32, t: Tile, ahead: Ahead) {
+    for half in [0, 1] {
+        let (column, ahead) = (half * WIDE, ahead.after(half * t.k));
         // SAFETY: the caller's.
         unsafe {
-            tile_4x2(strip, t.b.add(half), t.k, t.start.add(half), t.start_stride, t.c.add(half), t.c_stride);
-        }
-    }
-}
-
-/// The same, reading ahead, `t.k` steps in each half.
-///
-/// # Safety
-/// As for [`strip_by_panel`], and `ahead` must be valid for twice `t.k` steps.
-#[inline(always)]
-unsafe fn strip_by_panel_ahead(strip: *const f32, t: Tile, ahead: Ahead) {
-    for half in [0, WIDE] {
-        // SAFETY: the caller's.
-        unsafe {
-            let at = ahead.at.add(half / WIDE * t.k * ahead.step);
-            let (b, start, c) = (t.b.add(half), t.start.add(half), t.c.add(half));
-            tile_4x2_ahead(strip, b, t.k, start, t.start_stride, c, t.c_stride, Ahead { at, ..ahead });
+            let (b, start, c) = (t.b.add(column), t.start.add(column), t.c.add(column));
+            tile_4x2::<READS>(strip, b, t.k, start, t.start_stride, c, t.c_stride, ahead);
         }
     }
 }
@@ -171,7 +156,7 @@ unsafe fn three_rows(strip: *const f32, t: Tile) {
             }
             (tile.start, tile.start_stride) = (room.as_ptr(), PANEL);
         }
-        strip_by_panel(strip, tile);
+        strip_by_panel::<false>(strip, tile, Ahead::NOWHERE);
         for r in 0..3 {
             let out = std::slice::from_raw_parts_mut(t.c.add(r * t.c_stride), PANEL);
             out.copy_from_slice(&room[r * PANEL..][..PANEL]);

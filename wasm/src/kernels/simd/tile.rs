@@ -115,48 +115,24 @@ pub struct Ahead {
     pub step: usize,
 }
 
+impl Ahead {
+    pub const NOWHERE: Self = Self { at: std::ptr::null(), step: 0 };
+
+    /// From so many steps further on.
+    pub fn after(self, steps: usize) -> Self {
+        Self { at: self.at.wrapping_add(steps * self.step), ..self }
+    }
+}
+
 /// Four rows, packed as a strip `[k][4]`, by 8 columns of a panel. One load gives four elements of A, which are cheaper to spread over
 /// lanes than to load one by one, for V8 checks the bounds of each load.
 ///
 /// # Safety
-/// `a` must be valid for a strip of `k` columns, `b` for as many rows 16 apart, `start` and `c` for four rows of 8.
-#[inline(never)]
-pub unsafe fn tile_4x2(
-    a: *const f32,
-    b: *const f32,
-    k: usize,
-    start: *const f32,
-    start_stride: usize,
-    c: *mut f32,
-    c_stride: usize,
-) {
-    // SAFETY: the caller's.
-    unsafe { four_by_two::<false>(a, b, k, start, start_stride, c, c_stride, Ahead { at: a.cast(), step: 0 }) }
-}
-
-/// As [`tile_4x2`].
-///
-/// # Safety
-/// As there, and `ahead` must be valid for `k` steps.
+/// `a` must be valid for a strip of `k` columns, `b` for as many rows 16 apart, `start` and `c` for four rows of 8; `ahead` for `k` steps
+/// if it `READS` them.
 #[inline(never)]
 #[allow(clippy::too_many_arguments, reason = "by value they stay in registers")]
-pub unsafe fn tile_4x2_ahead(
-    a: *const f32,
-    b: *const f32,
-    k: usize,
-    start: *const f32,
-    start_stride: usize,
-    c: *mut f32,
-    c_stride: usize,
-    ahead: Ahead,
-) {
-    // SAFETY: the caller's.
-    unsafe { four_by_two::<true>(a, b, k, start, start_stride, c, c_stride, ahead) }
-}
-
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "by value they stay in registers")]
-unsafe fn four_by_two<const AHEAD: bool>(
+pub unsafe fn tile_4x2<const READS: bool>(
     a: *const f32,
     b: *const f32,
     k: usize,
@@ -166,7 +142,7 @@ unsafe fn four_by_two<const AHEAD: bool>(
     c_stride: usize,
     mut ahead: Ahead,
 ) {
-    // SAFETY: the callers'.
+    // SAFETY: the caller's.
     unsafe {
         let mut seen = 0;
         let mut acc = [[f32x4_splat(0.0); 2]; 4];
@@ -193,9 +169,9 @@ unsafe fn four_by_two<const AHEAD: bool>(
             }
             a = a.add(4);
             b = b.add(16);
-            if AHEAD {
+            if READS {
                 seen |= *ahead.at;
-                ahead.at = ahead.at.add(ahead.step);
+                ahead = ahead.after(1);
             }
         }
         std::hint::black_box(seen);

@@ -56,7 +56,7 @@ impl<T: Kernels> Sparse<T> {
     }
 
     /// The elements that are kept.
-    fn collect(of: &[T], width: usize, keep: impl Fn(T) -> bool) -> Result<Self> {
+    pub fn collect(of: &[T], width: usize, keep: impl Fn(T) -> bool) -> Result<Self> {
         let width = width.max(1);
         let n = of.iter().filter(|&&x| keep(x)).count();
         let mut sparse = Self {
@@ -97,7 +97,8 @@ impl<T: Kernels> Sparse<T> {
 
     /// A copy of some rows.
     pub fn rows_part(&self, rows: &[u32]) -> Result<Self> {
-        let of = |row: &u32| self.starts[*row as usize] as usize..self.starts[*row as usize + 1] as usize;
+        let all = self.rows();
+        let of = |row: &u32| all.row(*row as usize);
         let n = rows.iter().map(|row| of(row).len()).sum();
         let mut part = Self {
             width: self.width,
@@ -135,7 +136,7 @@ impl<T: Kernels> Source<T> for Sparse<T> {
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(&self.starts[..]) + size_of_val(&self.columns[..]) + size_of_val(&self.values[..])
+        self.starts.bytes() + self.columns.bytes() + self.values.bytes()
     }
 
     fn as_any(&self) -> &dyn Any {
