@@ -7,9 +7,8 @@
 use crate::kernels::elementary::Lane;
 use crate::kernels::screen::{Candidates, Screen, ScreenedRows, code};
 use crate::kernels::{
-    Activation, Attend, Axis, Elements, Kernels, Layout, Packed, Rows, RowsMut, Storage, portable, simd,
+    Activation, Attend, Axis, Elements, Kernels, Layout, Packed, Rows, RowsMut, SparseRows, Storage, portable, simd,
 };
-use crate::ops::model::sparse::Sparse;
 use core::arch::wasm32::*;
 use wasm_bindgen::prelude::*;
 
@@ -131,8 +130,16 @@ pub fn decode(simd: bool, size: &Product, codes: &[f32], w: &[f32], bias: Option
 #[wasm_bindgen]
 pub fn decode_sparse(simd: bool, size: &Product, codes: &[f32], w: &[f32], bias: Option<Vec<f32>>, out: &mut [f32]) {
     let kernel = if simd { <f32 as Kernels>::decode_sparse } else { portable::decode_sparse };
-    let codes = Sparse::collect(codes, size.k, |code| code != 0.0).expect("the tests' codes fit");
-    kernel(codes.rows(), &packed(w, size), bias.as_deref(), RowsMut { data: out, stride: size.out_stride });
+    let (mut starts, mut columns, mut values) = (vec![0], vec![], vec![]);
+    for row in codes.chunks(size.a_stride).take(size.count) {
+        for (f, &code) in row[..size.k].iter().enumerate().filter(|(_, code)| **code != 0.0) {
+            columns.push(f as u32);
+            values.push(code);
+        }
+        starts.push(columns.len() as u32);
+    }
+    let rows = SparseRows { starts: &starts, columns: &columns, values: &values };
+    kernel(rows, &packed(w, size), bias.as_deref(), RowsMut { data: out, stride: size.out_stride });
 }
 
 /// An encoder and its screen.

@@ -56,7 +56,7 @@ impl<T: Kernels> Sparse<T> {
     }
 
     /// The elements that are kept.
-    pub fn collect(of: &[T], width: usize, keep: impl Fn(T) -> bool) -> Result<Self> {
+    fn collect(of: &[T], width: usize, keep: impl Fn(T) -> bool) -> Result<Self> {
         let width = width.max(1);
         let n = of.iter().filter(|&&x| keep(x)).count();
         let mut sparse = Self {
