@@ -1,10 +1,11 @@
 //! Rows of A packed in strips of four, so that one load gives what four rows multiply a row of B with.
 
-use super::tile::{Ahead, Tile, panel, tile_4x2};
+use super::tile::{Ahead, STEPS, Tile, panel, tile_by_2};
 use super::transpose::transpose4;
 use crate::kernels::PANEL;
 use core::arch::wasm32::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// Rows of A that are packed at a time.
 pub const ROWS: usize = 128;
@@ -17,18 +18,28 @@ pub const DEPTH: usize = 384;
 /// is what costs least there.
 const ROOM: usize = 2 * ROWS * DEPTH;
 
-/// Rows of a strip.
+/// Rows of a strip that are packed. A fifth is read as it comes.
 const HIGH: usize = 4;
 
 /// Columns of the tile.
 const WIDE: usize = 8;
 
 /// Strips from which on what comes next is read ahead: with fewer, it is wanted sooner than memory gives it.
-const MANY: usize = 6;
+const MANY: usize = 5;
 
-/// The strips that rows make. One or two that are left over stay out; of three the last one is taken twice.
-fn strips_of(rows: usize) -> usize {
-    (rows + 1) / HIGH
+/// The rows of each strip: five, but four where three or four would be left over. One or two that are left over stay out; three alone
+/// are a strip, of which the last is taken twice.
+fn strips(rows: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
+    let fours = match rows % 5 {
+        4 => 1,
+        3 => (rows / 4).clamp(1, 2),
+        _ => 0,
+    };
+    let fives = rows.saturating_sub(4 * fours) / 5;
+    (0..fives + fours).map(move |strip| {
+        let (first, height) = if strip < fives { (5 * strip, 5) } else { (5 * fives + 4 * (strip - fives), 4) };
+        first..(first + height).min(rows)
+    })
 }
 
 /// A block of A: each strip is `[k][4]`. Nothing else lies with it: what is initialised would be copied with all of the room.
@@ -50,7 +61,7 @@ impl Strips {
 
     /// The columns that there is room for in a block of `rows`: at least twice [`DEPTH`].
     pub fn room_for(rows: usize) -> usize {
-        ROOM / (HIGH * strips_of(rows).max(1))
+        ROOM / (HIGH * strips(rows).len().max(1))
     }
 
     /// A strip from a place on.
@@ -63,8 +74,8 @@ impl Strips {
     /// # Safety
     /// `a` must be valid for `rows` ≤ [`ROWS`] rows `stride` apart, of as many columns as `depth`, for which there must be room.
     pub unsafe fn pack(&mut self, a: *const f32, stride: usize, rows: usize, depth: usize) {
-        for strip in 0..strips_of(rows) {
-            let row = |r: usize| a.wrapping_add((strip * HIGH + r).min(rows - 1) * stride);
+        for (strip, place) in strips(rows).enumerate() {
+            let row = |r: usize| a.wrapping_add((place.start + r).min(place.end - 1) * stride);
             let from = [row(0), row(1), row(2), row(3)];
             let out = self.at(strip, Place { depth, column: 0 }).cast_mut();
             // SAFETY: the caller's; the strips of a block are no larger than it.
@@ -79,26 +90,28 @@ impl Strips {
     /// The tile must be valid for `rows` rows of A unpacked, which are those that were packed, as its columns are, and 16 columns of
     /// the panel.
     pub unsafe fn by_panel(&self, place: Place, t: Tile, rows: usize, next: &[u8]) {
-        let whole = rows / HIGH;
+        let strips = strips(rows);
         // Each of a strip's two tiles reads an even share.
-        let step = if whole < MANY { 0 } else { next.len() / (2 * whole * t.k).max(1) };
-        // SAFETY: the caller's; the shares of all tiles lie within `next`.
-        unsafe {
-            for strip in 0..whole {
-                let (a, t) = (self.at(strip, place), t.down(strip * HIGH));
-                if step == 0 {
-                    strip_by_panel::<false>(a, t, Ahead::NOWHERE);
-                } else {
-                    strip_by_panel::<true>(a, t, Ahead { at: next.as_ptr(), step }.after(2 * strip * t.k));
+        let reads = t.k / STEPS;
+        let step = if strips.len() < MANY { 0 } else { next.len() / (2 * strips.len() * reads).max(1) };
+        let mut done = 0;
+        for (strip, rows) in strips.enumerate() {
+            let (a, t) = (self.at(strip, place), t.down(rows.start));
+            let ahead = Ahead { at: next.as_ptr(), step }.after(2 * strip * reads);
+            // SAFETY: the caller's; the shares of all tiles lie within `next`.
+            unsafe {
+                match (rows.len(), step) {
+                    (3, _) => three_rows(a, t),
+                    (4, 0) => strip_by_panel::<4, false>(a, t, ahead),
+                    (4, _) => strip_by_panel::<4, true>(a, t, ahead),
+                    (_, 0) => strip_by_panel::<5, false>(a, t, ahead),
+                    (_, _) => strip_by_panel::<5, true>(a, t, ahead),
                 }
             }
-            let rest = t.down(whole * HIGH);
-            match rows % HIGH {
-                0 => {}
-                3 => three_rows(self.at(whole, place), rest),
-                left => panel(rest, left),
-            }
+            done = rows.end;
         }
+        // SAFETY: the caller's.
+        unsafe { panel(t.down(done), rows - done) };
     }
 }
 
@@ -127,15 +140,17 @@ unsafe fn pack_strip(from: [*const f32; HIGH], depth: usize, out: *mut f32) {
 /// A strip by a panel.
 ///
 /// # Safety
-/// `strip` must have `t.k` columns, the tile be valid for four rows of 16, and `ahead` for twice `t.k` steps if it `READS` them.
+/// `strip` must have `t.k` columns, the tile be valid for R rows of 16, the fifth of A unpacked, and `ahead` for a panel's steps if it
+/// `READS` them.
 #[inline(always)]
-unsafe fn strip_by_panel<const READS: bool>(strip: *const f32, t: Tile, ahead: Ahead) {
+unsafe fn strip_by_panel<const R: usize, const READS: bool>(strip: *const f32, t: Tile, ahead: Ahead) {
+    let fifth = t.down(HIGH).a;
     for half in [0, 1] {
-        let (column, ahead) = (half * WIDE, ahead.after(half * t.k));
+        let (column, ahead) = (half * WIDE, ahead.after(half * (t.k / STEPS)));
         // SAFETY: the caller's.
         unsafe {
             let (b, start, c) = (t.b.add(column), t.start.add(column), t.c.add(column));
-            tile_4x2::<READS>(strip, b, t.k, start, t.start_stride, c, t.c_stride, ahead);
+            tile_by_2::<R, READS>(strip, fifth, b, t.k, start, t.start_stride, c, t.c_stride, ahead);
         }
     }
 }
@@ -156,7 +171,7 @@ unsafe fn three_rows(strip: *const f32, t: Tile) {
             }
             (tile.start, tile.start_stride) = (room.as_ptr(), PANEL);
         }
-        strip_by_panel::<false>(strip, tile, Ahead::NOWHERE);
+        strip_by_panel::<4, false>(strip, tile, Ahead::NOWHERE);
         for r in 0..3 {
             let out = std::slice::from_raw_parts_mut(t.c.add(r * t.c_stride), PANEL);
             out.copy_from_slice(&room[r * PANEL..][..PANEL]);

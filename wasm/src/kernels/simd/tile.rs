@@ -1,9 +1,9 @@
 //! The micro-kernels that all products share: `C[r, j] = start[r, j] + Σ_k A[r, k] B[k, j]` for up to four rows, and 4 to 32 columns.
 //!
-//! Registers: eight accumulators (tiles of 4x2, 2x4, 1x8 vectors), two or four vectors of B, one element of A spread over four lanes.
-//! V8 keeps some of the sixteen registers for itself, and a tile with ten accumulators spills to less than half its speed; one whose
-//! loop over k is unrolled is slower, too. A is row-major as it comes, but for the tile of four rows; the row of B that belongs to k
-//! lies at `b + k * 16`, in the panel that follows `panel` cells further on.
+//! Registers: eight or ten accumulators (tiles of 5x2, 4x2, 2x4, 1x8 vectors), two or four vectors of B, one element of A spread over
+//! four lanes. V8 has fifteen for them, which ten accumulators fill: the order of the instructions must be the one written here, or it
+//! spills to half the speed. A is row-major as it comes, but for strips of four rows; the row of B that belongs to k lies at
+//! `b + k * 16`, in the panel that follows `panel` cells further on.
 
 use super::held::{Held, PanelRows, add_row};
 use super::lanes::madd;
@@ -108,7 +108,10 @@ pub unsafe fn tile_1x4(t: &Tile) {
     unsafe { run::<1, 4>(*t, 16) }
 }
 
-/// Bytes that a tile reads on the way so that they are in the cache when their turn comes: one every `step` for each k.
+/// So many k [`tile_by_2`] takes between two looks at whether it is done.
+pub const STEPS: usize = 8;
+
+/// Bytes that a tile reads on the way so that they are in the cache when their turn comes: one every `step` for each [`STEPS`] k.
 #[derive(Clone, Copy)]
 pub struct Ahead {
     pub at: *const u8,
@@ -124,17 +127,54 @@ impl Ahead {
     }
 }
 
-/// Four rows, packed as a strip `[k][4]`, by 8 columns of a panel. One load gives four elements of A, which are cheaper to spread over
-/// lanes than to load one by one, for V8 checks the bounds of each load.
+/// Zero, as V8 sees and LLVM doesn't: no static lies that high.
+#[inline(always)]
+fn zero() -> usize {
+    &raw const ZEROS as usize & 0xf000_0000
+}
+
+/// Never true, as V8 sees and LLVM doesn't. A branch on it leaves with the sums so far, for which they must be there, so that LLVM
+/// takes the steps before it and those behind it one after the other. It would nest them, each sum the operand of the next step's, and
+/// V8 lacks the registers for the rows of B of several steps.
+#[inline(always)]
+fn never(b: *const f32) -> bool {
+    b as usize & zero() != 0
+}
+
+/// One k of [`tile_by_2`].
 ///
 /// # Safety
-/// `a` must be valid for a strip of `k` columns, `b` for as many rows 16 apart, `start` and `c` for four rows of 8; `ahead` for `k` steps
-/// if it `READS` them.
+/// `a` must be valid for four elements, `b` for eight, and `fifth` for one if there are five rows.
+#[inline(always)]
+unsafe fn step<const R: usize>(a: *const f32, fifth: *const f32, b: *const f32, acc: &mut [[v128; 2]; R]) {
+    // SAFETY: the caller's.
+    unsafe {
+        let row = [v128_load(b.cast()), v128_load(b.add(4).cast())];
+        let mut add = |r: usize, x: v128| acc[r] = [0, 1].map(|v| madd(x, row[v], acc[r][v]));
+        if R > 4 {
+            add(4, v128_load32_splat(fifth.cast()));
+        }
+        let x = v128_load(a.cast());
+        add(0, i32x4_shuffle::<0, 0, 0, 0>(x, x));
+        add(1, i32x4_shuffle::<1, 1, 1, 1>(x, x));
+        add(2, i32x4_shuffle::<2, 2, 2, 2>(x, x));
+        add(3, i32x4_shuffle::<3, 3, 3, 3>(x, x));
+    }
+}
+
+/// R rows, four or five, by 8 columns of a panel. Four rows are packed as a strip `[k][4]`: one load gives four elements of A, which
+/// are cheaper to spread over lanes than to load one by one, for V8 checks the bounds of each load. The fifth is as it comes. With it
+/// there are more sums than the multipliers need at a time, so that none waits where another instruction took its turn.
+///
+/// # Safety
+/// `a` must be valid for a strip of `k` columns, `fifth` for a row of them if there are five, `b` for as many rows 16 apart, `start`
+/// and `c` for R rows of 8; `ahead` for `k / STEPS` steps if it `READS` them.
 #[inline(never)]
 #[allow(clippy::too_many_arguments, reason = "by value they stay in registers")]
-pub unsafe fn tile_4x2<const READS: bool>(
-    a: *const f32,
-    b: *const f32,
+pub unsafe fn tile_by_2<const R: usize, const READS: bool>(
+    mut a: *const f32,
+    mut fifth: *const f32,
+    mut b: *const f32,
     k: usize,
     start: *const f32,
     start_stride: usize,
@@ -145,37 +185,44 @@ pub unsafe fn tile_4x2<const READS: bool>(
     // SAFETY: the caller's.
     unsafe {
         let mut seen = 0;
-        let mut acc = [[f32x4_splat(0.0); 2]; 4];
-        for r in 0..4 {
+        let mut acc = [[f32x4_splat(0.0); 2]; R];
+        for r in 0..R {
             for v in 0..2 {
                 acc[r][v] = v128_load(start.add(r * start_stride + 4 * v).cast());
             }
         }
-        let (mut a, mut b) = (a, b);
-        let end = a.add(4 * k);
-        while a != end {
-            let row = [v128_load(b.cast()), v128_load(b.add(4).cast())];
-            let x = v128_load(a.cast());
-            let spread = [
-                i32x4_shuffle::<0, 0, 0, 0>(x, x),
-                i32x4_shuffle::<1, 1, 1, 1>(x, x),
-                i32x4_shuffle::<2, 2, 2, 2>(x, x),
-                i32x4_shuffle::<3, 3, 3, 3>(x, x),
-            ];
-            for r in 0..4 {
-                for v in 0..2 {
-                    acc[r][v] = madd(spread[r], row[v], acc[r][v]);
+        let end = a.add(4 * (k - k % STEPS));
+        // LLVM can't fold what it doesn't know into the loads' offsets, for each of which V8 would compute a bound.
+        let apart = 64 + zero();
+        macro_rules! two_steps {
+            () => {
+                step(a, fifth, b, &mut acc);
+                (fifth, b) = (fifth.byte_add(apart / 16), b.byte_add(apart));
+                if never(b) {
+                    break;
                 }
-            }
-            a = a.add(4);
-            b = b.add(16);
+                step(a.add(4), fifth, b, &mut acc);
+                (a, fifth, b) = (a.byte_add(apart / 2), fifth.byte_add(apart / 16), b.byte_add(apart));
+                if never(b) {
+                    break;
+                }
+            };
+        }
+        while a != end {
+            two_steps!();
+            two_steps!();
+            two_steps!();
+            two_steps!();
             if READS {
                 seen |= *ahead.at;
                 ahead = ahead.after(1);
             }
         }
+        for k in 0..k % STEPS {
+            step(a.add(4 * k), fifth.wrapping_add(k), b.add(16 * k), &mut acc);
+        }
         std::hint::black_box(seen);
-        for r in 0..4 {
+        for r in 0..R {
             for v in 0..2 {
                 v128_store(c.add(r * c_stride + 4 * v).cast(), f32x4_add(acc[r][v], f32x4_splat(0.0)));
             }
