@@ -30,15 +30,25 @@ fn part(p: usize, cols: &Range<usize>) -> Range<usize> {
     cols.start.max(p * PANEL) - p * PANEL..cols.end.min((p + 1) * PANEL) - p * PANEL
 }
 
-/// Cells as bytes.
-fn bytes_of<C: Copy>(cells: &[C]) -> &[u8] {
-    // SAFETY: a matrix' cells are numbers without padding.
-    unsafe { std::slice::from_raw_parts(cells.as_ptr().cast(), size_of_val(cells)) }
-}
-
 /// The panels that cover `cols`.
 fn panels(cols: &Range<usize>) -> Range<usize> {
     cols.start / PANEL..cols.end.div_ceil(PANEL)
+}
+
+/// What is read after a panel's rows up to `k`, as bytes: up to `depth` rows of `ks`, of the same panel or of the one behind it.
+fn next_of<'a, C: Copy>(
+    cells: &'a [C],
+    rows: usize,
+    (p, k): (usize, usize),
+    ks: &Range<usize>,
+    last_panel: usize,
+    depth: usize,
+) -> &'a [u8] {
+    let (p, k) = if k < ks.end { (p, k) } else { (p + 1, ks.start) };
+    let count = if p < last_panel { (ks.end - k).min(depth) } else { 0 };
+    let next = if count > 0 { &cells[(p * rows + k) * PANEL..][..count * PANEL] } else { &[] };
+    // SAFETY: a matrix' cells are numbers without padding.
+    unsafe { std::slice::from_raw_parts(next.as_ptr().cast(), size_of_val(next)) }
 }
 
 /// The bias of `N` columns from `at` on, zeros without one and beyond its end.
@@ -149,7 +159,7 @@ fn many_rows(
     with_cells!(b, |held, cells| {
         for i in (0..a.count).step_by(ROWS) {
             let rows = (a.count - i).min(ROWS);
-            let room = Strips::room_for(rows);
+            let (room, most) = (Strips::room_for(rows), Strips::depth_for(rows));
             // Without any k the sum is the bias.
             for begin in (0..b.rows.max(1)).step_by(room) {
                 let end = (begin + room).min(b.rows);
@@ -160,13 +170,11 @@ fn many_rows(
                     let first = p * PANEL + within.start - cols.start;
                     let start: [f32; PANEL] = bias_at(bias, p * PANEL);
                     let c = out.at(i * out.stride + first);
-                    for from in (begin..end.max(begin + 1)).step_by(DEPTH) {
-                        let depth = (end - from).min(DEPTH);
+                    for from in (begin..end.max(begin + 1)).step_by(most) {
+                        let depth = (end - from).min(most);
                         let at = cells[(p * b.rows + from) * PANEL..].as_ptr();
                         let continues = from > 0;
-                        let (q, k) = if from + depth < end { (p, from + depth) } else { (p + 1, begin) };
-                        let n = if q < last_panel { (end - k).min(DEPTH) } else { 0 };
-                        let next = bytes_of(if n > 0 { &cells[(q * b.rows + k) * PANEL..][..n * PANEL] } else { &[] });
+                        let next = next_of(cells, b.rows, (p, from + depth), &(begin..end), last_panel, most);
                         // SAFETY: C was checked by `gemm`, a panel has `b.rows` rows of 16, and its room holds DEPTH of them.
                         unsafe {
                             let tile = Tile {
@@ -270,10 +278,11 @@ fn many_rows_by_blocks(
     }
     let (mut strips, mut widened) = (Strips::new(), PanelRoom::uninit());
     let mut sums = [0f32; ROWS * PANEL];
+    let last_panel = panels(&cols).end;
     with_cells!(b, |held, cells| {
         for i in (0..a.count).step_by(ROWS) {
             let rows = (a.count - i).min(ROWS);
-            let room = Strips::room_for(rows);
+            let (room, most) = (Strips::room_for(rows), Strips::depth_for(rows));
             // Whole blocks are packed together; one for which there is no room is packed in parts, again for each panel.
             let fits = block <= room;
             let span = if fits { room - room % block } else { block };
@@ -289,11 +298,13 @@ fn many_rows_by_blocks(
                     let column = p * PANEL - cols.start;
                     for begin in (first..last.max(first + 1)).step_by(block) {
                         let end = (begin + block).min(last);
-                        for from in (begin..end.max(begin + 1)).step_by(DEPTH) {
-                            let depth = (end - from).min(DEPTH);
+                        for from in (begin..end.max(begin + 1)).step_by(most) {
+                            let depth = (end - from).min(most);
                             let at = a.data[i * a.stride + from..].as_ptr();
                             let of_panel = cells[(p * b.rows + from) * PANEL..].as_ptr();
                             let continues = from > begin;
+                            let next =
+                                next_of(cells, b.rows, (p, from + depth), &(first..last), last_panel, block.min(most));
                             // SAFETY: A was checked above, a panel has `b.rows` rows of 16, its room holds DEPTH of them, and
                             // the sums `rows`.
                             unsafe {
@@ -313,7 +324,7 @@ fn many_rows_by_blocks(
                                 };
                                 let whole = Place { depth: last - first, column: from - first };
                                 let place = if fits { whole } else { Place { depth, column: 0 } };
-                                block_by_panel(&strips, place, tile, rows, &(0..PANEL), continues, &[]);
+                                block_by_panel(&strips, place, tile, rows, &(0..PANEL), continues, next);
                             }
                         }
                         let bias = bias.filter(|_| begin + block >= b.rows).map(|bias| &bias[p * PANEL..][..width]);

@@ -14,6 +14,10 @@ pub const ROWS: usize = 128;
 /// first-level cache.
 pub const DEPTH: usize = 384;
 
+/// As [`DEPTH`], for few strips. The first half of a panel's columns waits for memory, the second finds it there; taking turns so
+/// often, the one is computed while the cores' own reading ahead goes on for the other.
+const DEPTH_OF_FEW: usize = 96;
+
 /// Elements that are packed at a time, 384 KB: the more columns of A, the longer a panel is read from memory in one go, and going on
 /// is what costs least there.
 const ROOM: usize = 2 * ROWS * DEPTH;
@@ -62,6 +66,11 @@ impl Strips {
     /// The columns that there is room for in a block of `rows`: at least twice [`DEPTH`].
     pub fn room_for(rows: usize) -> usize {
         ROOM / (HIGH * strips(rows).len().max(1))
+    }
+
+    /// The columns that a tile of a block of `rows` takes at a time, at most [`DEPTH`].
+    pub fn depth_for(rows: usize) -> usize {
+        if strips(rows).len() < MANY { DEPTH_OF_FEW } else { DEPTH }
     }
 
     /// A strip from a place on.
