@@ -6,7 +6,7 @@
 
 use super::lanes::{F32x4, load, map_in_place, map_indexed};
 use super::softmax::softmax_in_place;
-use super::tile::{Tile, ZEROS, panel, tile_strided};
+use super::tile::{Products, Tile, ZEROS, panel, tile_strided};
 use super::transpose::transpose_to_16;
 use crate::kernels::parallel::Cells;
 use crate::kernels::portable::{mix_row, score};
@@ -82,7 +82,7 @@ unsafe fn multiply(at: &Attend, rows: Range<usize>, h: usize, key: usize, q: &[f
         // SAFETY: the keys and queries lie within their slices by `check`, and the room holds `depth` rows of 16.
         unsafe {
             transpose_to_16(k[first_key + from..].as_ptr(), at.key_width(), keys, depth, transposed);
-            panel(tile, rows.len());
+            panel::<Products>(tile, rows.len());
         }
     }
 }

@@ -7,7 +7,7 @@ use super::activation::activate_in_place;
 use super::held::{Held, with_cells};
 use super::shares::Out;
 use super::strips::{DEPTH, Place, ROWS, Strips};
-use super::tile::{Tile, ZEROS, few_rows, panel, panel_part};
+use super::tile::{Products, Tile, ZEROS, few_rows, panel, panel_part};
 use super::transpose::transpose_to_16;
 use crate::kernels::{Activation, PANEL, Packed, Rows};
 use std::mem::MaybeUninit;
@@ -80,9 +80,9 @@ unsafe fn block_by_panel(
         if within.len() < PANEL {
             panel_part(t, rows, within.start, within.end, continues);
         } else if rows > FEW {
-            strips.by_panel(place, t, rows, next);
+            strips.by_panel::<Products>(place, t, rows, next);
         } else {
-            panel(t, rows);
+            panel::<Products>(t, rows);
         }
     }
 }

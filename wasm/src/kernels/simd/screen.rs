@@ -5,7 +5,8 @@ use super::gemm;
 use super::held::{Held, PanelRows, with_cells};
 use super::lanes::{load, madd};
 use super::shares::Out;
-use super::tile::{Tile, few_rows};
+use super::strips::{Place, Strips};
+use super::tile::{Terms, Tile, few_rows};
 use crate::kernels::parallel::Cells;
 use crate::kernels::screen::{Candidates, QUAD, Screen, ScreenedRows, TOP, bits, code};
 use crate::kernels::{Activation, PANEL, Packed, Rows};
@@ -47,35 +48,18 @@ pub fn is_exact() -> bool {
     [-127, -64, -1, 0, 1, 127].iter().all(|&weight| [1, 63, 64, 127].iter().all(|&input| is_right(weight, input)))
 }
 
-/// The products of one or two rows with a panel's sixteen features, `QUAD` inputs a step.
-///
-/// # Safety
-/// `a` must be valid for R rows of `quads` quads, `stride` bytes apart, `b` for `quads` rows of sixteen quads, `start` for
-/// sixteen sums.
-#[inline(never)]
-unsafe fn products<const R: usize>(
-    a: *const u8,
-    stride: usize,
-    b: *const i8,
-    quads: usize,
-    start: *const i32,
-    out: &mut [[v128; 4]; R],
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        let mut sums = [[0, 4, 8, 12].map(|at| v128_load(start.add(at).cast())); R];
-        let mut b = b;
-        for quad in 0..quads {
-            let row = [0, 16, 32, 48].map(|at| v128_load(b.add(at).cast()));
-            for r in 0..R {
-                let x = v128_load32_splat(a.add(r * stride + QUAD * quad).cast());
-                for v in 0..4 {
-                    sums[r][v] = dot(row[v], x, sums[r][v]);
-                }
-            }
-            b = b.add(QUAD * PANEL);
-        }
-        *out = sums;
+/// Products of bytes, four at a time.
+struct Quads;
+
+impl Terms for Quads {
+    #[inline(always)]
+    fn add(x: v128, row: v128, sum: v128) -> v128 {
+        dot(row, x, sum)
+    }
+
+    #[inline(always)]
+    fn end(sum: v128) -> v128 {
+        sum
     }
 }
 
@@ -94,7 +78,7 @@ struct Features<'a> {
 unsafe fn flags<P: PanelRows>(
     held: P,
     panel: *const P::Cell,
-    products: &[v128; 4],
+    products: &[i32],
     features: &Features,
     rows: &ScreenedRows,
     i: usize,
@@ -103,7 +87,8 @@ unsafe fn flags<P: PanelRows>(
     let mut sums = [f32x4_splat(0.0); 4];
     for v in 0..4 {
         let unit = f32x4_mul(scale, load(&features.scale[4 * v..]).0);
-        sums[v] = madd(f32x4_convert_i32x4(products[v]), unit, load(&features.lead[4 * v..]).0);
+        let product = i32x4(products[4 * v], products[4 * v + 1], products[4 * v + 2], products[4 * v + 3]);
+        sums[v] = madd(f32x4_convert_i32x4(product), unit, load(&features.lead[4 * v..]).0);
     }
     for &(k, x) in &rows.top[i * TOP..][..TOP] {
         if x != 0.0 {
@@ -124,54 +109,65 @@ unsafe fn flags<P: PanelRows>(
     flags
 }
 
-/// Flags of a panel's features, for all rows.
-fn screen_panel<H: Held>(held: H, cells: &[H::Cell], p: usize, rows: &ScreenedRows, screen: &Screen, out: &mut [u16]) {
+/// Flags of a panel's features, for rows from `first` on, whose products with them are given.
+fn flag_panel<H: Held>(
+    held: H,
+    cells: &[H::Cell],
+    p: usize,
+    rows: &ScreenedRows,
+    first: usize,
+    screen: &Screen,
+    products: &[[i32; PANEL]],
+    out: &mut [u16],
+) {
     let at = p * PANEL..(p + 1) * PANEL;
     let features = Features {
         scale: &screen.scale[at.clone()],
         lead: &screen.lead[at.clone()],
         norm: &screen.norm[at.clone()],
-        lost: &screen.lost[at.clone()],
+        lost: &screen.lost[at],
     };
-    let width = screen.quads * QUAD;
-    let weights = screen.cells[p * width * PANEL..][..width * PANEL].as_ptr();
-    let start = screen.start[at].as_ptr();
     let panel = cells[p * screen.rows * PANEL..][..screen.rows * PANEL].as_ptr();
-    // SAFETY: the panel is the matrix'.
-    let held = unsafe { held.in_panel(panel) };
-    let mut i = 0;
-    while i < out.len() {
-        let two = i + 2 <= out.len();
-        let inputs = rows.cells[i * width..][..if two { 2 * width } else { width }].as_ptr();
-        // SAFETY: the rows, the panel and its sums were cut to their sizes above.
-        unsafe {
-            if two {
-                let mut sums = [[f32x4_splat(0.0); 4]; 2];
-                products::<2>(inputs, width, weights, screen.quads, start, &mut sums);
-                out[i] = flags(held, panel, &sums[0], &features, rows, i);
-                out[i + 1] = flags(held, panel, &sums[1], &features, rows, i + 1);
-            } else {
-                let mut sums = [[f32x4_splat(0.0); 4]; 1];
-                products::<1>(inputs, width, weights, screen.quads, start, &mut sums);
-                out[i] = flags(held, panel, &sums[0], &features, rows, i);
-            }
-        }
-        i += if two { 2 } else { 1 };
+    for (i, (products, out)) in products.iter().zip(out).enumerate() {
+        // SAFETY: the panel is the matrix'.
+        *out = unsafe { flags(held.in_panel(panel), panel, products, &features, rows, first + i) };
     }
 }
 
-/// Flags of panels of features, `[panel][row]` from the first panel on.
+/// Flags of panels of features, `[panel][row]` from the first panel on. A quad of bytes takes an element's place in the tiles.
 pub fn screen(rows: &ScreenedRows, w: &Packed<f32>, screen: &Screen, panels: Range<usize>, out: &mut [u16]) {
     assert!(screen.rows == w.rows && screen.scale.len() == w.cols.next_multiple_of(PANEL));
-    let count = rows.count();
-    assert!(out.len() == panels.len() * count);
-    with_cells!(w, |held, cells| {
-        for (p, out) in panels.zip(out.chunks_exact_mut(count.max(1))) {
-            screen_panel(held, cells, p, rows, screen, out);
+    let (count, quads) = (rows.count(), screen.quads);
+    assert!(out.len() == panels.len() * count && rows.cells.len() == count * quads * QUAD);
+    let most = Strips::rows_for(quads);
+    let (mut strips, mut products) = (Strips::new(), [[0i32; PANEL]; ROWS]);
+    for first in (0..count).step_by(most.max(1)) {
+        let block = (count - first).min(most);
+        let inputs = rows.cells[first * quads * QUAD..].as_ptr().cast();
+        // SAFETY: the rows' quads were counted above, and there is room for them.
+        unsafe { strips.pack(inputs, quads, block, quads) };
+        for (p, out) in panels.clone().zip(out.chunks_exact_mut(count)) {
+            let weights = &screen.cells[p * quads * QUAD * PANEL..];
+            let tile = Tile {
+                a: inputs,
+                a_stride: quads,
+                b: weights.as_ptr().cast(),
+                panel: 0,
+                k: quads,
+                start: screen.start[p * PANEL..(p + 1) * PANEL].as_ptr().cast(),
+                start_stride: 0,
+                c: products.as_mut_ptr().cast(),
+                c_stride: PANEL,
+            };
+            let place = Place { depth: quads, column: 0 };
+            // SAFETY: as for the rows; a panel has as many quads of sixteen features, and there are products of more rows.
+            unsafe { strips.by_panel::<Quads>(place, tile, block, &[]) };
+            let out = &mut out[first..first + block];
+            with_cells!(w, |held, cells| flag_panel(held, cells, p, rows, first, screen, &products, out));
             let real = u16::MAX >> (PANEL - (w.cols - p * PANEL).min(PANEL));
             out.iter_mut().for_each(|flags| *flags &= real);
         }
-    });
+    }
 }
 
 /// The codes of the candidates among panels of features, each to its place in `out`.

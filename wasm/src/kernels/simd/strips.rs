@@ -1,6 +1,6 @@
 //! Rows of A packed in strips of four, so that one load gives what four rows multiply a row of B with.
 
-use super::tile::{Ahead, STEPS, Tile, panel, tile_by_2};
+use super::tile::{Ahead, STEPS, Terms, Tile, panel, tile_by_2};
 use super::transpose::transpose4;
 use crate::kernels::PANEL;
 use core::arch::wasm32::*;
@@ -68,6 +68,12 @@ impl Strips {
         ROOM / (HIGH * strips(rows).len().max(1))
     }
 
+    /// So many rows, at most [`ROWS`], that there is room for columns of as many as `depth`: for any if that is no more than the room
+    /// of one strip.
+    pub fn rows_for(depth: usize) -> usize {
+        (ROOM / (HIGH * depth.max(1)) * HIGH).min(ROWS)
+    }
+
     /// The columns that a tile of a block of `rows` takes at a time, at most [`DEPTH`].
     pub fn depth_for(rows: usize) -> usize {
         if strips(rows).len() < MANY { DEPTH_OF_FEW } else { DEPTH }
@@ -98,7 +104,7 @@ impl Strips {
     /// # Safety
     /// The tile must be valid for `rows` rows of A unpacked, which are those that were packed, as its columns are, and 16 columns of
     /// the panel.
-    pub unsafe fn by_panel(&self, place: Place, t: Tile, rows: usize, next: &[u8]) {
+    pub unsafe fn by_panel<T: Terms>(&self, place: Place, t: Tile, rows: usize, next: &[u8]) {
         let strips = strips(rows);
         // Each of a strip's two tiles reads an even share.
         let reads = t.k / STEPS;
@@ -110,17 +116,17 @@ impl Strips {
             // SAFETY: the caller's; the shares of all tiles lie within `next`.
             unsafe {
                 match (rows.len(), step) {
-                    (3, _) => three_rows(a, t),
-                    (4, 0) => strip_by_panel::<4, false>(a, t, ahead),
-                    (4, _) => strip_by_panel::<4, true>(a, t, ahead),
-                    (_, 0) => strip_by_panel::<5, false>(a, t, ahead),
-                    (_, _) => strip_by_panel::<5, true>(a, t, ahead),
+                    (3, _) => three_rows::<T>(a, t),
+                    (4, 0) => strip_by_panel::<T, 4, false>(a, t, ahead),
+                    (4, _) => strip_by_panel::<T, 4, true>(a, t, ahead),
+                    (_, 0) => strip_by_panel::<T, 5, false>(a, t, ahead),
+                    (_, _) => strip_by_panel::<T, 5, true>(a, t, ahead),
                 }
             }
             done = rows.end;
         }
         // SAFETY: the caller's.
-        unsafe { panel(t.down(done), rows - done) };
+        unsafe { panel::<T>(t.down(done), rows - done) };
     }
 }
 
@@ -140,7 +146,7 @@ unsafe fn pack_strip(from: [*const f32; HIGH], depth: usize, out: *mut f32) {
         }
         for k in whole..depth {
             for (r, row) in from.iter().enumerate() {
-                *out.add(k * HIGH + r) = *row.add(k);
+                out.add(k * HIGH + r).write_unaligned(row.add(k).read_unaligned());
             }
         }
     }
@@ -152,14 +158,14 @@ unsafe fn pack_strip(from: [*const f32; HIGH], depth: usize, out: *mut f32) {
 /// `strip` must have `t.k` columns, the tile be valid for R rows of 16, the fifth of A unpacked, and `ahead` for a panel's steps if it
 /// `READS` them.
 #[inline(always)]
-unsafe fn strip_by_panel<const R: usize, const READS: bool>(strip: *const f32, t: Tile, ahead: Ahead) {
+unsafe fn strip_by_panel<T: Terms, const R: usize, const READS: bool>(strip: *const f32, t: Tile, ahead: Ahead) {
     let fifth = t.down(HIGH).a;
     for half in [0, 1] {
         let (column, ahead) = (half * WIDE, ahead.after(half * (t.k / STEPS)));
         // SAFETY: the caller's.
         unsafe {
             let (b, start, c) = (t.b.add(column), t.start.add(column), t.c.add(column));
-            tile_by_2::<R, READS>(strip, fifth, b, t.k, start, t.start_stride, c, t.c_stride, ahead);
+            tile_by_2::<T, R, READS>(strip, fifth, b, t.k, start, t.start_stride, c, t.c_stride, ahead);
         }
     }
 }
@@ -168,7 +174,7 @@ unsafe fn strip_by_panel<const R: usize, const READS: bool>(strip: *const f32, t
 ///
 /// # Safety
 /// As for [`strip_by_panel`], with C valid for three rows of 16.
-unsafe fn three_rows(strip: *const f32, t: Tile) {
+unsafe fn three_rows<T: Terms>(strip: *const f32, t: Tile) {
     let mut room = [0f32; HIGH * PANEL];
     // SAFETY: the room holds four rows of 16; what is copied are C's own three.
     unsafe {
@@ -180,7 +186,7 @@ unsafe fn three_rows(strip: *const f32, t: Tile) {
             }
             (tile.start, tile.start_stride) = (room.as_ptr(), PANEL);
         }
-        strip_by_panel::<4, false>(strip, tile, Ahead::NOWHERE);
+        strip_by_panel::<T, 4, false>(strip, tile, Ahead::NOWHERE);
         for r in 0..3 {
             let out = std::slice::from_raw_parts_mut(t.c.add(r * t.c_stride), PANEL);
             out.copy_from_slice(&room[r * PANEL..][..PANEL]);

@@ -25,6 +25,29 @@ pub struct Tile<B = f32> {
     pub c_stride: usize,
 }
 
+/// What is summed over k, of an element of A in four lanes and four cells of B.
+pub trait Terms {
+    fn add(x: v128, row: v128, sum: v128) -> v128;
+
+    /// The sum when all are added.
+    fn end(sum: v128) -> v128;
+}
+
+/// Products of single floats. Adding zero makes -0 into +0.
+pub struct Products;
+
+impl Terms for Products {
+    #[inline(always)]
+    fn add(x: v128, row: v128, sum: v128) -> v128 {
+        madd(x, row, sum)
+    }
+
+    #[inline(always)]
+    fn end(sum: v128) -> v128 {
+        f32x4_add(sum, f32x4_splat(0.0))
+    }
+}
+
 /// Sixteen zeros to start from.
 pub static ZEROS: [f32; 16] = [0.0; 16];
 
@@ -45,12 +68,12 @@ impl<B> Tile<B> {
     }
 }
 
-/// Runs a tile of R rows and V vectors and stores it; adding zero makes -0 into +0.
+/// Runs a tile of R rows and V vectors and stores it.
 ///
 /// # Safety
 /// The tile's pointers must be valid as stated, the rows of B `b_step` apart.
 #[inline(always)]
-unsafe fn run<const R: usize, const V: usize>(t: Tile, b_step: usize) {
+unsafe fn run<T: Terms, const R: usize, const V: usize>(t: Tile, b_step: usize) {
     // SAFETY: the caller's.
     unsafe {
         let mut acc = [[f32x4_splat(0.0); V]; R];
@@ -73,7 +96,7 @@ unsafe fn run<const R: usize, const V: usize>(t: Tile, b_step: usize) {
             for r in 0..R {
                 let x = v128_load32_splat(a[r].cast());
                 for v in 0..V {
-                    acc[r][v] = madd(x, row[v], acc[r][v]);
+                    acc[r][v] = T::add(x, row[v], acc[r][v]);
                 }
                 a[r] = a[r].add(1);
             }
@@ -81,8 +104,7 @@ unsafe fn run<const R: usize, const V: usize>(t: Tile, b_step: usize) {
         }
         for r in 0..R {
             for v in 0..V {
-                let sum = f32x4_add(acc[r][v], f32x4_splat(0.0));
-                v128_store(t.c.add(r * t.c_stride + 4 * v).cast(), sum);
+                v128_store(t.c.add(r * t.c_stride + 4 * v).cast(), T::end(acc[r][v]));
             }
         }
     }
@@ -93,9 +115,9 @@ unsafe fn run<const R: usize, const V: usize>(t: Tile, b_step: usize) {
 /// # Safety
 /// As [`run`], with B's rows 16 apart.
 #[inline(never)]
-pub unsafe fn tile_2x4(t: &Tile) {
+pub unsafe fn tile_2x4<T: Terms>(t: &Tile) {
     // SAFETY: the caller's.
-    unsafe { run::<2, 4>(*t, 16) }
+    unsafe { run::<T, 2, 4>(*t, 16) }
 }
 
 /// One row by 16 columns of a packed panel.
@@ -103,9 +125,9 @@ pub unsafe fn tile_2x4(t: &Tile) {
 /// # Safety
 /// As [`run`], with B's rows 16 apart.
 #[inline(never)]
-pub unsafe fn tile_1x4(t: &Tile) {
+pub unsafe fn tile_1x4<T: Terms>(t: &Tile) {
     // SAFETY: the caller's.
-    unsafe { run::<1, 4>(*t, 16) }
+    unsafe { run::<T, 1, 4>(*t, 16) }
 }
 
 /// So many k [`tile_by_2`] takes between two looks at whether it is done.
@@ -146,11 +168,11 @@ fn never(b: *const f32) -> bool {
 /// # Safety
 /// `a` must be valid for four elements, `b` for eight, and `fifth` for one if there are five rows.
 #[inline(always)]
-unsafe fn step<const R: usize>(a: *const f32, fifth: *const f32, b: *const f32, acc: &mut [[v128; 2]; R]) {
+unsafe fn step<T: Terms, const R: usize>(a: *const f32, fifth: *const f32, b: *const f32, acc: &mut [[v128; 2]; R]) {
     // SAFETY: the caller's.
     unsafe {
         let row = [v128_load(b.cast()), v128_load(b.add(4).cast())];
-        let mut add = |r: usize, x: v128| acc[r] = [0, 1].map(|v| madd(x, row[v], acc[r][v]));
+        let mut add = |r: usize, x: v128| acc[r] = [0, 1].map(|v| T::add(x, row[v], acc[r][v]));
         if R > 4 {
             add(4, v128_load32_splat(fifth.cast()));
         }
@@ -171,7 +193,7 @@ unsafe fn step<const R: usize>(a: *const f32, fifth: *const f32, b: *const f32, 
 /// and `c` for R rows of 8; `ahead` for `k / STEPS` steps if it `READS` them.
 #[inline(never)]
 #[allow(clippy::too_many_arguments, reason = "by value they stay in registers")]
-pub unsafe fn tile_by_2<const R: usize, const READS: bool>(
+pub unsafe fn tile_by_2<T: Terms, const R: usize, const READS: bool>(
     mut a: *const f32,
     mut fifth: *const f32,
     mut b: *const f32,
@@ -196,12 +218,12 @@ pub unsafe fn tile_by_2<const R: usize, const READS: bool>(
         let apart = 64 + zero();
         macro_rules! two_steps {
             () => {
-                step(a, fifth, b, &mut acc);
+                step::<T, R>(a, fifth, b, &mut acc);
                 (fifth, b) = (fifth.byte_add(apart / 16), b.byte_add(apart));
                 if never(b) {
                     break;
                 }
-                step(a.add(4), fifth, b, &mut acc);
+                step::<T, R>(a.add(4), fifth, b, &mut acc);
                 (a, fifth, b) = (a.byte_add(apart / 2), fifth.byte_add(apart / 16), b.byte_add(apart));
                 if never(b) {
                     break;
@@ -219,12 +241,12 @@ pub unsafe fn tile_by_2<const R: usize, const READS: bool>(
             }
         }
         for k in 0..k % STEPS {
-            step(a.add(4 * k), fifth.wrapping_add(k), b.add(16 * k), &mut acc);
+            step::<T, R>(a.add(4 * k), fifth.wrapping_add(k), b.add(16 * k), &mut acc);
         }
         std::hint::black_box(seen);
         for r in 0..R {
             for v in 0..2 {
-                v128_store(c.add(r * c_stride + 4 * v).cast(), f32x4_add(acc[r][v], f32x4_splat(0.0)));
+                v128_store(c.add(r * c_stride + 4 * v).cast(), T::end(acc[r][v]));
             }
         }
     }
@@ -320,10 +342,10 @@ pub unsafe fn tile_strided(t: &Tile, rows: usize, vectors: usize, b_step: usize)
     // SAFETY: the caller's.
     unsafe {
         match (rows, vectors) {
-            (2, 4) => run::<2, 4>(*t, b_step),
-            (2, _) => run::<2, 1>(*t, b_step),
-            (_, 4) => run::<1, 4>(*t, b_step),
-            _ => run::<1, 1>(*t, b_step),
+            (2, 4) => run::<Products, 2, 4>(*t, b_step),
+            (2, _) => run::<Products, 2, 1>(*t, b_step),
+            (_, 4) => run::<Products, 1, 4>(*t, b_step),
+            _ => run::<Products, 1, 1>(*t, b_step),
         }
     }
 }
@@ -332,16 +354,16 @@ pub unsafe fn tile_strided(t: &Tile, rows: usize, vectors: usize, b_step: usize)
 ///
 /// # Safety
 /// As [`tile_2x4`] for `rows` rows.
-pub unsafe fn panel(t: Tile, rows: usize) {
+pub unsafe fn panel<T: Terms>(t: Tile, rows: usize) {
     // SAFETY: the caller's.
     unsafe {
         let mut i = 0;
         while i + 2 <= rows {
-            tile_2x4(&t.down(i));
+            tile_2x4::<T>(&t.down(i));
             i += 2;
         }
         if i < rows {
-            tile_1x4(&t.down(i));
+            tile_1x4::<T>(&t.down(i));
         }
     }
 }
@@ -366,7 +388,7 @@ pub unsafe fn panel_part(t: Tile, rows: usize, from: usize, to: usize, continues
                 }
                 (tile.start, tile.start_stride) = (room.as_ptr(), 16);
             }
-            panel(tile, now);
+            panel::<Products>(tile, now);
             for r in 0..now {
                 let out = std::slice::from_raw_parts_mut(t.down(i + r).c, to - from);
                 out.copy_from_slice(&room[16 * r + from..16 * r + to]);
