@@ -5,7 +5,7 @@ use super::gemm;
 use super::held::{Held, PanelRows, with_cells};
 use super::lanes::{load, madd};
 use super::shares::Out;
-use super::strips::{Place, Strips};
+use super::strips::{Place, ROWS, Strips};
 use super::tile::{Terms, Tile, few_rows};
 use crate::kernels::parallel::Cells;
 use crate::kernels::screen::{Candidates, QUAD, Screen, ScreenedRows, TOP, bits, code};
@@ -15,9 +15,6 @@ use std::ops::Range;
 
 /// When a feature of the panel may be alive in more than this share of the rows, the panel is computed in all of them.
 const MOST_ROWS: usize = 2;
-
-/// Rows of which a panel's sums are kept at a time.
-const ROWS: usize = 128;
 
 /// Adds to each lane of `sums` the products of its four signed bytes with as many of seven bits.
 #[inline(always)]
@@ -71,6 +68,13 @@ struct Features<'a> {
     lost: &'a [f32],
 }
 
+impl<'a> Features<'a> {
+    fn of_panel(screen: &'a Screen, p: usize) -> Self {
+        let of = |all: &'a [f32]| &all[p * PANEL..(p + 1) * PANEL];
+        Self { scale: of(&screen.scale), lead: of(&screen.lead), norm: of(&screen.norm), lost: of(&screen.lost) }
+    }
+}
+
 /// Flags of the features that may be alive in a row, one bit each.
 ///
 /// # Safety
@@ -78,7 +82,7 @@ struct Features<'a> {
 unsafe fn flags<P: PanelRows>(
     held: P,
     panel: *const P::Cell,
-    products: &[i32],
+    products: &[i32; PANEL],
     features: &Features,
     rows: &ScreenedRows,
     i: usize,
@@ -112,25 +116,19 @@ unsafe fn flags<P: PanelRows>(
 /// Flags of a panel's features, for rows from `first` on, whose products with them are given.
 fn flag_panel<H: Held>(
     held: H,
-    cells: &[H::Cell],
-    p: usize,
+    panel: &[H::Cell],
+    features: &Features,
     rows: &ScreenedRows,
     first: usize,
-    screen: &Screen,
     products: &[[i32; PANEL]],
     out: &mut [u16],
 ) {
-    let at = p * PANEL..(p + 1) * PANEL;
-    let features = Features {
-        scale: &screen.scale[at.clone()],
-        lead: &screen.lead[at.clone()],
-        norm: &screen.norm[at.clone()],
-        lost: &screen.lost[at],
-    };
-    let panel = cells[p * screen.rows * PANEL..][..screen.rows * PANEL].as_ptr();
+    let at = panel.as_ptr();
+    // SAFETY: the panel is the matrix'.
+    let held = unsafe { held.in_panel(at) };
     for (i, (products, out)) in products.iter().zip(out).enumerate() {
-        // SAFETY: the panel is the matrix'.
-        *out = unsafe { flags(held.in_panel(panel), panel, products, &features, rows, first + i) };
+        // SAFETY: as above.
+        *out = unsafe { flags(held, at, products, features, rows, first + i) };
     }
 }
 
@@ -140,14 +138,15 @@ pub fn screen(rows: &ScreenedRows, w: &Packed<f32>, screen: &Screen, panels: Ran
     let (count, quads) = (rows.count(), screen.quads);
     assert!(out.len() == panels.len() * count && rows.cells.len() == count * quads * QUAD);
     let most = Strips::rows_for(quads);
+    assert!(most > 0, "a screen has no more inputs than there is room for");
     let (mut strips, mut products) = (Strips::new(), [[0i32; PANEL]; ROWS]);
-    for first in (0..count).step_by(most.max(1)) {
+    for first in (0..count).step_by(most) {
         let block = (count - first).min(most);
         let inputs = rows.cells[first * quads * QUAD..].as_ptr().cast();
         // SAFETY: the rows' quads were counted above, and there is room for them.
         unsafe { strips.pack(inputs, quads, block, quads) };
         for (p, out) in panels.clone().zip(out.chunks_exact_mut(count)) {
-            let weights = &screen.cells[p * quads * QUAD * PANEL..];
+            let weights = &screen.cells[p * quads * QUAD * PANEL..][..quads * QUAD * PANEL];
             let tile = Tile {
                 a: inputs,
                 a_stride: quads,
@@ -163,7 +162,11 @@ pub fn screen(rows: &ScreenedRows, w: &Packed<f32>, screen: &Screen, panels: Ran
             // SAFETY: as for the rows; a panel has as many quads of sixteen features, and there are products of more rows.
             unsafe { strips.by_panel::<Quads>(place, tile, block, &[]) };
             let out = &mut out[first..first + block];
-            with_cells!(w, |held, cells| flag_panel(held, cells, p, rows, first, screen, &products, out));
+            let features = Features::of_panel(screen, p);
+            with_cells!(w, |held, cells| {
+                let panel = &cells[p * w.rows * PANEL..][..w.rows * PANEL];
+                flag_panel(held, panel, &features, rows, first, &products, out);
+            });
             let real = u16::MAX >> (PANEL - (w.cols - p * PANEL).min(PANEL));
             out.iter_mut().for_each(|flags| *flags &= real);
         }

@@ -7,7 +7,7 @@ use crate::kernels::{Activation, Attend, PANEL, Packed, Rows, RowsMut, SparseRow
 use std::ops::Range;
 
 /// Rows of a share of a product: whole tiles.
-const ROWS: usize = 4;
+const ROWS: usize = 5;
 
 /// Groups of columns from which on a product is cut by them rather than by its rows, which would have every thread read all of B.
 const MANY_GROUPS: usize = 8;
