@@ -35,20 +35,26 @@ fn panels(cols: &Range<usize>) -> Range<usize> {
     cols.start / PANEL..cols.end.div_ceil(PANEL)
 }
 
-/// What is read after a panel's rows up to `k`, as bytes: up to `depth` rows of `ks`, of the same panel or of the one behind it.
-fn next_of<'a, C: Copy>(
+/// What is read after a panel's rows up to `k`: up to `depth` rows of `ks`, of the same panel or of the one behind it.
+fn next_of<'a, C>(
     cells: &'a [C],
     rows: usize,
     (p, k): (usize, usize),
     ks: &Range<usize>,
     last_panel: usize,
     depth: usize,
-) -> &'a [u8] {
+) -> &'a [C] {
     let (p, k) = if k < ks.end { (p, k) } else { (p + 1, ks.start) };
     let count = if p < last_panel { (ks.end - k).min(depth) } else { 0 };
-    let next = if count > 0 { &cells[(p * rows + k) * PANEL..][..count * PANEL] } else { &[] };
+    if count > 0 { &cells[(p * rows + k) * PANEL..][..count * PANEL] } else { &[] }
+}
+
+/// The `i`th of `n` equal shares of cells, as bytes.
+fn share_of<C: Copy>(cells: &[C], i: usize, n: usize) -> &[u8] {
+    let share = cells.len() / n;
+    let share = &cells[i * share..][..share];
     // SAFETY: a matrix' cells are numbers without padding.
-    unsafe { std::slice::from_raw_parts(next.as_ptr().cast(), size_of_val(next)) }
+    unsafe { std::slice::from_raw_parts(share.as_ptr().cast(), size_of_val(share)) }
 }
 
 /// The bias of `N` columns from `at` on, zeros without one and beyond its end.
@@ -66,14 +72,14 @@ pub fn bias_at<const N: usize>(bias: Option<&[f32]>, at: usize) -> [f32; N] {
 /// # Safety
 /// The tile must be valid for `rows` rows, A unpacked; if there are more than [`FEW`], `strips` must hold the same block, in which the
 /// tile begins at `place`.
-unsafe fn block_by_panel(
+unsafe fn block_by_panel<'a>(
     strips: &Strips,
     place: Place,
     t: Tile,
     rows: usize,
     within: &Range<usize>,
     continues: bool,
-    next: &[u8],
+    next: impl Fn(usize, usize) -> &'a [u8],
 ) {
     // SAFETY: the caller's.
     unsafe {
@@ -189,6 +195,7 @@ fn many_rows(
                                 c_stride: out.stride,
                             };
                             let place = Place { depth: end - begin, column: from - begin };
+                            let next = |i, n| share_of(next, i, n);
                             block_by_panel(&strips, place, tile, rows, &within, continues, next);
                         }
                     }
@@ -324,6 +331,7 @@ fn many_rows_by_blocks(
                                 };
                                 let whole = Place { depth: last - first, column: from - first };
                                 let place = if fits { whole } else { Place { depth, column: 0 } };
+                                let next = |i, n| share_of(next, i, n);
                                 block_by_panel(&strips, place, tile, rows, &(0..PANEL), continues, next);
                             }
                         }
@@ -368,7 +376,7 @@ pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usi
             let to = ((from / PANEL + DEPTH / PANEL) * PANEL).min(cols.end);
             let depth = to - from;
             let block = dy.data[i * dy.stride + from - cols.start..].as_ptr();
-            let continues = from > cols.start;
+            let (continues, blocks) = (from > cols.start, panels(&(from..to)));
             // SAFETY: dy was checked above.
             unsafe { strips.pack(block, dy.stride, rows, depth) };
             for k in ks.clone().step_by(PANEL) {
@@ -387,8 +395,16 @@ pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usi
                 };
                 // SAFETY: C was checked above, and the room holds a panel of DEPTH ≥ depth rows.
                 unsafe {
-                    with_cells!(b, |held, cells| transpose(held, cells, b.rows, from..to, k..k + width, transposed));
-                    block_by_panel(&strips, Place { depth, column: 0 }, tile, rows, &(0..width), continues, &[]);
+                    with_cells!(b, |held, cells| {
+                        transpose(held, cells, b.rows, from..to, k..k + width, transposed);
+                        // The next rows of a panel for each strip.
+                        let next = |i, n| {
+                            let p = blocks.start + i * blocks.len() / n;
+                            let next = (k + PANEL).min(ks.end)..(k + 2 * PANEL).min(ks.end);
+                            share_of(&cells[(p * b.rows + next.start) * PANEL..][..next.len() * PANEL], 0, 1)
+                        };
+                        block_by_panel(&strips, Place { depth, column: 0 }, tile, rows, &(0..width), continues, next);
+                    });
                 }
             }
             from = to;

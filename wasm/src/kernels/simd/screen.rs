@@ -160,7 +160,7 @@ pub fn screen(rows: &ScreenedRows, w: &Packed<f32>, screen: &Screen, panels: Ran
             };
             let place = Place { depth: quads, column: 0 };
             // SAFETY: as for the rows; a panel has as many quads of sixteen features, and there are products of more rows.
-            unsafe { strips.by_panel::<Quads>(place, tile, block, &[]) };
+            unsafe { strips.by_panel::<Quads>(place, tile, block, |_, _| &[]) };
             let out = &mut out[first..first + block];
             let features = Features::of_panel(screen, p);
             with_cells!(w, |held, cells| {

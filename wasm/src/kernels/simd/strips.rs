@@ -63,9 +63,10 @@ impl Strips {
         Self(MaybeUninit::uninit())
     }
 
-    /// The columns that there is room for in a block of `rows`: at least twice [`DEPTH`].
+    /// The columns that there is room for in a block of `rows`: a multiple of [`DEPTH`].
     pub fn room_for(rows: usize) -> usize {
-        ROOM / (HIGH * strips(rows).len().max(1))
+        let room = ROOM / (HIGH * strips(rows).len().max(1));
+        room - room % DEPTH
     }
 
     /// So many rows, at most [`ROWS`], that there is room for columns of as many as `depth`: for any if that is no more than the room
@@ -98,24 +99,31 @@ impl Strips {
         }
     }
 
-    /// All rows of a block, from a place on, by a panel: strips by strips, and those left over unpacked. `next` is what will be read
-    /// next of the matrix, if anything.
+    /// All rows of a block, from a place on, by a panel: strips by strips, and those left over unpacked. `next(i, n)` is what the
+    /// `i`th of `n` strips reads ahead of what comes next of the matrix.
     ///
     /// # Safety
     /// The tile must be valid for `rows` rows of A unpacked, which are those that were packed, as its columns are, and 16 columns of
     /// the panel.
-    pub unsafe fn by_panel<T: Terms>(&self, place: Place, t: Tile, rows: usize, next: &[u8]) {
+    pub unsafe fn by_panel<'a, T: Terms>(
+        &self,
+        place: Place,
+        t: Tile,
+        rows: usize,
+        next: impl Fn(usize, usize) -> &'a [u8],
+    ) {
         let strips = strips(rows);
-        // Each of a strip's two tiles reads an even share.
-        let reads = t.k / STEPS;
-        let step = if strips.len() < MANY { 0 } else { next.len() / (2 * strips.len() * reads).max(1) };
+        let n = strips.len();
+        let reads = 2 * (t.k / STEPS);
         let mut done = 0;
         for (strip, rows) in strips.enumerate() {
             let (a, t) = (self.at(strip, place), t.down(rows.start));
-            let ahead = Ahead { at: next.as_ptr(), step }.after(2 * strip * reads);
-            // SAFETY: the caller's; the shares of all tiles lie within `next`.
+            let next = if n < MANY { &[] } else { next(strip, n) };
+            // A byte for each of the steps of both tiles.
+            let ahead = Ahead { at: next.as_ptr(), step: next.len() / reads.max(1) };
+            // SAFETY: the caller's; the steps stay within `next`.
             unsafe {
-                match (rows.len(), step) {
+                match (rows.len(), ahead.step) {
                     (3, _) => three_rows::<T>(a, t),
                     (4, 0) => strip_by_panel::<T, 4, false>(a, t, ahead),
                     (4, _) => strip_by_panel::<T, 4, true>(a, t, ahead),
