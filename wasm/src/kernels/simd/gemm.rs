@@ -1,13 +1,13 @@
 //! Products with packed matrices. One or two rows of A meet panels of B as they are. More rows are packed first, in blocks of few
 //! enough rows and columns that what a tile reads lies in the first-level cache: loops over blocks of rows, of as many k as there is
-//! room to pack, panels of 16 columns, parts of k, strips of four rows, and k innermost. So B is read in long stretches, once
+//! room to pack, panels of 16 columns, parts of k, strips of five rows, and k innermost. So B is read in long stretches, once
 //! for each block of rows. A part of k begins with the sums of the one before it, so that each sum is taken in order.
 
 use super::activation::activate_in_place;
 use super::held::{Held, with_cells};
 use super::shares::Out;
 use super::strips::{DEPTH, Place, ROWS, Strips};
-use super::tile::{Products, Tile, ZEROS, few_rows, panel, panel_part};
+use super::tile::{Products, Tile, ZEROS, few_rows, panel_part};
 use super::transpose::transpose_to_16;
 use crate::kernels::{Activation, PANEL, Packed, Rows};
 use std::mem::MaybeUninit;
@@ -70,8 +70,7 @@ pub fn bias_at<const N: usize>(bias: Option<&[f32]>, at: usize) -> [f32; N] {
 /// A block of A's rows by a panel; C begins at the first of the columns `within` that exist.
 ///
 /// # Safety
-/// The tile must be valid for `rows` rows, A unpacked; if there are more than [`FEW`], `strips` must hold the same block, in which the
-/// tile begins at `place`.
+/// The tile must be valid for `rows` rows, A unpacked; `strips` must hold the same block, in which the tile begins at `place`.
 unsafe fn block_by_panel<'a>(
     strips: &Strips,
     place: Place,
@@ -85,10 +84,8 @@ unsafe fn block_by_panel<'a>(
     unsafe {
         if within.len() < PANEL {
             panel_part(t, rows, within.start, within.end, continues);
-        } else if rows > FEW {
-            strips.by_panel::<Products>(place, t, rows, next);
         } else {
-            panel::<Products>(t, rows);
+            strips.by_panel::<Products>(place, t, rows, next);
         }
     }
 }

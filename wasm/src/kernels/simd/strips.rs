@@ -1,4 +1,4 @@
-//! Rows of A packed in strips of four, so that one load gives what four rows multiply a row of B with.
+//! Rows of A in strips of five, four of them packed, so that one load gives what four rows multiply a row of B with.
 
 use super::tile::{Ahead, STEPS, Terms, Tile, panel, tile_by_2};
 use super::transpose::transpose4;

@@ -1,4 +1,4 @@
-//! The micro-kernels that all products share: `C[r, j] = start[r, j] + Σ_k A[r, k] B[k, j]` for up to four rows, and 4 to 32 columns.
+//! The micro-kernels that all products share: `C[r, j] = start[r, j] + Σ_k A[r, k] B[k, j]` for up to five rows, and 4 to 32 columns.
 //!
 //! Registers: eight or ten accumulators (tiles of 5x2, 4x2, 2x4, 1x8 vectors), two or four vectors of B, one element of A spread over
 //! four lanes. V8 has fifteen for them, which ten accumulators fill: the order of the instructions must be the one written here, or it
@@ -219,12 +219,13 @@ pub unsafe fn tile_by_2<T: Terms, const R: usize, const READS: bool>(
         macro_rules! two_steps {
             () => {
                 step::<T, R>(a, fifth, b, &mut acc);
-                (fifth, b) = (fifth.byte_add(apart / 16), b.byte_add(apart));
+                (fifth, b) = (fifth.wrapping_byte_add(apart / 16), b.wrapping_byte_add(apart));
                 if never(b) {
                     break;
                 }
                 step::<T, R>(a.add(4), fifth, b, &mut acc);
-                (a, fifth, b) = (a.byte_add(apart / 2), fifth.byte_add(apart / 16), b.byte_add(apart));
+                (a, fifth, b) =
+                    (a.wrapping_byte_add(apart / 2), fifth.wrapping_byte_add(apart / 16), b.wrapping_byte_add(apart));
                 if never(b) {
                     break;
                 }
