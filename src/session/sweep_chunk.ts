@@ -195,29 +195,35 @@ export function runChunk(
   let others: BranchLogits | undefined;
   const all = () => others ??= new BranchLogits(host, host.run(pass));
   const branchOf = new Map(branches.map(({ variant, text }, i) => [variant * batch + text, i]));
-  /** Reads a row of a variant in the branches' logits; gives `undefined` where it is the base run's. */
-  const inBranch = <R>(
-    variant: number,
-    row: number,
-    read: (from: BranchLogits, at: number) => R,
-  ) => {
+  /** Where a row of a variant is in the branches' logits; `undefined` where it is the base run's. */
+  const inBranch = (variant: number, row: number) => {
     const branch = branchOf.get(variant * batch + Math.floor(row / n));
     if (branch === undefined) return undefined;
     const at = branch * n + row % n;
-    return read(isProbed.has(at) ? logits : all(), at);
+    return { from: isProbed.has(at) ? logits : all(), at };
   };
   const readers = cells.map((_, variant): LogitReader => ({
     rows: (rows) => {
+      const found = rows.map((row) => inBranch(variant, row));
+      // Reading the unembedding takes longer than what it multiplies: rows are read together.
+      const places = found.filter((place) => place !== undefined);
+      for (const from of new Set(places.map((place) => place.from))) {
+        from.read(places.filter((place) => place.from === from).map(({ at }) => at));
+      }
+      const known = found.map((place) => place?.from.of(place.at));
+      const others = rows.filter((_, i) => !known[i]);
+      const base = others.length > 0 ? reads.base.rows(others) : new Float32Array();
       const out = new Float32Array(rows.length * dVocab);
-      rows.forEach((row, i) => {
-        const found = inBranch(variant, row, (from, at) => from.of(at));
-        out.set(found ?? reads.base.rows([row]), i * dVocab);
-      });
+      let next = 0;
+      known.forEach((row, i) =>
+        out.set(row ?? base.subarray(next * dVocab, ++next * dVocab), i * dVocab)
+      );
       return out;
     },
     cells: (rows, tokens) =>
       Float32Array.from(rows, (row, i) => {
-        const found = inBranch(variant, row, (from, at) => from.cell(at, tokens[i]));
+        const place = inBranch(variant, row);
+        const found = place?.from.cell(place.at, tokens[i]);
         return found ?? reads.base.cells([row], [tokens[i]])[0];
       }),
   }));
@@ -261,9 +267,11 @@ class BranchLogits {
     this.#places = new Map(Array.from(rows.indices, (row, i) => [row, i]));
   }
 
-  /** Unembeds those of the rows that differ, all at once. */
+  /** Unembeds those of the rows that differ and aren't known, all at once. */
   read(rows: readonly number[]): void {
-    const differing = rows.filter((row) => this.#places.has(row));
+    const differing = [...new Set(rows)].filter((row) =>
+      this.#places.has(row) && !this.#known.has(row)
+    );
     if (differing.length === 0) return;
     const { dModel, dVocab } = this.#host;
     this.#cost.multiplyAdds += differing.length * dModel * dVocab;
@@ -287,9 +295,8 @@ class BranchLogits {
     return copyOut(this.#host.logitAt(this.#handle, place, token), "float32", 1)[0];
   }
 
-  /** The logits of a row; `undefined` where they are the base run's. */
+  /** The logits of a row that was read; `undefined` where they are the base run's. */
   of(row: number): Float32Array | undefined {
-    if (this.#places.has(row) && !this.#known.has(row)) this.read([row]);
     return this.#known.get(row);
   }
 }
