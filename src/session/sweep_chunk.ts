@@ -205,19 +205,20 @@ export function runChunk(
   const readers = cells.map((_, variant): LogitReader => ({
     rows: (rows) => {
       const found = rows.map((row) => inBranch(variant, row));
-      // Reading the unembedding takes longer than what it multiplies: rows are read together.
+      // Of a few rows' logits most of the time goes into reading the unembedding: once for all of them.
       const places = found.filter((place) => place !== undefined);
       for (const from of new Set(places.map((place) => place.from))) {
         from.read(places.filter((place) => place.from === from).map(({ at }) => at));
       }
       const known = found.map((place) => place?.from.of(place.at));
-      const others = rows.filter((_, i) => !known[i]);
-      const base = others.length > 0 ? reads.base.rows(others) : new Float32Array();
+      const ofBase = [...new Set(rows.filter((_, i) => !known[i]))];
+      const base = ofBase.length > 0 ? reads.base.rows(ofBase) : new Float32Array();
+      const placeOf = new Map(ofBase.map((row, place) => [row, place * dVocab]));
       const out = new Float32Array(rows.length * dVocab);
-      let next = 0;
-      known.forEach((row, i) =>
-        out.set(row ?? base.subarray(next * dVocab, ++next * dVocab), i * dVocab)
-      );
+      rows.forEach((row, i) => {
+        const at = placeOf.get(row) ?? 0;
+        out.set(known[i] ?? base.subarray(at, at + dVocab), i * dVocab);
+      });
       return out;
     },
     cells: (rows, tokens) =>

@@ -26,6 +26,20 @@ Deno.test("gemm() in SIMD has its twin's bits at every small and awkward size", 
   }
 });
 
+Deno.test("gemm() and gemm_bt() have their twins' bits however rows fall into strips", () => {
+  const [k, n] = [29, 33];
+  const [b, bias] = [random(71, k * n), random(72, n)];
+  for (let count = 1; count <= 36; count++) {
+    const a = random(73, count * Math.max(k, n));
+    runBoth(`gemm of ${count} rows`, [count * n], (simd, [out]) => {
+      twins.gemm(simd, new Product(count, k, n, k, n), a, b, 0, n, bias, 0, out);
+    });
+    runBoth(`gemm_bt of ${count} rows`, [count * k], (simd, [out]) => {
+      twins.gemm_bt(simd, new Product(count, k, n, n, k), a, b, Uint32Array.of(0, n, 0, k), out);
+    });
+  }
+});
+
 Deno.test("gemm() has its twin's bits where rows and sums go beyond a packed block", () => {
   for (const [count, k] of [[131, 20], [7, 300], [3, 530], [7, 12_300], [130, 1700]]) {
     const n = 37;
@@ -138,7 +152,14 @@ Deno.test("gemm() gives a row the same bits alone and in any batch", () => {
 
 Deno.test("gemm_blocks() in SIMD has its twin's bits, and those of its blocks summed in order", () => {
   for (
-    const [count, block, blocks, n] of [[1, 4, 3, 16], [2, 8, 4, 37], [5, 3, 5, 12], [3, 7, 1, 50]]
+    const [count, block, blocks, n] of [
+      [0, 4, 3, 16],
+      [1, 4, 3, 16],
+      [2, 8, 4, 37],
+      [5, 3, 5, 12],
+      [3, 7, 1, 50],
+      [28, 9, 2, 33],
+    ]
   ) {
     const k = block * blocks;
     const [a, b, bias] = [random(16, count * k), random(17, k * n), random(18, n)];

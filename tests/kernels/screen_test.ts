@@ -35,7 +35,7 @@ function sparseBias(n: number, k: number): Float32Array {
 }
 
 Deno.test("encode() has the dense product's bits at every small and awkward size", () => {
-  for (const count of [0, 1, 2, 3, 7, 130]) {
+  for (const count of [0, 1, 2, 3, 7, 28, 130]) {
     for (const k of [1, 2, 3, 4, 5, 8, 17, 64, 97]) {
       for (const n of [1, 15, 16, 17, 48, 53]) {
         const [x, w] = [random(91, count * k), random(92, k * n)];
@@ -46,6 +46,12 @@ Deno.test("encode() has the dense product's bits at every small and awkward size
       }
     }
   }
+});
+
+Deno.test("encode() has the dense product's bits where fewer rows than usual fit into a packed block", () => {
+  const [count, k, n] = [70, 9000, 33];
+  const [x, w] = [random(95, count * k), random(96, k * n)];
+  assertExact({ count, k, n, x, w, bias: sparseBias(n, k) }, `encode ${count}x${n}x${k}`);
 });
 
 Deno.test("encode() is exact for rows that stand apart, and for matrices in half precision", () => {

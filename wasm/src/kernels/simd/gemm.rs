@@ -216,6 +216,9 @@ pub fn gemm_blocks(
     bias: Option<&[f32]>,
     mut out: Out,
 ) {
+    if a.count == 0 || cols.is_empty() {
+        return;
+    }
     assert!(cols.start.is_multiple_of(PANEL) && cols.end <= b.cols && bias.is_none_or(|bias| bias.len() == b.cols));
     check(a.data.len(), a.stride, a.count, b.rows);
     check(out.len(), out.stride, a.count, cols.len());

@@ -1,5 +1,6 @@
-//! Screening: panels of sixteen features outside, whose eight-bit cells stay in the first-level cache while all rows meet them. And
-//! the codes of the candidates that it leaves, in float32: a panel in the rows that its features may be alive in.
+//! Screening: blocks of rows outside, then panels of sixteen features, whose eight-bit cells stay in the first-level cache while the
+//! block's rows meet them. And the codes of the candidates that it leaves, in float32: a panel in the rows that its features may be
+//! alive in.
 
 use super::gemm;
 use super::held::{Held, PanelRows, with_cells};

@@ -69,8 +69,7 @@ impl Strips {
         room - room % DEPTH
     }
 
-    /// So many rows, at most [`ROWS`], that there is room for columns of as many as `depth`: for any if that is no more than the room
-    /// of one strip.
+    /// The rows, at most [`ROWS`], of a block of `depth` columns: none if there isn't room for a single strip of them.
     pub fn rows_for(depth: usize) -> usize {
         (ROOM / (HIGH * depth.max(1)) * HIGH).min(ROWS)
     }

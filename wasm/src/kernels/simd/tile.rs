@@ -214,7 +214,8 @@ pub unsafe fn tile_by_2<T: Terms, const R: usize, const READS: bool>(
             }
         }
         let end = a.add(4 * (k - k % STEPS));
-        // LLVM can't fold what it doesn't know into the loads' offsets, for each of which V8 would compute a bound.
+        // From one row of B to the next, in bytes; a strip's rows are a quarter of it apart, a row's elements a sixteenth. LLVM can't
+        // fold what it doesn't know into the loads' offsets, for each of which V8 would compute a bound.
         let apart = 64 + zero();
         macro_rules! two_steps {
             () => {
@@ -231,6 +232,7 @@ pub unsafe fn tile_by_2<T: Terms, const R: usize, const READS: bool>(
                 }
             };
         }
+        const { assert!(STEPS == 8, "the loop takes as many") };
         while a != end {
             two_steps!();
             two_steps!();
