@@ -166,22 +166,21 @@ class KnowingReader implements LogitReader {
     const dVocab = this.#dVocab;
     const { rows: kept, differs } = this.#known;
     const found = rows.map((row) => this.#knownRow(row));
-    const fresh = rows.filter((_, i) => !found[i]);
+    const { distinct: fresh, places } = distinctOf(rows.filter((_, i) => !found[i]));
     const computed = fresh.length > 0 ? this.#reader.rows(fresh) : new Float32Array();
-    const isAllFresh = fresh.length === rows.length;
-    const data = isAllFresh ? computed : new Float32Array(rows.length * dVocab);
+    const rowAt = (place: number) => computed.subarray(place * dVocab, (place + 1) * dVocab);
     const hasRoom = (n: number) => (kept.size + n) * dVocab * BYTES <= MAX_KNOWN_BYTES;
-    // Nobody writes to what a reader gave; but a few rows of many, or one of many times the same, would keep all of them.
-    const isAllKept = hasRoom(fresh.length) && fresh.every((row) => !differs(row)) &&
-      new Set(fresh).size === fresh.length;
-    let next = 0;
-    rows.forEach((row, i) => {
-      const logits = found[i] ?? computed.subarray(next * dVocab, ++next * dVocab);
-      if (!isAllFresh) data.set(logits, i * dVocab);
-      if (!found[i] && hasRoom(1) && !differs(row)) {
-        kept.set(row, isAllKept ? logits : logits.slice());
+    // Nobody writes to what a reader gave; but a few rows of many would keep all of them.
+    const isAllKept = hasRoom(fresh.length) && fresh.every((row) => !differs(row));
+    fresh.forEach((row, place) => {
+      if (hasRoom(1) && !differs(row)) {
+        kept.set(row, isAllKept ? rowAt(place) : rowAt(place).slice());
       }
     });
+    if (fresh.length === rows.length) return computed;
+    const data = new Float32Array(rows.length * dVocab);
+    let next = 0;
+    found.forEach((logits, i) => data.set(logits ?? rowAt(places[next++]), i * dVocab));
     return data;
   }
 

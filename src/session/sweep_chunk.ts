@@ -211,14 +211,13 @@ export function runChunk(
         from.read(places.filter((place) => place.from === from).map(({ at }) => at));
       }
       const known = found.map((place) => place?.from.of(place.at));
-      const ofBase = [...new Set(rows.filter((_, i) => !known[i]))];
+      const ofBase = rows.filter((_, i) => !known[i]);
       const base = ofBase.length > 0 ? reads.base.rows(ofBase) : new Float32Array();
-      const placeOf = new Map(ofBase.map((row, place) => [row, place * dVocab]));
       const out = new Float32Array(rows.length * dVocab);
-      rows.forEach((row, i) => {
-        const at = placeOf.get(row) ?? 0;
-        out.set(known[i] ?? base.subarray(at, at + dVocab), i * dVocab);
-      });
+      let next = 0;
+      known.forEach((row, i) =>
+        out.set(row ?? base.subarray(next * dVocab, ++next * dVocab), i * dVocab)
+      );
       return out;
     },
     cells: (rows, tokens) =>

@@ -49,12 +49,16 @@ fn next_of<'a, C>(
     if count > 0 { &cells[(p * rows + k) * PANEL..][..count * PANEL] } else { &[] }
 }
 
+/// Cells as bytes.
+fn bytes_of<C: Copy>(cells: &[C]) -> &[u8] {
+    // SAFETY: a matrix' cells are numbers without padding.
+    unsafe { std::slice::from_raw_parts(cells.as_ptr().cast(), size_of_val(cells)) }
+}
+
 /// The `i`th of `n` equal shares of cells, as bytes.
 fn share_of<C: Copy>(cells: &[C], i: usize, n: usize) -> &[u8] {
     let share = cells.len() / n;
-    let share = &cells[i * share..][..share];
-    // SAFETY: a matrix' cells are numbers without padding.
-    unsafe { std::slice::from_raw_parts(share.as_ptr().cast(), size_of_val(share)) }
+    bytes_of(&cells[i * share..][..share])
 }
 
 /// The bias of `N` columns from `at` on, zeros without one and beyond its end.
@@ -401,7 +405,7 @@ pub fn gemm_bt(dy: Rows<f32>, b: &Packed<f32>, cols: Range<usize>, ks: Range<usi
                         let next = |i, n| {
                             let p = blocks.start + i * blocks.len() / n;
                             let next = (k + PANEL).min(ks.end)..(k + 2 * PANEL).min(ks.end);
-                            share_of(&cells[(p * b.rows + next.start) * PANEL..][..next.len() * PANEL], 0, 1)
+                            bytes_of(&cells[(p * b.rows + next.start) * PANEL..][..next.len() * PANEL])
                         };
                         block_by_panel(&strips, Place { depth, column: 0 }, tile, rows, &(0..width), continues, next);
                     });
