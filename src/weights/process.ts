@@ -10,8 +10,9 @@
  */
 
 import { ConfigError } from "../core/errors.ts";
-import type { StateDict, WeightArray } from "./state_dict.ts";
 import { type Columns, productSvd } from "../core/svd.ts";
+import { addProduct, centerRows, type Extents, scaleRows } from "./folding.ts";
+import type { StateDict, WeightArray } from "./state_dict.ts";
 
 /** What processing needs to know of a model. */
 export interface ProcessableConfig {
@@ -86,10 +87,10 @@ interface Own {
   readonly isGiven: (weight: WeightArray) => boolean;
 }
 
-/** Where a step may write the values that it makes of others. */
+/** Values that a step may change: a parameter's own where it may write over them, else a copy. */
 function roomFor(weight: WeightArray, { made, isGiven }: Own): Float32Array {
   const { data } = weight;
-  const room = made.has(data) || isGiven(weight) ? data : new Float32Array(data.length);
+  const room = made.has(data) || isGiven(weight) ? data : data.slice();
   made.add(room);
   return room;
 }
@@ -224,14 +225,14 @@ function foldNorm(
   for (const [weightName, biasName] of readers) {
     const weight = get(dict, weightName);
     if (b !== undefined && biasName !== undefined) {
-      dict.set(biasName, addProduct(get(dict, biasName), b, weight));
+      dict.set(biasName, biased(get(dict, biasName), b, weight));
     } else if (b?.some((value) => value !== 0)) {
       throw new ConfigError(
         `Cannot fold "${norm}" into "${weightName}": the norm has a bias, for which a gated MLP has no place; ` +
           "wanted foldLn false",
       );
     }
-    dict.set(weightName, scaleRows(weight, w, centers, own));
+    dict.set(weightName, scaled(weight, w, centers, own));
   }
   dict.delete(`${norm}.w`);
   dict.delete(`${norm}.b`);
@@ -244,117 +245,22 @@ function foldNorm(
  * @param x The vector [rows].
  * @param matrix The matrix [outer…, rows, columns].
  */
-function addProduct(bias: WeightArray, x: Float32Array, matrix: WeightArray): WeightArray {
-  const { outer, rows, columns } = extentsOf(matrix);
-  const { data } = matrix;
-  const out = new Float32Array(bias.data.length);
-  const sums = new Float64Array(columns);
-  for (let o = 0; o < outer; o++) {
-    sums.set(bias.data.subarray(o * columns, (o + 1) * columns));
-    for (let i = 0; i < rows; i++) addRow(sums, x[i], data, (o * rows + i) * columns);
-    out.set(sums, o * columns);
-  }
+function biased(bias: WeightArray, x: Float32Array, matrix: WeightArray): WeightArray {
+  const out = bias.data.slice();
+  addProduct(out, x, matrix.data, extentsOf(matrix));
   return { shape: bias.shape, data: out };
 }
 
 /** Multiplies the rows of matrices [outer…, rows, columns] by a vector [rows], and may centre the columns over the rows. */
-function scaleRows(
+function scaled(
   matrix: WeightArray,
   w: Float32Array,
   centers: boolean,
   own: Own,
 ): WeightArray {
-  const { outer, rows, columns } = extentsOf(matrix);
-  const { data } = matrix;
   const out = roomFor(matrix, own);
-  const means = new Float64Array(columns);
-  for (let o = 0; o < outer; o++) {
-    const base = o * rows * columns;
-    means.fill(0);
-    for (let i = 0; centers && i < rows; i++) addRow(means, w[i], data, base + i * columns);
-    for (let j = 0; j < columns; j++) means[j] /= rows;
-    for (let i = 0; i < rows; i++) scaleRow(out, w[i], data, base + i * columns, means);
-  }
+  scaleRows(out, extentsOf(matrix), w, centers);
   return { shape: matrix.shape, data: out };
-}
-
-/** Writes a row of a matrix, less its mean. */
-function centerRow(out: Float32Array, data: Float32Array, start: number, columns: number): void {
-  const end = start + columns;
-  let sum = 0;
-  for (let from = start; from < end; from += PIECE) {
-    sum = addUp(sum, data, from, Math.min(from + PIECE, end));
-  }
-  const mean = sum / columns;
-  for (let from = start; from < end; from += PIECE) {
-    shift(out, data, from, Math.min(from + PIECE, end), mean);
-  }
-}
-
-/** Adds a multiple of a row of a matrix to sums. */
-function addRow(sums: Float64Array, factor: number, data: Float32Array, start: number): void {
-  const columns = sums.length;
-  for (let from = 0; from < columns; from += PIECE) {
-    addScaled(sums, from, Math.min(from + PIECE, columns), factor, data, start);
-  }
-}
-
-/** Writes a multiple of a row of a matrix, less the columns' means. */
-function scaleRow(
-  out: Float32Array,
-  factor: number,
-  data: Float32Array,
-  start: number,
-  means: Float64Array,
-): void {
-  const columns = means.length;
-  for (let from = 0; from < columns; from += PIECE) {
-    scaleAndShift(out, factor, data, start, means, from, Math.min(from + PIECE, columns));
-  }
-}
-
-/**
- * Elements that an innermost loop takes at a time. Each is a function of its own that is called for few elements: the engine runs
- * compiled code from the next call on, where it would interpret a long loop for long, and most weights are processed only once.
- */
-const PIECE = 128;
-
-function addUp(sum: number, data: Float32Array, from: number, end: number): number {
-  for (let i = from; i < end; i++) sum += data[i];
-  return sum;
-}
-
-function shift(
-  out: Float32Array,
-  data: Float32Array,
-  from: number,
-  end: number,
-  by: number,
-): void {
-  for (let i = from; i < end; i++) out[i] = data[i] - by;
-}
-
-function addScaled(
-  sums: Float64Array,
-  from: number,
-  end: number,
-  factor: number,
-  data: Float32Array,
-  start: number,
-): void {
-  for (let j = from; j < end; j++) sums[j] += factor * data[start + j];
-}
-
-function scaleAndShift(
-  out: Float32Array,
-  factor: number,
-  data: Float32Array,
-  start: number,
-  means: Float64Array,
-  from: number,
-  end: number,
-): void {
-  for (let j = from; j < end; j++) out[start + j] = factor * data[start + j] - means[j];
 }
 
 /**
@@ -398,11 +304,9 @@ function centerUnembed<C extends ProcessableConfig>(
 }
 
 function centerLastAxis(weight: WeightArray, own: Own): WeightArray {
-  const { shape, data } = weight;
-  const columns = shape[shape.length - 1];
   const out = roomFor(weight, own);
-  for (let start = 0; start < data.length; start += columns) centerRow(out, data, start, columns);
-  return { shape, data: out };
+  centerRows(out, weight.shape[weight.shape.length - 1]);
+  return { shape: weight.shape, data: out };
 }
 
 /**
@@ -432,7 +336,7 @@ function foldValueBias(dict: StateDict, attn: string): void {
   );
   // Heads and their dimensions are summed alike: W_O as one matrix [h d, m].
   const rows = { shape: [heads * dHead, dModel], data: wO.data };
-  dict.set(`${attn}.b_O`, addProduct(get(dict, `${attn}.b_O`), ofHeads, rows));
+  dict.set(`${attn}.b_O`, biased(get(dict, `${attn}.b_O`), ofHeads, rows));
   dict.set(name, { shape: bV.shape, data: new Float32Array(bV.data.length) });
 }
 
@@ -531,7 +435,7 @@ function copyOf({ shape, data }: WeightArray): WeightArray {
 }
 
 /** The last two axes of a tensor, and all before them as one. */
-function extentsOf({ shape, data }: WeightArray): { outer: number; rows: number; columns: number } {
+function extentsOf({ shape, data }: WeightArray): Extents {
   const [rows, columns] = shape.slice(-2);
   return { outer: data.length / (rows * columns), rows, columns };
 }

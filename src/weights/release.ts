@@ -6,7 +6,7 @@
 
 /**
  * Bytes from which on values are worth it: with the first buffer that is taken away, V8 drops all code that it has compiled for
- * arrays, which is more than half of what it takes to process the weights of a small model.
+ * arrays.
  */
 const WORTH_RELEASING = 2 ** 21;
 

@@ -3,6 +3,7 @@
 //! An error crosses as a string, `kind:message`, from which the TypeScript side makes an exception of the right class.
 
 mod encode;
+mod folding;
 mod gradients;
 mod model_ops;
 #[cfg(target_feature = "atomics")]

@@ -13,6 +13,7 @@
 
 pub mod activation;
 pub mod elementary;
+pub mod folding;
 pub mod half;
 pub mod packed;
 pub mod parallel;
