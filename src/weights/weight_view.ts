@@ -4,6 +4,7 @@
  * @module
  */
 
+import { core, isStarted } from "../core/engine.ts";
 import type { WeightArray } from "./state_dict.ts";
 import { asFloat16, widenBf16, widenF16 } from "./tensor_data.ts";
 
@@ -83,6 +84,12 @@ export interface Windows {
   readonly length: number;
 }
 
+/**
+ * Elements that the core widens in one call, at least and at most. It does so at full speed from the first one on, where JavaScript would
+ * be interpreted; of more it would keep the memory, and of less the memory would be in holes between weights.
+ */
+const [LEAST, MOST] = [2 ** 12, 2 ** 18];
+
 /** A parameter that is some of a stored tensor's elements in some order. Nothing is copied or widened before somebody asks. */
 export class WeightView implements WeightArray {
   readonly shape: readonly number[];
@@ -118,7 +125,8 @@ export class WeightView implements WeightArray {
 
   /** The values, row-major and widened. Throws an {@linkcode UnreadError} where they haven't been read. */
   get data(): Float32Array {
-    return this.#data ??= this.#isWhole() ? widened(this.#read()) : this.#widened();
+    return this.#data ??= this.#inCore() ??
+      (this.#isWhole() ? widened(this.#read()) : this.#widened());
   }
 
   /** One more than the place of its last element. */
@@ -181,6 +189,19 @@ export class WeightView implements WeightArray {
     const ordered = new Float32Array(this.#size);
     copyWalk(this, bitsOf(elements), bitsOf(ordered));
     return { dtype, elements: ordered };
+  }
+
+  /** Its values in its own order, widened by the core, where they are few and the core is there. */
+  #inCore(): Float32Array | undefined {
+    const { dtype, elements } = this.#read();
+    const { offset, end, axes } = this;
+    const isFit = this.#size >= LEAST && Math.max(end - offset, this.#size) <= MOST;
+    if (dtype === "float32" || !isFit || !isStarted()) return undefined;
+    const steps = contiguous(this.shape);
+    const layout = axes.flatMap(({ length, stride }, i) => [length, stride, 0, steps[i].stride]);
+    const span = elements.subarray(offset, Math.max(offset, end));
+    const isBfloat16 = dtype === "bfloat16";
+    return core().widened_halves(span, isBfloat16, Uint32Array.of(0, ...layout), this.#size);
   }
 
   /** Its values in its own order, in memory of their own. */

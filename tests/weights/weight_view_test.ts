@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import { core } from "../../src/core/engine.ts";
+import { widenBf16, widenF16 } from "../../src/weights/tensor_data.ts";
 import { areTransposes, WeightView } from "../../src/weights/weight_view.ts";
 
 /** 0, 1, … in a shape. */
@@ -66,4 +68,43 @@ Deno.test("areTransposes() knows a matrix that is another one's transpose, and n
   assert(areTransposes(a, a.permuted([1, 0])));
   assert(!areTransposes(a, a) && !areTransposes(a, b.permuted([1, 0])));
   assert(!areTransposes(a, a.permuted([1, 0]).narrowed(0, 0, 7)));
+});
+
+Deno.test("WeightView.data has the same bits whether the core widens or not", () => {
+  // Every pattern of 16 bits, and more elements than the core takes at once.
+  const few = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
+  const many = Uint16Array.from({ length: 2 ** 18 + 64 }, (_, i) => i);
+  core();
+  for (const dtype of ["float16", "bfloat16"] as const) {
+    for (const elements of [few, many]) {
+      const stored = WeightView.stored({ dtype, elements }, [elements.length / 64, 64]);
+      const heads = stored.narrowed(1, 8, 32).reshaped([elements.length / 64, 2, 16]);
+      const rows = Array.from({ length: elements.length / 64 }, (_, row) => row);
+      const orders: [WeightView, Uint16Array][] = [
+        [stored, elements],
+        [
+          stored.permuted([1, 0]),
+          Uint16Array.from(
+            { length: elements.length },
+            (_, i) => elements[i % rows.length * 64 + Math.floor(i / rows.length)],
+          ),
+        ],
+        [
+          heads.permuted([1, 0, 2]),
+          Uint16Array.from(
+            [0, 16].flatMap((head) =>
+              rows.flatMap((
+                row,
+              ) => [...elements.subarray(row * 64 + 8 + head, row * 64 + 24 + head)])
+            ),
+          ),
+        ],
+      ];
+      const widen = dtype === "float16" ? widenF16 : widenBf16;
+      for (const [view, bits] of orders) {
+        const { buffer } = view.data;
+        assertEquals(new Uint32Array(buffer), new Uint32Array(widen(bits).buffer));
+      }
+    }
+  }
 });

@@ -1,9 +1,9 @@
 //! Packed weights: made of the right size, filled part by part, read back.
 
-use super::{Outcome, with};
+use super::{Outcome, thrown, with};
 use crate::error::{Error, Result};
 use crate::heap::Handle;
-use crate::kernels::{Axis, Elements, Layout, Packed, Storage};
+use crate::kernels::{Axis, Elements, Layout, Packed, Storage, gather_widened};
 use crate::memory::Buf;
 use crate::ops::model::lookup::{Lookup, TableRows};
 use crate::tensor::{Tensor, size_of_shape};
@@ -64,6 +64,16 @@ pub fn fill_weight_singles(weight: u32, elements: &[f32], start: u32, layout: &[
 pub fn fill_weight_halves(weight: u32, elements: &[u16], is_bfloat16: bool, start: u32, layout: &[u32]) -> Outcome<()> {
     let elements = if is_bfloat16 { Elements::Bfloat16(elements) } else { Elements::Float16(elements) };
     fill(weight, elements, start, layout)
+}
+
+/// The numbers of `len` elements of float16, or bfloat16, in the order that a layout's columns are.
+#[wasm_bindgen]
+pub fn widened_halves(elements: &[u16], is_bfloat16: bool, codes: &[u32], len: u32) -> Outcome<Vec<f32>> {
+    let mut out = vec![0.0; len as usize];
+    if gather_widened(elements, is_bfloat16, &layout(codes), &mut out) {
+        return Ok(out);
+    }
+    Err(thrown(Error::Shape(format!("a layout {codes:?} goes beyond {len} elements"))))
 }
 
 /// Ends the filling; of a matrix that is to be held in eight bits `as_int8`.

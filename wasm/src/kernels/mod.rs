@@ -22,7 +22,7 @@ pub mod screen;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod simd;
 
-pub use packed::{Axis, Elements, HeldCells, Layout, PANEL, Packed, Storage};
+pub use packed::{Axis, Elements, HeldCells, Layout, PANEL, Packed, Storage, gather_widened};
 
 use crate::real::Real;
 use elementary::Lane;

@@ -65,6 +65,27 @@ pub struct Axis {
     pub col: usize,
 }
 
+/// A cell, and where its element is.
+#[derive(Clone, Copy)]
+struct Cell {
+    at: usize,
+    row: usize,
+    col: usize,
+}
+
+impl Cell {
+    /// The cell so many steps along an axis.
+    fn step(self, axis: &Axis, i: usize) -> Self {
+        Self { at: self.at + i * axis.stride, row: self.row + i * axis.row, col: self.col + i * axis.col }
+    }
+}
+
+/// Cells along an axis, from one on.
+struct Run {
+    cell: Cell,
+    axis: Axis,
+}
+
 /// How a matrix lies in a tensor's elements.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -75,42 +96,42 @@ pub struct Layout {
 
 impl Layout {
     pub fn new(offset: usize, mut axes: Vec<Axis>) -> Self {
+        // Nothing is walked along them, whatever their stride.
+        axes.retain(|axis| axis.len != 1);
         axes.sort_by_key(|axis| std::cmp::Reverse(axis.stride));
         Self { offset, axes }
     }
 
-    /// Calls `f` with each element of `range` that is a cell, counted from the range's start, and the cell's row and column.
-    fn each(&self, range: &Range<usize>, f: &mut impl FnMut(usize, usize, usize)) {
+    /// Calls `f` with each run of elements of `range` that are cells, along the axis of the shortest stride.
+    fn each(&self, range: &Range<usize>, f: &mut impl FnMut(Run)) {
         if self.axes.iter().all(|axis| axis.len > 0) {
-            Self::walk(&self.axes, self.offset, (0, 0), range, f);
+            let (inner, outer) = self.axes.split_last().unwrap_or((&Axis { len: 1, stride: 1, row: 0, col: 1 }, &[]));
+            Self::walk(outer, inner, Cell { at: self.offset, row: 0, col: 0 }, range, f);
         }
     }
 
-    fn walk(
-        axes: &[Axis],
-        at: usize,
-        (row, col): (usize, usize),
-        range: &Range<usize>,
-        f: &mut impl FnMut(usize, usize, usize),
-    ) {
-        let Some((axis, inner)) = axes.split_first() else {
-            if range.contains(&at) {
-                f(at - range.start, row, col);
+    fn walk(outer: &[Axis], inner: &Axis, cell: Cell, range: &Range<usize>, f: &mut impl FnMut(Run)) {
+        let (axis, rest) = outer.split_first().unwrap_or((inner, &[]));
+        let is_inner = outer.is_empty();
+        // Elements from the first to the last of what one step along the axis holds.
+        let span = if is_inner {
+            1
+        } else {
+            let within = rest.iter().chain([inner]);
+            1 + within.map(|axis| (axis.len - 1) * axis.stride).sum::<usize>()
+        };
+        let stride = axis.stride.max(1);
+        let first = range.start.saturating_sub(cell.at + span - 1).div_ceil(stride);
+        let end = range.end.saturating_sub(cell.at).div_ceil(stride).min(axis.len);
+        if is_inner {
+            if first < end {
+                let Cell { at, row, col } = cell.step(axis, first);
+                f(Run { cell: Cell { at: at - range.start, row, col }, axis: Axis { len: end - first, ..*axis } });
             }
             return;
-        };
-        // Elements from the first to the last of what one step along the axis holds.
-        let span = 1 + inner.iter().map(|axis| (axis.len - 1) * axis.stride).sum::<usize>();
-        let stride = axis.stride.max(1);
-        let first = range.start.saturating_sub(at + span - 1).div_ceil(stride);
-        let end = range.end.saturating_sub(at).div_ceil(stride).min(axis.len);
+        }
         for i in first..end {
-            let (at, row, col) = (at + i * axis.stride, row + i * axis.row, col + i * axis.col);
-            if inner.is_empty() {
-                f(at - range.start, row, col);
-            } else {
-                Self::walk(inner, at, (row, col), range, f);
-            }
+            Self::walk(rest, inner, cell.step(axis, i), range, f);
         }
     }
 
@@ -121,6 +142,36 @@ impl Layout {
         };
         last(|axis| axis.row) < rows.max(1) && last(|axis| axis.col) < cols.max(1)
     }
+}
+
+/// Widens the numbers that a layout finds among `elements`: each to the place in `out` that its column is. Rows have no meaning here.
+///
+/// Returns false, and writes nothing, when a column is beyond `out`.
+#[must_use]
+pub fn gather_widened(elements: &[u16], is_bfloat16: bool, layout: &Layout, out: &mut [f32]) -> bool {
+    if !layout.fits(1, out.len()) {
+        return false;
+    }
+    if is_bfloat16 {
+        gather(elements, widen_bf16, layout, out);
+    } else {
+        gather(elements, widen_f16, layout, out);
+    }
+    true
+}
+
+fn gather(elements: &[u16], widen: impl Fn(u16) -> f32, layout: &Layout, out: &mut [f32]) {
+    layout.each(&(0..elements.len()), &mut |Run { cell, axis }| {
+        let Axis { len, stride, col, .. } = axis;
+        if (stride, col) == (1, 1) {
+            let elements = &elements[cell.at..cell.at + len];
+            out[cell.col..cell.col + len].iter_mut().zip(elements).for_each(|(out, x)| *out = widen(*x));
+        } else {
+            let elements = elements[cell.at..].iter().step_by(stride.max(1));
+            let out = out[cell.col..].iter_mut().step_by(col.max(1));
+            out.zip(elements).take(len).for_each(|(out, x)| *out = widen(*x));
+        }
+    });
 }
 
 /// Elements of a tensor as they are stored.
@@ -354,17 +405,48 @@ fn same_place(c: usize) -> usize {
     c
 }
 
+/// Writes what lies among `elements` into panels, in which `place` tells where a column is.
 fn scatter<S: Copy, D>(
     out: &mut [D],
     rows: usize,
-    place: fn(usize) -> usize,
+    place: impl Fn(usize) -> usize,
     layout: &Layout,
     elements: &[S],
     start: usize,
     convert: impl Fn(S) -> D,
 ) {
-    layout.each(&(start..start + elements.len()), &mut |at, row, col| {
-        out[(col / PANEL * rows + row) * PANEL + place(col % PANEL)] = convert(elements[at]);
+    layout.each(&(start..start + elements.len()), &mut |Run { cell, axis }| {
+        let begin = |row: usize, col: usize| (col / PANEL * rows + row) * PANEL;
+        let Axis { len, stride, row, col } = axis;
+        if (stride, row, col) == (1, 0, 1) {
+            // Neighbours that stay neighbours: as far as a panel goes at a time.
+            let mut elements = &elements[cell.at..cell.at + len];
+            let mut col = cell.col;
+            while !elements.is_empty() {
+                let c = col % PANEL;
+                let (part, rest) = elements.split_at(elements.len().min(PANEL - c));
+                let panel = &mut out[begin(cell.row, col)..][..PANEL];
+                if let Ok(part) = <&[S; PANEL]>::try_from(part) {
+                    // Of known length, its loop is unrolled.
+                    (0..PANEL).for_each(|i| panel[place(i)] = convert(part[i]));
+                } else {
+                    part.iter().enumerate().for_each(|(i, x)| panel[place(c + i)] = convert(*x));
+                }
+                col += part.len();
+                elements = rest;
+            }
+        } else if col == 0 && row > 0 {
+            // A column goes down its panel.
+            let first = begin(cell.row, cell.col) + place(cell.col % PANEL);
+            let elements = elements[cell.at..].iter().step_by(stride.max(1));
+            let out = out[first..].iter_mut().step_by(row * PANEL);
+            out.zip(elements).take(len).for_each(|(out, x)| *out = convert(*x));
+        } else {
+            for i in 0..len {
+                let Cell { at, row, col } = cell.step(&axis, i);
+                out[begin(row, col) + place(col % PANEL)] = convert(elements[at]);
+            }
+        }
     });
 }
 
@@ -492,6 +574,44 @@ mod tests {
         }
         let mut small = Packed::<f32>::zeroed(4, 14, Storage::Full).unwrap();
         assert!(!small.fill(&layout, Elements::Float32(&elements), 0));
+    }
+
+    #[test]
+    fn numbers_are_widened_in_the_order_of_their_layout() {
+        // Every pattern of 16 bits, seven elements on: as they lie, and as the transpose of [256, 256].
+        let bits: Vec<u16> = (0..7).chain(0..=u16::MAX).collect();
+        let axis = |len, stride, col| Axis { len, stride, row: 0, col };
+        let orders = [vec![axis(65_536, 1, 1)], vec![axis(256, 1, 256), axis(256, 256, 1)]];
+        for (is_bfloat16, widen) in [(false, widen_f16 as fn(u16) -> f32), (true, widen_bf16)] {
+            for (order, axes) in orders.iter().enumerate() {
+                let layout = Layout::new(7, axes.clone());
+                let mut out = vec![0.0; 65_536];
+                assert!(gather_widened(&bits, is_bfloat16, &layout, &mut out));
+                for (i, x) in out.iter().enumerate() {
+                    let from = if order == 0 { i } else { i % 256 * 256 + i / 256 };
+                    assert_eq!(x.to_bits(), widen(from as u16).to_bits(), "{order} {i}");
+                }
+                assert!(!gather_widened(&bits, is_bfloat16, &layout, &mut out[1..]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_matrix_is_filled_from_columns_and_from_axes_of_one() {
+        // [21, 3, 1] stored, of which the matrix [3, 21] is the transpose; the last axis' stride means nothing.
+        let elements: Vec<f32> = (0..63).map(|i| i as f32).collect();
+        let axis = |len, stride, row, col| Axis { len, stride, row, col };
+        let layout = Layout::new(0, vec![axis(21, 3, 0, 1), axis(3, 1, 1, 0), axis(1, 0, 5, 5)]);
+        for storage in STORAGES {
+            for part in [1, 4, 63] {
+                let mut held = Packed::<f32>::zeroed(3, 21, storage).unwrap();
+                for (i, chunk) in elements.chunks(part).enumerate() {
+                    assert!(held.fill(&layout, Elements::Float32(chunk), i * part));
+                }
+                held.seal().unwrap();
+                assert!((0..63).all(|i| held.cell(i % 3, i / 3) == i as f32), "{storage:?} {part}");
+            }
+        }
     }
 
     #[test]
