@@ -5,6 +5,11 @@ export function abandon_backward(): void;
 
 export function activate(act: number, a: number): number;
 
+/**
+ * Adds vector times matrix `[x.len(), columns]` to biases `[.., columns]`, one for each matrix.
+ */
+export function add_product(bias: Float32Array, x: Float32Array | number[], matrices: Float32Array | number[], columns: number): void;
+
 export function all(a: number, axes: Uint32Array | number[], keepdim: boolean): number;
 
 /**
@@ -86,6 +91,11 @@ export function cat(tensors: Uint32Array | number[], axis: number): number;
  * `x - mean(x)` over the last axis.
  */
 export function center(x: number): number;
+
+/**
+ * Takes the mean from each row of `columns`.
+ */
+export function center_rows(rows: Float32Array, columns: number): void;
 
 /**
  * The rows in which two values differ in some bit.
@@ -354,6 +364,11 @@ export function rotary(x: number, cos: number, sin: number, adjacent: boolean): 
 export function same_buffer(a: number, b: number): boolean;
 
 /**
+ * Multiplies the rows of matrices `[.., w.len(), columns]` by `w`, and takes the mean from their columns if it `centers`.
+ */
+export function scale_rows(matrices: Float32Array, w: Float32Array | number[], columns: number, centers: boolean): void;
+
+/**
  * Bytes held by screens.
  */
 export function screen_bytes(): number;
@@ -430,6 +445,11 @@ export function value_count(): number;
 export function watch(handle: number): number;
 
 /**
+ * The numbers of `len` elements of float16, or bfloat16, in the order that a layout's columns are.
+ */
+export function widened_halves(elements: Uint16Array | number[], is_bfloat16: boolean, codes: Uint32Array | number[], len: number): Float32Array;
+
+/**
  * A copy of `x` with rows replaced by those of `values`.
  */
 export function with_rows(x: number, indices: Uint32Array | number[], values: number): number;
@@ -446,6 +466,7 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 export interface InitOutput {
     readonly abandon_backward: () => [number, number];
     readonly activate: (a: number, b: number) => [number, number, number];
+    readonly add_product: (a: number, b: number, c: any, d: number, e: number, f: number, g: number, h: number) => [number, number];
     readonly all: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly allocate: (a: number, b: number, c: number) => [number, number, number];
     readonly any: (a: number, b: number, c: number, d: number) => [number, number, number];
@@ -466,6 +487,7 @@ export interface InitOutput {
     readonly cast: (a: number, b: number) => [number, number, number];
     readonly cat: (a: number, b: number, c: number) => [number, number, number];
     readonly center: (a: number) => [number, number, number];
+    readonly center_rows: (a: number, b: number, c: any, d: number) => [number, number];
     readonly changed_rows: (a: number, b: number) => [number, number, number, number];
     readonly clamp: (a: number, b: number, c: number) => [number, number, number];
     readonly compare: (a: number, b: number, c: number) => [number, number, number];
@@ -533,6 +555,7 @@ export interface InitOutput {
     readonly rms_scale: (a: number, b: number) => [number, number, number];
     readonly rotary: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly same_buffer: (a: number, b: number) => [number, number, number];
+    readonly scale_rows: (a: number, b: number, c: any, d: number, e: number, f: number, g: number) => [number, number];
     readonly screen_bytes: () => [number, number, number];
     readonly seal_weight: (a: number, b: number) => [number, number];
     readonly select_where: (a: number, b: number, c: number) => [number, number, number];
@@ -553,6 +576,7 @@ export interface InitOutput {
     readonly unpack: (a: number) => [number, number, number];
     readonly value_count: () => [number, number, number];
     readonly watch: (a: number) => [number, number, number];
+    readonly widened_halves: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number, number];
     readonly with_rows: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly with_scalar: (a: number, b: number, c: number) => [number, number, number];
     readonly write_positions: (a: number, b: number, c: number) => [number, number];

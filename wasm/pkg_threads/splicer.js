@@ -21,6 +21,35 @@ export function activate(act, a) {
 }
 
 /**
+ * Adds vector times matrix `[x.len(), columns]` to biases `[.., columns]`, one for each matrix.
+ * @param {Float32Array} bias
+ * @param {Float32Array | number[]} x
+ * @param {Float32Array | number[]} matrices
+ * @param {number} columns
+ */
+export function add_product(bias, x, matrices, columns) {
+    const val4 = +columns;
+    let ptr0, len0, ptr1, len1, ptr2, len2;
+    try {
+        ptr0 = passArrayF32ToWasm0(bias, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArrayF32ToWasm0(x, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+        ptr2 = passArrayF32ToWasm0(matrices, wasm.__wbindgen_malloc);
+        len2 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 4, 4); }
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+        throw e;
+    }
+    const ret = wasm.add_product(ptr0, len0, bias, ptr1, len1, ptr2, len2, val4);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
  * @param {number} a
  * @param {Uint32Array | number[]} axes
  * @param {boolean} keepdim
@@ -308,6 +337,21 @@ export function center(x) {
         throw takeFromExternrefTable0(ret[1]);
     }
     return ret[0] >>> 0;
+}
+
+/**
+ * Takes the mean from each row of `columns`.
+ * @param {Float32Array} rows
+ * @param {number} columns
+ */
+export function center_rows(rows, columns) {
+    const val2 = +columns;
+    var ptr0 = passArrayF32ToWasm0(rows, wasm.__wbindgen_malloc);
+    var len0 = WASM_VECTOR_LEN;
+    const ret = wasm.center_rows(ptr0, len0, rows, val2);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
 }
 
 /**
@@ -1277,6 +1321,33 @@ export function same_buffer(a, b) {
 }
 
 /**
+ * Multiplies the rows of matrices `[.., w.len(), columns]` by `w`, and takes the mean from their columns if it `centers`.
+ * @param {Float32Array} matrices
+ * @param {Float32Array | number[]} w
+ * @param {number} columns
+ * @param {boolean} centers
+ */
+export function scale_rows(matrices, w, columns, centers) {
+    const val3 = +columns;
+    const val4 = +centers;
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArrayF32ToWasm0(matrices, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArrayF32ToWasm0(w, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 4, 4); }
+        throw e;
+    }
+    const ret = wasm.scale_rows(ptr0, len0, matrices, ptr1, len1, val3, val4);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+/**
  * Bytes held by screens.
  * @returns {number}
  */
@@ -1564,6 +1635,37 @@ export function watch(handle) {
 }
 
 /**
+ * The numbers of `len` elements of float16, or bfloat16, in the order that a layout's columns are.
+ * @param {Uint16Array | number[]} elements
+ * @param {boolean} is_bfloat16
+ * @param {Uint32Array | number[]} codes
+ * @param {number} len
+ * @returns {Float32Array}
+ */
+export function widened_halves(elements, is_bfloat16, codes, len) {
+    const val3 = +is_bfloat16;
+    const val4 = +len;
+    let ptr0, len0, ptr1, len1;
+    try {
+        ptr0 = passArray16ToWasm0(elements, wasm.__wbindgen_malloc);
+        len0 = WASM_VECTOR_LEN;
+        ptr1 = passArray32ToWasm0(codes, wasm.__wbindgen_malloc);
+        len1 = WASM_VECTOR_LEN;
+    } catch (e) {
+        if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 4, 4); }
+        if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 2, 2); }
+        throw e;
+    }
+    const ret = wasm.widened_halves(ptr0, len0, val3, ptr1, len1, val4);
+    if (ret[3]) {
+        throw takeFromExternrefTable0(ret[2]);
+    }
+    var v5 = getArrayF32FromWasm0(ret[0], ret[1]).slice();
+    wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
+    return v5;
+}
+
+/**
  * A copy of `x` with rows replaced by those of `values`.
  * @param {number} x
  * @param {Uint32Array | number[]} indices
@@ -1611,6 +1713,9 @@ export function write_positions(room, at, values) {
 function __wbg_get_imports(memory) {
     const import0 = {
         __proto__: null,
+        __wbg___wbindgen_copy_to_typed_array_680b191e71920dc1: function(arg0, arg1, arg2) {
+            new Uint8Array(arg2.buffer, arg2.byteOffset, arg2.byteLength).set(getArrayU8FromWasm0(arg0, arg1));
+        },
         __wbindgen_generic_0000000000000001: function(arg0, arg1) {
             // Cast intrinsic for `Ref(String) -> Externref`.
             const ret = getStringFromWasm0(arg0, arg1);
@@ -1632,9 +1737,19 @@ function __wbg_get_imports(memory) {
     };
 }
 
+function getArrayF32FromWasm0(ptr, len) {
+    ptr = ptr >>> 0;
+    return getFloat32ArrayMemory0().subarray(ptr / 4, ptr / 4 + len);
+}
+
 function getArrayU32FromWasm0(ptr, len) {
     ptr = ptr >>> 0;
     return getUint32ArrayMemory0().subarray(ptr / 4, ptr / 4 + len);
+}
+
+function getArrayU8FromWasm0(ptr, len) {
+    ptr = ptr >>> 0;
+    return getUint8ArrayMemory0().subarray(ptr / 1, ptr / 1 + len);
 }
 
 let cachedFloat32ArrayMemory0 = null;
