@@ -27,8 +27,6 @@ interface Block {
   readonly columns: number;
   /** Where its first column is among those of all matrices. */
   readonly start: number;
-  /** All of its columns. */
-  readonly nColumns: number;
   /** Puts values that have changed back, where they are a copy. */
   putBack(): void;
 }
@@ -41,7 +39,7 @@ function* blocksOf(data: Float32Array, { outer, rows, columns }: Extents): Gener
     for (let o = 0; o < outer; o += most) {
       const count = Math.min(most, outer - o);
       const values = data.subarray(o * size, (o + count) * size);
-      yield { values, columns, start: o * columns, nColumns: count * columns, putBack() {} };
+      yield { values, columns, start: o * columns, putBack() {} };
     }
     return;
   }
@@ -59,7 +57,7 @@ function* blocksOf(data: Float32Array, { outer, rows, columns }: Extents): Gener
       const putBack = () => {
         for (let i = 0; i < rows; i++) ofRow(i).set(values.subarray(i * width, (i + 1) * width));
       };
-      yield { values, columns: width, start: o * columns + from, nColumns: width, putBack };
+      yield { values, columns: width, start: o * columns + from, putBack };
     }
   }
 }
@@ -78,8 +76,9 @@ export function addProduct(
   data: Float32Array,
   extents: Extents,
 ): void {
-  for (const { values, columns, start, nColumns } of blocksOf(data, extents)) {
-    core().add_product(bias.subarray(start, start + nColumns), x, values, columns);
+  for (const { values, columns, start } of blocksOf(data, extents)) {
+    const end = start + values.length / extents.rows;
+    core().add_product(bias.subarray(start, end), x, values, columns);
   }
 }
 

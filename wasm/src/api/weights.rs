@@ -69,11 +69,8 @@ pub fn fill_weight_halves(weight: u32, elements: &[u16], is_bfloat16: bool, star
 /// The numbers of `len` elements of float16, or bfloat16, in the order that a layout's columns are.
 #[wasm_bindgen]
 pub fn widened_halves(elements: &[u16], is_bfloat16: bool, codes: &[u32], len: u32) -> Outcome<Vec<f32>> {
-    let mut out = vec![0.0; len as usize];
-    if gather_widened(elements, is_bfloat16, &layout(codes), &mut out) {
-        return Ok(out);
-    }
-    Err(thrown(Error::Shape(format!("a layout {codes:?} goes beyond {len} elements"))))
+    gather_widened(elements, is_bfloat16, &layout(codes), len as usize)
+        .ok_or_else(|| thrown(Error::Shape(format!("a layout {codes:?} goes beyond {len} elements"))))
 }
 
 /// Ends the filling; of a matrix that is to be held in eight bits `as_int8`.

@@ -104,34 +104,26 @@ impl Layout {
 
     /// Calls `f` with each run of elements of `range` that are cells, along the axis of the shortest stride.
     fn each(&self, range: &Range<usize>, f: &mut impl FnMut(Run)) {
-        if self.axes.iter().all(|axis| axis.len > 0) {
-            let (inner, outer) = self.axes.split_last().unwrap_or((&Axis { len: 1, stride: 1, row: 0, col: 1 }, &[]));
-            Self::walk(outer, inner, Cell { at: self.offset, row: 0, col: 0 }, range, f);
+        // A single element is a run, too.
+        let alone = [Axis { len: 1, stride: 1, row: 0, col: 1 }];
+        let axes = if self.axes.is_empty() { &alone } else { &self.axes[..] };
+        if axes.iter().all(|axis| axis.len > 0) {
+            Self::walk(axes, Cell { at: self.offset, row: 0, col: 0 }, range, f);
         }
     }
 
-    fn walk(outer: &[Axis], inner: &Axis, cell: Cell, range: &Range<usize>, f: &mut impl FnMut(Run)) {
-        let (axis, rest) = outer.split_first().unwrap_or((inner, &[]));
-        let is_inner = outer.is_empty();
+    fn walk(axes: &[Axis], cell: Cell, range: &Range<usize>, f: &mut impl FnMut(Run)) {
+        let Some((axis, inner)) = axes.split_first() else { return };
         // Elements from the first to the last of what one step along the axis holds.
-        let span = if is_inner {
-            1
-        } else {
-            let within = rest.iter().chain([inner]);
-            1 + within.map(|axis| (axis.len - 1) * axis.stride).sum::<usize>()
-        };
+        let span = 1 + inner.iter().map(|axis| (axis.len - 1) * axis.stride).sum::<usize>();
         let stride = axis.stride.max(1);
         let first = range.start.saturating_sub(cell.at + span - 1).div_ceil(stride);
         let end = range.end.saturating_sub(cell.at).div_ceil(stride).min(axis.len);
-        if is_inner {
-            if first < end {
-                let Cell { at, row, col } = cell.step(axis, first);
-                f(Run { cell: Cell { at: at - range.start, row, col }, axis: Axis { len: end - first, ..*axis } });
-            }
-            return;
-        }
-        for i in first..end {
-            Self::walk(rest, inner, cell.step(axis, i), range, f);
+        if !inner.is_empty() {
+            (first..end).for_each(|i| Self::walk(inner, cell.step(axis, i), range, f));
+        } else if first < end {
+            let Cell { at, row, col } = cell.step(axis, first);
+            f(Run { cell: Cell { at: at - range.start, row, col }, axis: Axis { len: end - first, ..*axis } });
         }
     }
 
@@ -144,34 +136,21 @@ impl Layout {
     }
 }
 
-/// Widens the numbers that a layout finds among `elements`: each to the place in `out` that its column is. Rows have no meaning here.
+/// Widens the numbers that a layout finds among `elements`: a matrix of one row, whose panels are in its own order.
 ///
-/// Returns false, and writes nothing, when a column is beyond `out`.
-#[must_use]
-pub fn gather_widened(elements: &[u16], is_bfloat16: bool, layout: &Layout, out: &mut [f32]) -> bool {
-    if !layout.fits(1, out.len()) {
-        return false;
+/// Returns `None` when a cell is beyond its `len` columns.
+pub fn gather_widened(elements: &[u16], is_bfloat16: bool, layout: &Layout, len: usize) -> Option<Vec<f32>> {
+    if !layout.fits(1, len) {
+        return None;
     }
+    let mut out = vec![0.0; len.next_multiple_of(PANEL)];
     if is_bfloat16 {
-        gather(elements, widen_bf16, layout, out);
+        scatter(&mut out, 1, same_place, layout, elements, 0, widen_bf16);
     } else {
-        gather(elements, widen_f16, layout, out);
+        scatter(&mut out, 1, same_place, layout, elements, 0, widen_f16);
     }
-    true
-}
-
-fn gather(elements: &[u16], widen: impl Fn(u16) -> f32, layout: &Layout, out: &mut [f32]) {
-    layout.each(&(0..elements.len()), &mut |Run { cell, axis }| {
-        let Axis { len, stride, col, .. } = axis;
-        if (stride, col) == (1, 1) {
-            let elements = &elements[cell.at..cell.at + len];
-            out[cell.col..cell.col + len].iter_mut().zip(elements).for_each(|(out, x)| *out = widen(*x));
-        } else {
-            let elements = elements[cell.at..].iter().step_by(stride.max(1));
-            let out = out[cell.col..].iter_mut().step_by(col.max(1));
-            out.zip(elements).take(len).for_each(|(out, x)| *out = widen(*x));
-        }
-    });
+    out.truncate(len);
+    Some(out)
 }
 
 /// Elements of a tensor as they are stored.
@@ -585,13 +564,13 @@ mod tests {
         for (is_bfloat16, widen) in [(false, widen_f16 as fn(u16) -> f32), (true, widen_bf16)] {
             for (order, axes) in orders.iter().enumerate() {
                 let layout = Layout::new(7, axes.clone());
-                let mut out = vec![0.0; 65_536];
-                assert!(gather_widened(&bits, is_bfloat16, &layout, &mut out));
+                let out = gather_widened(&bits, is_bfloat16, &layout, 65_536).unwrap();
+                assert_eq!(out.len(), 65_536);
                 for (i, x) in out.iter().enumerate() {
                     let from = if order == 0 { i } else { i % 256 * 256 + i / 256 };
                     assert_eq!(x.to_bits(), widen(from as u16).to_bits(), "{order} {i}");
                 }
-                assert!(!gather_widened(&bits, is_bfloat16, &layout, &mut out[1..]));
+                assert!(gather_widened(&bits, is_bfloat16, &layout, 65_535).is_none());
             }
         }
     }
