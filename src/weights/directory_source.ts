@@ -101,12 +101,17 @@ export class DirectorySource extends Source {
     }
   }
 
-  /** Opens a file to read so many bytes: few of them at once, unless many others were before. */
+  /** Opens a file to read so many bytes: few of them at once. */
   async #open(place: Place, length: number): Promise<OpenFile> {
     const files = await fileSystem();
-    const isAtOnce = length <= STEP_BYTES && this.#atOnce + length <= MOST_AT_ONCE;
-    this.#atOnce = isAtOnce ? this.#atOnce + length : 0;
-    return isAtOnce && files.openAtOnce?.(place) || await files.open(place);
+    if (length > STEP_BYTES || files.openAtOnce === undefined) return await files.open(place);
+    this.#atOnce += length;
+    if (this.#atOnce > MOST_AT_ONCE) {
+      this.#atOnce = 0;
+      // Timers of before go first, which a file opened asynchronously doesn't promise: it may be there before they are looked at.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    return files.openAtOnce(place);
   }
 
   /** Names the files under a folder. */

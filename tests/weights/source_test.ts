@@ -191,7 +191,7 @@ Deno.test("Source lets timers abort while it reads many small parts of a file", 
     const reason = new Error("enough");
     const timer = setTimeout(() => controller.abort(reason), 0);
     const readAll = async () => {
-      for (let i = 0; i < 1000; i++) await source.read("parts.bin");
+      for (let i = 0; i < 20; i++) await source.read("parts.bin");
     };
     assertEquals(await assertRejects(readAll, Error), reason);
     clearTimeout(timer);
