@@ -41,10 +41,14 @@ export type PassInput =
   }
   | { readonly kind: "resid"; readonly resid: Handle };
 
-/** A pass: where it begins and ends, and what it computes with. */
-export interface Pass {
+/** What a pass computes with. */
+export interface PassModel {
   readonly cfg: HookedTransformerConfig;
   readonly weights: ModelWeights;
+}
+
+/** A pass: where it begins and ends, and what it computes with. */
+export interface Pass extends PassModel {
   readonly shape: PassShape;
   readonly input: PassInput;
   /** The keys and values that came before; `undefined` when the pass begins with the text. */
@@ -177,31 +181,54 @@ function keysInView(tap: Tap, pass: Pass, names: BlockNames, layer: number): Key
   };
 }
 
+/** What a block's attention has mixed, beside what entered the block: from here on it goes row by row. */
+export interface Mixed {
+  /** The residual stream before the block, [rows, dModel]. */
+  readonly pre: RowValue;
+  /** The mix of values, [rows, head, dHead]. */
+  readonly z: RowValue;
+}
+
 /**
- * Runs a block.
+ * Runs a block up to its mix of values.
  *
  * @param embedded The residual stream before it, [rows, dModel], and positions where blocks read them.
- * @returns The residual stream after it.
  */
-export function runBlock(
+function mix(
   tap: Tap,
   pass: Pass,
   names: BlockNames,
   layer: number,
   { resid, positional }: Embedded,
   { geometries, rotations }: PassParts,
-): RowValue {
+): Mixed {
   const { cfg } = pass;
-  const { ln1, attention: weights, ln2, mlp } = pass.weights.blocks[layer];
-  const sum = (name: string, ...addends: RowValue[]) =>
-    tap.map(name, addends, (...handles) => handles.reduce((a, b) => core().binary(ADD, a, b)));
+  const { ln1, attention: weights } = pass.weights.blocks[layer];
   const pre = tap.visit({ ...resid, name: names.residPre });
   tap.stage(`${layer}.attn_in`, pre.rows);
   const showsKeys = pass.past === undefined;
   const qkv = attnIn(tap, names, pre, { ln1, weights, rotations, positional, showsKeys }, cfg);
-  const z = attnMix(tap, names, qkv, weights, geometries, keysInView(tap, pass, names, layer));
+  const inView = keysInView(tap, pass, names, layer);
+  return { pre, z: attnMix(tap, names, qkv, weights, geometries, inView) };
+}
+
+/**
+ * Runs a block from its mix of values on.
+ *
+ * @returns The residual stream after it.
+ */
+function afterMix(
+  tap: Tap,
+  { cfg, weights }: PassModel,
+  names: BlockNames,
+  layer: number,
+  { pre, z }: Mixed,
+): RowValue {
+  const { attention, ln2, mlp } = weights.blocks[layer];
+  const sum = (name: string, ...addends: RowValue[]) =>
+    tap.map(name, addends, (...handles) => handles.reduce((a, b) => core().binary(ADD, a, b)));
   tap.stage(`${layer}.attn_out`, z.rows);
-  const attn = attnOut(tap, names, z, weights, cfg);
+  const attn = attnOut(tap, names, z, attention, cfg);
   if (!mlp) return tap.visit(sum(names.residPost, pre, attn));
   const mid = cfg.parallelAttnMlp ? pre : tap.visit(sum(names.residMid, pre, attn));
   tap.stage(`${layer}.mlp_in`, mid.rows);
@@ -213,16 +240,34 @@ export function runBlock(
 }
 
 /**
- * Runs the blocks from `startAtLayer` up to `stopAtLayer`.
+ * Runs a block.
  *
- * @returns The residual stream that leaves the last of them, [rows, dModel].
+ * @param embedded The residual stream before it, [rows, dModel], and positions where blocks read them.
+ * @returns The residual stream after it.
  */
-export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): RowValue {
-  using parts = passParts(pass);
+export function runBlock(
+  tap: Tap,
+  pass: Pass,
+  names: BlockNames,
+  layer: number,
+  embedded: Embedded,
+  parts: PassParts,
+): RowValue {
+  return afterMix(tap, pass, names, layer, mix(tap, pass, names, layer, embedded, parts));
+}
+
+/** Runs the blocks from `startAtLayer` up to another. */
+function blocksUpTo(
+  end: number,
+  tap: Tap,
+  pass: Pass,
+  names: readonly BlockNames[],
+  parts: PassParts,
+): Embedded {
   const { resid, positional } = embed(tap, pass);
   const isPassing = tap.isPassing === true && core().node_of(resid.handle) === 0;
   let stream = resid;
-  for (let layer = pass.startAtLayer; layer < pass.stopAtLayer; layer++) {
+  for (let layer = pass.startAtLayer; layer < end; layer++) {
     const block = (parts: PassParts) =>
       runBlock(tap, pass, names[layer], layer, { resid: stream, positional }, parts);
     // Angles are values too: a block whose values go has its own.
@@ -233,7 +278,39 @@ export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): R
       )
       : block(parts);
   }
-  return stream;
+  return { resid: stream, positional };
+}
+
+/**
+ * Runs the blocks from `startAtLayer` up to `stopAtLayer`.
+ *
+ * @returns The residual stream that leaves the last of them, [rows, dModel].
+ */
+export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): RowValue {
+  using parts = passParts(pass);
+  return blocksUpTo(pass.stopAtLayer, tap, pass, names, parts).resid;
+}
+
+/** Runs the blocks from `startAtLayer` on, the last one up to its mix of values: {@linkcode finish} does the rest. */
+export function runToLastMix(tap: Tap, pass: Pass, names: readonly BlockNames[]): Mixed {
+  using parts = passParts(pass);
+  const last = names.length - 1;
+  return mix(tap, pass, names[last], last, blocksUpTo(last, tap, pass, names, parts), parts);
+}
+
+/**
+ * Runs what is left after the last block's mix of values, and the final norm.
+ *
+ * @returns What the unembedding reads, `unembed.hook_in`.
+ */
+export function finish(
+  tap: Tap,
+  pass: PassModel,
+  names: readonly BlockNames[],
+  mixed: Mixed,
+): RowValue {
+  const last = names.length - 1;
+  return finalNorm(tap, pass, afterMix(tap, pass, names[last], last, mixed));
 }
 
 /**
@@ -242,9 +319,9 @@ export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): R
  * @param resid The residual stream after the last block, [rows, dModel].
  * @returns What the unembedding reads, `unembed.hook_in`.
  */
-export function finalNorm(tap: Tap, pass: Pass, resid: RowValue): RowValue {
+export function finalNorm(tap: Tap, { weights }: PassModel, resid: RowValue): RowValue {
   tap.stage("unembed", resid.rows);
-  const normed = norm(tap, resid, ROOT_NAMES.lnFinal, pass.weights.lnFinal);
+  const normed = norm(tap, resid, ROOT_NAMES.lnFinal, weights.lnFinal);
   return tap.visit({ ...normed, name: ROOT_NAMES.unembedIn });
 }
 

@@ -77,6 +77,8 @@ const collected = new FinalizationRegistry(releaseAll);
 export class BaseRun implements BaseValues, Disposable {
   /** What the run was given. */
   readonly key: BaseKey;
+  /** What the unembedding reads of rows that were finished when somebody read them, by row. */
+  readonly hookIn = new Map<number, Float32Array>();
   /** Logits of rows that somebody has read, by row. */
   readonly logits = new Map<number, Float32Array>();
   /** How many runs stood on it. */

@@ -27,10 +27,12 @@ import {
   allBlockNames,
   cappedLogits,
   finalNorm,
-  logitsAt,
+  finish,
   logitsOf,
+  type Mixed,
   type Pass,
   runBlocks,
+  runToLastMix,
   tokenEmbeddings,
   unembed,
 } from "../model/forward.ts";
@@ -50,6 +52,17 @@ import {
   textsOf,
   type WholeTexts,
 } from "./edit_runs.ts";
+import {
+  canFinishLater,
+  copiedHookIn,
+  type EndContext,
+  finishing,
+  finishingBase,
+  finishingRecorded,
+  finishRows,
+  hookInOf,
+  noteFinish,
+} from "./finishing.ts";
 import { type Forecast, ForeseenRun } from "./forecast.ts";
 import { foreseeEdits } from "./foreseen_edits.ts";
 import type { GenerationHost } from "./generation_run.ts";
@@ -61,7 +74,8 @@ import {
   type ResolvedInput,
   resolveInput,
 } from "./input.ts";
-import { lazyLogits, readingBase, recordedLogits } from "./logits.ts";
+import type { LogitReader } from "./logit_view.ts";
+import { lazyLogits, readingBase, readingSnapshot, recordedLogits, unreadViews } from "./logits.ts";
 import { lmCrossEntropyLoss } from "./loss.ts";
 import { ModelPoints, type RunSpan } from "./model_points.ts";
 import { ParameterRun, PARAMETERS, requireParameterGradients } from "./parameter_run.ts";
@@ -77,7 +91,9 @@ import {
   planRun,
   type PointPlan,
   requireReachable,
+  type RunGrid,
   type RunRequest,
+  selects,
 } from "./plan.ts";
 import { Resume, type ResumeRequest } from "./resume.ts";
 import { Run, type RunCost, type RunOptions } from "./run.ts";
@@ -249,11 +265,8 @@ export class Execution implements Disposable, GenerationHost {
     const { all } = new RowSpace(shape.batch, shape.nPos);
     // As if everything was new where the stream begins.
     const begins = [ROOT_NAMES.embed, this.#names[span.startAtLayer ?? 0]?.residPre ?? ""];
-    const { multiplyAdds } = this.#foreseen(
-      resolved,
-      span,
-      new Map(begins.map((name) => [name, all])),
-    );
+    const edits = new Map(begins.map((name) => [name, all]));
+    const { multiplyAdds } = this.#foreseen(resolved, span, edits, plans.keys());
     return { ...size, multiplyAdds };
   }
 
@@ -267,16 +280,27 @@ export class Execution implements Disposable, GenerationHost {
     const points = this.points.active(cfg, splices, {});
     const texts = textsOf(resolved, tokenizer, { nMost: this.#nMost(undefined) });
     const { rows, idle, otherRuns } = foreseeEdits(entries, { points, texts, space });
-    const run = this.#foreseen(resolved, {}, rows);
+    const asked = points.map(({ info }) => info.name).filter((name) =>
+      rows.has(name) ||
+      splices.some(({ inName, outName }) => inName === name || outName === name) ||
+      entries.some(({ selector }) => selects(selector, name, false))
+    );
+    const run = this.#foreseen(resolved, {}, rows, asked);
     const { stages, multiplyAdds, bytes } = run;
     return { stages, rows: run.rows, multiplyAdds, bytes, otherRuns, idle };
   }
 
-  /** Walks through a run in which rows are known alone, of which some differ from the base run's at points. */
+  /**
+   * Walks through a run in which rows are known alone.
+   *
+   * @param edits The rows that differ from the base run's at points.
+   * @param asked The points of which somebody asks something.
+   */
   #foreseen(
     resolved: ResolvedInput,
     span: RunSpan,
     edits: ReadonlyMap<string, Rows>,
+    asked: Iterable<string>,
   ): ForeseenRun {
     const { cfg } = this.#host;
     const { splices } = this.attachments;
@@ -288,6 +312,14 @@ export class Execution implements Disposable, GenerationHost {
     const run = new ForeseenRun({ space, edits, splices, widthOf });
     scoped(() => {
       const pass = this.#passOf(resolved, span);
+      if (this.#canFinishLater(span, space, asked)) {
+        const mixed = runToLastMix(run, pass, this.#names);
+        const { multiplyAdds } = run;
+        finish(run, pass, this.#names, mixed);
+        // They are counted when logits are read.
+        run.multiplyAdds = multiplyAdds;
+        return;
+      }
       const stream = runBlocks(run, pass, this.#names);
       if (span.stopAtLayer === undefined) finalNorm(run, pass, stream);
     });
@@ -402,7 +434,9 @@ export class Execution implements Disposable, GenerationHost {
         const posOffset = input.shape.offset;
         const run = new Run({ ...common, plans, posOffset, keep: request.keep ?? (() => {}) });
         this.ran = run.cost;
-        return this.#logitsAfter(run, pass, rows);
+        const isLater = rows.length < run.space.all.count &&
+          this.#canFinishLater({}, run.space, plans.keys());
+        return isLater ? this.#finishedLogits(run, pass, rows) : this.#logitsAfter(run, pass, rows);
       })
     );
     past?.commit();
@@ -410,7 +444,20 @@ export class Execution implements Disposable, GenerationHost {
     return logits;
   }
 
-  /** Runs a pass, and gives the logits of rows [rows.length, dVocab]. */
+  /** Runs a pass that can be finished later, and gives the logits of rows, [rows.length, dVocab]. */
+  #finishedLogits(run: Run, pass: Pass, rows: readonly number[]): Float32Array<ArrayBuffer> {
+    const { cfg, weights } = pass;
+    const mixed = runToLastMix(run, pass, this.#names);
+    noteFinish(run, pass, this.#names, mixed);
+    const [pre, z] = [mixed.pre, mixed.z].map((value) =>
+      core().take_rows(run.whole(value), Uint32Array.from(rows))
+    );
+    run.count(rows.length * cfg.dModel * cfg.dVocabOut);
+    const logits = logitsOf(weights, cfg, finishRows(this.#endContext(pass, run), pre, z));
+    return copyOut(logits, "float32", rows.length * cfg.dVocabOut) as Float32Array<ArrayBuffer>;
+  }
+
+  /** Runs a pass, and gives the logits of rows, [rows.length, dVocab]. */
   #logitsAfter(run: Run, pass: Pass, rows: readonly number[]): Float32Array<ArrayBuffer> {
     const { cfg, weights } = pass;
     const hookIn = finalNorm(run, pass, runBlocks(run, pass, this.#names));
@@ -461,8 +508,7 @@ export class Execution implements Disposable, GenerationHost {
     const weights = this.#weights;
     const base = scoped((scope) => this.resume.base(this.#resumeRequest(prepared, pass, scope)));
     return base.during(() => {
-      const context = { weights, cfg, count: () => {} };
-      const read = scoped(() => readingBase(context, base));
+      const read = scoped(() => this.#readingBase(prepared, pass, base));
       const host: SweepHost = {
         base,
         batch,
@@ -470,16 +516,32 @@ export class Execution implements Disposable, GenerationHost {
         dModel: cfg.dModel,
         dVocab: cfg.dVocabOut,
         bytesPerRow: (12 * cfg.dModel + 2 * (cfg.dMlp ?? 0)) * Float32Array.BYTES_PER_ELEMENT,
-        unembed: (rows) => logitsOf(weights, cfg, rows),
-        logitAt: (rows, row, token) => logitsAt(weights, cfg, rows, [row], [token]),
+        reader: (hookIn, cost) => {
+          const count = (multiplyAdds: number) => void (cost.multiplyAdds += multiplyAdds);
+          return readingSnapshot({ weights, cfg, count }, hookIn);
+        },
         axesOf: (name) => this.#pointAt(name).info.axes,
         hooked: (name, hook) => this.#hookedBase(prepared, base, this.#pointAt(name), hook),
         run: (branches) => this.#branchRun(prepared, pass, branches),
       };
-      const { result, cost } = runSweep(host, variants, options, read);
+      const { result, cost } = runSweep(host, variants, options, read, unreadViews(weights.store));
       this.ran = { ...cost, ms: performance.now() - started };
       return result;
     });
+  }
+
+  /** Reads the base run's logits. */
+  #readingBase({ plans, span }: PreparedRun, pass: Pass, base: BaseRun): LogitReader {
+    const { cfg: { dModel }, shape } = pass;
+    const context = this.#endContext(pass);
+    const name = base.nameAfter(ROOT_NAMES.unembedIn);
+    const isLater = !base.has(name) && this.#canFinishLater(span, shape, plans.keys());
+    const copied = () => {
+      const all = base.elements(name);
+      return copiedHookIn((row) => all.subarray(row * dModel, (row + 1) * dModel), dModel);
+    };
+    const hookIn = isLater ? finishingBase(context, base, shape.batch * shape.nPos) : copied();
+    return readingBase(context, hookIn, base);
   }
 
   /** Runs texts of the base run again with an edit that knows its rows. */
@@ -726,7 +788,51 @@ export class Execution implements Disposable, GenerationHost {
       : new Run(runOptions);
     this.ran = run.cost;
     const base = standing.made ?? (standing.forks ? undefined : standing.base);
-    return this.resume.taking(standing, () => this.#passed(run, pass, options, base));
+    const asked = [...plans.keys(), ...standing.forks ?? []];
+    const isLater = !watchesParameters && this.#canFinishLater(span, run.space, asked);
+    return this.resume.taking(
+      standing,
+      () =>
+        isLater
+          ? this.#passedToLastMix(run, pass, options, base)
+          : this.#passed(run, pass, options, base),
+    );
+  }
+
+  #canFinishLater(span: RunSpan, grid: RunGrid, asked: Iterable<string>): boolean {
+    return canFinishLater(span, this.#names, grid, asked);
+  }
+
+  /** What a run gives of which nobody asks anything after the last block's attention: logits, or nothing. */
+  #passedToLastMix(
+    run: Run,
+    pass: Pass,
+    { returnType }: ForwardOptions,
+    base: BaseRun | undefined,
+  ): Tensor | null {
+    const { cfg } = pass;
+    const mixed = runToLastMix(run, pass, this.#names);
+    const rows = noteFinish(run, pass, this.#names, mixed);
+    if (returnType === null) return null;
+    const context = this.#endContext(pass, run);
+    if (isRecorded(mixed)) {
+      const [pre, z] = [mixed.pre, mixed.z].map((value) => tensorOf(run.whole(value)));
+      return recordedLogits(context, finishingRecorded(context, pre, z), run.space);
+    }
+    const changed = new Set(run.standsOn(base) ? rows.indices : []);
+    const differs = (row: number) => changed.has(row);
+    const values = {
+      pre: run.elements(mixed.pre, cfg.dModel),
+      z: run.elements(mixed.z, cfg.nHeads * cfg.dHead),
+    };
+    const known = base && { rows: base.hookIn, differs };
+    const hookIn = finishing(context, values, run.space.all.count, known);
+    return lazyLogits(context, hookIn, run.space, base && { rows: base.logits, differs });
+  }
+
+  /** What the end of a run computes with. */
+  #endContext({ cfg, weights }: Pass, run?: Run): EndContext {
+    return { cfg, weights, names: this.#names, count: (multiplyAdds) => run?.count(multiplyAdds) };
   }
 
   /** What a run gives: logits, a residual stream, or nothing. */
@@ -744,7 +850,7 @@ export class Execution implements Disposable, GenerationHost {
     }
     const hookIn = finalNorm(run, pass, resid);
     if (options.returnType === null) return null;
-    return this.#logits(run, pass.weights, hookIn, base);
+    return this.#logits(run, pass, hookIn, base);
   }
 
   /** A run as the base run's keeper sees it. */
@@ -798,8 +904,8 @@ export class Execution implements Disposable, GenerationHost {
   }
 
   /** Logits: computed in the run where somebody asks for `unembed.hook_out`, else when they are read. */
-  #logits(run: Run, weights: ModelWeights, hookIn: RowValue, base: BaseRun | undefined): Tensor {
-    const { cfg } = this.#host;
+  #logits(run: Run, pass: Pass, hookIn: RowValue, base: BaseRun | undefined): Tensor {
+    const { cfg, weights } = pass;
     const { batch, nPos } = run.space;
     if (run.mode(ROOT_NAMES.unembedOut) !== Mode.idle || run instanceof ParameterRun) {
       run.count(hookIn.rows.count * cfg.dModel * cfg.dVocabOut);
@@ -808,13 +914,14 @@ export class Execution implements Disposable, GenerationHost {
       const shape = Uint32Array.of(batch, nPos, cfg.dVocabOut);
       return tensorOf(core().reshape(cappedLogits(cfg, run.whole(out)), shape));
     }
-    const context = { weights, cfg, count: (multiplyAdds: number) => run.count(multiplyAdds) };
+    const context = this.#endContext(pass, run);
     if (hookIn.rows.isAll && core().node_of(hookIn.handle) !== 0) {
-      return recordedLogits(context, hookIn.handle, [batch, nPos]);
+      return recordedLogits(context, hookInOf(tensorOf(hookIn.handle)), run.space);
     }
     const changed = new Set(run.standsOn(base) ? hookIn.rows.indices : []);
     const known = base && { rows: base.logits, differs: (row: number) => changed.has(row) };
-    return lazyLogits(context, run.elements(hookIn, cfg.dModel), [batch, nPos], known);
+    const elements = run.elements(hookIn, cfg.dModel);
+    return lazyLogits(context, copiedHookIn(elements, cfg.dModel), run.space, known);
   }
 
   /** Flags of the rows whose token a splice leaves alone; `undefined` when there are none. */
@@ -831,6 +938,11 @@ export class Execution implements Disposable, GenerationHost {
     const excluded = new Set(ids);
     return Uint8Array.from(tokens, (id) => (excluded.has(id) ? 1 : 0));
   }
+}
+
+/** Whether gradients flow through what is left to finish. */
+function isRecorded({ pre, z }: Mixed): boolean {
+  return [pre, z].some(({ rows, handle }) => !rows.isEmpty && core().node_of(handle) !== 0);
 }
 
 /** Whether a splice computes the same whenever it is given the same. */

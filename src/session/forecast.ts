@@ -27,7 +27,7 @@ export interface Forecast {
   readonly stages: readonly string[];
   /** Rows, (batch, position) pairs, summed over the stages. */
   readonly rows: number;
-  /** Multiply-adds of matrix products, attention and encoding; what is unembedded comes on top. */
+  /** Multiply-adds of matrix products, attention and encoding; what is computed when logits are read comes on top. */
   readonly multiplyAdds: number;
   /** Bytes of the values that will be computed. */
   readonly bytes: number;

@@ -94,6 +94,10 @@ export class UnreadViews {
     const tensor = this.#unread.get(view);
     if (!tensor) return;
     this.#unread.delete(view);
+    this.#addPartly(view, tensor);
+  }
+
+  #addPartly(view: LogitView, tensor: Tensor): void {
     const [oldest] = this.#partly.keys();
     if (oldest && this.#partly.size >= MOST_VIEWS) this.#partly.delete(oldest);
     this.#partly.set(view, tensor);
@@ -103,6 +107,29 @@ export class UnreadViews {
   delete(view: LogitView): void {
     this.#unread.delete(view);
     this.#partly.delete(view);
+  }
+
+  /** The rows of the views of which nobody has read anything. */
+  rows(): number[] {
+    return [...this.#unread.keys()].flatMap((view) => view.rows);
+  }
+
+  /**
+   * Leaves the views to others to look after. Those of which nobody has read anything are read before, where they can't be later.
+   *
+   * @param isThere Whether a row can be read later.
+   */
+  leaveTo(others: UnreadViews, isThere: (row: number) => boolean): void {
+    const isLasting = (view: LogitView) => view.rows.every(isThere);
+    for (const [view, tensor] of this.#unread) {
+      if (isLasting(view)) others.add(view, tensor);
+      else this.#read(tensor);
+    }
+    for (const [view, tensor] of this.#partly) {
+      if (isLasting(view)) others.#addPartly(view, tensor);
+    }
+    this.#unread.clear();
+    this.#partly.clear();
   }
 
   /** Reads all that are left. */
@@ -137,6 +164,11 @@ class LogitView implements LazyValue {
     this.#shape = shape;
     this.#rows = rows;
     this.#isRecorded = isRecorded;
+  }
+
+  /** The rows, numbered through the batch. */
+  get rows(): readonly number[] {
+    return this.#rows;
   }
 
   /** The shape with the vocabulary's axis. */

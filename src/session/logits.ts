@@ -7,12 +7,12 @@
 import { core, type Handle } from "../core/engine.ts";
 import { ConfigError } from "../core/errors.ts";
 import { getOrInsertComputed } from "../core/get_or_insert.ts";
-import { copyIn, copyOut, scoped } from "../core/scope.ts";
-import { handleOf, type Tensor, tensorOf } from "../core/tensor.ts";
+import { copyOut, scoped } from "../core/scope.ts";
+import { type Tensor, tensorOf } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { logitsAt, logitsOf } from "../model/forward.ts";
-import { ROOT_NAMES } from "../model/points.ts";
 import type { ModelWeights } from "../model/weights.ts";
+import type { ReadHookIn } from "./finishing.ts";
 import {
   asTensors,
   cellsOf,
@@ -21,6 +21,7 @@ import {
   type TensorReader,
   UnreadViews,
 } from "./logit_view.ts";
+import type { RunGrid } from "./plan.ts";
 
 /** Logits of the base run, by row, kept from one reading to the next. */
 export interface KnownLogits {
@@ -48,24 +49,28 @@ function requireWeights({ store }: ModelWeights): void {
   }
 }
 
-/** Whole rows of logits. */
-function unembedded({ weights, cfg, count }: UnembedContext, rows: Handle): Handle {
+/** Whole rows of logits, [rows.length, dVocab]. */
+function unembedded(
+  { weights, cfg, count }: UnembedContext,
+  hookIn: ReadHookIn,
+  rows: readonly number[],
+): Handle {
   requireWeights(weights);
-  const n = core().shape_of(rows).subarray(0, -1).reduce((n, m) => n * m, 1);
-  count(n * cfg.dModel * cfg.dVocabOut);
-  return logitsOf(weights, cfg, rows);
+  count(rows.length * cfg.dModel * cfg.dVocabOut);
+  return logitsOf(weights, cfg, hookIn(rows));
 }
 
-/** Single logits of rows: those of `tokens[i]` in row `places[i]`. */
+/** Single logits of rows: that of `tokens[i]` in row `rows[i]`. */
 function unembeddedAt(
   { weights, cfg, count }: UnembedContext,
-  rows: Handle,
-  places: readonly number[],
+  hookIn: ReadHookIn,
+  rows: readonly number[],
   tokens: readonly number[],
 ): Handle {
   requireWeights(weights);
-  count(places.length * cfg.dModel);
-  return logitsAt(weights, cfg, rows, places, tokens);
+  count(rows.length * cfg.dModel);
+  const { distinct, places } = distinctOf(rows);
+  return logitsAt(weights, cfg, hookIn(distinct), places, tokens);
 }
 
 /** Rows without those that are there already, and where each row is among them. */
@@ -75,32 +80,22 @@ function distinctOf(rows: readonly number[]): { distinct: number[]; places: numb
   return { distinct, places: rows.map((row) => placeOf.get(row) ?? 0) };
 }
 
-/** Unembeds rows of a recorded value [batch * pos, dModel], on the tape. */
+/** Unembeds rows of what the unembedding reads, on the tape where that is. */
 class RecordedReader implements TensorReader {
   readonly #context: UnembedContext;
-  readonly #source: Tensor;
+  readonly #hookIn: ReadHookIn;
 
-  constructor(context: UnembedContext, source: Tensor) {
+  constructor(context: UnembedContext, hookIn: ReadHookIn) {
     this.#context = context;
-    this.#source = source;
+    this.#hookIn = hookIn;
   }
 
   rows(rows: readonly number[], shape: readonly number[]): Tensor {
-    return scoped(() => shaped(unembedded(this.#context, this.#take(rows)), shape));
+    return scoped(() => shaped(unembedded(this.#context, this.#hookIn, rows), shape));
   }
 
   cells(rows: readonly number[], tokens: readonly number[], shape: readonly number[]): Tensor {
-    const { distinct, places } = distinctOf(rows);
-    return scoped(() =>
-      shaped(unembeddedAt(this.#context, this.#take(distinct), places, tokens), shape)
-    );
-  }
-
-  #take(rows: readonly number[]): Handle {
-    const source = handleOf(this.#source);
-    const isAll = rows.length === this.#source.shape[0] && rows.every((row, i) => row === i);
-    if (isAll) return source;
-    return core().index_select(source, 0, copyIn(Int32Array.from(rows), [rows.length], "int32"));
+    return scoped(() => shaped(unembeddedAt(this.#context, this.#hookIn, rows, tokens), shape));
   }
 }
 
@@ -108,40 +103,29 @@ function shaped(value: Handle, shape: readonly number[]): Tensor {
   return tensorOf(core().reshape(value, Uint32Array.from(shape)));
 }
 
-/** A row of what the unembedding reads, [dModel]. */
-export type RowElements = (row: number) => Float32Array;
-
 /** Unembeds rows of a snapshot of what the unembedding reads. */
 class SnapshotReader implements LogitReader {
   readonly #context: UnembedContext;
-  readonly #rowAt: RowElements;
+  readonly #hookIn: ReadHookIn;
 
-  constructor(context: UnembedContext, rowAt: RowElements) {
+  constructor(context: UnembedContext, hookIn: ReadHookIn) {
     this.#context = context;
-    this.#rowAt = rowAt;
+    this.#hookIn = hookIn;
   }
 
   rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
     return scoped(() => {
-      const out = unembedded(this.#context, this.#copyIn(rows));
+      const out = unembedded(this.#context, this.#hookIn, rows);
       const size = rows.length * this.#context.cfg.dVocabOut;
       return copyOut(out, "float32", size) as Float32Array<ArrayBuffer>;
     });
   }
 
   cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer> {
-    const { distinct, places } = distinctOf(rows);
     return scoped(() => {
-      const out = unembeddedAt(this.#context, this.#copyIn(distinct), places, tokens);
+      const out = unembeddedAt(this.#context, this.#hookIn, rows, tokens);
       return copyOut(out, "float32", rows.length) as Float32Array<ArrayBuffer>;
     });
-  }
-
-  #copyIn(rows: readonly number[]): Handle {
-    const { dModel } = this.#context.cfg;
-    const input = new Float32Array(rows.length * dModel);
-    rows.forEach((row, i) => input.set(this.#rowAt(row), i * dModel));
-    return copyIn(input, [rows.length, dModel], "float32");
   }
 }
 
@@ -217,10 +201,10 @@ class RememberingReader implements LogitReader {
   }
 }
 
-/** Views of a model's logits that nobody has read whole. */
 const unreadOf = new WeakMap<ModelWeights["store"], UnreadViews>();
 
-function unreadViews(store: ModelWeights["store"]): UnreadViews {
+/** Views of a model's logits that nobody has read whole. */
+export function unreadViews(store: ModelWeights["store"]): UnreadViews {
   return getOrInsertComputed(unreadOf, store, () => {
     const views = new UnreadViews();
     store.beforeDisposal(() => views.settle());
@@ -229,35 +213,35 @@ function unreadViews(store: ModelWeights["store"]): UnreadViews {
 }
 
 /**
- * Logits of a recorded value, computed when they are read, with the bits of the full ones.
+ * Logits of recorded values, computed when they are read, with the bits of the full ones.
  *
- * @param hookIn What the unembedding reads, [batch * pos, dModel].
+ * @param hookIn What the unembedding reads.
  */
 export function recordedLogits(
   context: UnembedContext,
-  hookIn: Handle,
-  [batch, nPos]: readonly [batch: number, nPos: number],
+  hookIn: ReadHookIn,
+  { batch, nPos }: RunGrid,
 ): Tensor {
   const dVocab = context.cfg.dVocabOut;
-  const reader = new RecordedReader(context, tensorOf(hookIn));
+  const reader = new RecordedReader(context, hookIn);
   return logitView({ dVocab, reader, unread: unreadViews(context.weights.store) }, batch, nPos);
 }
 
 /**
- * Logits of what the unembedding reads, computed when they are read, with the bits of the full ones.
+ * Logits of a snapshot, computed when they are read, with the bits of the full ones.
  *
- * @param rowAt The elements of what the unembedding reads.
+ * @param hookIn What the unembedding reads.
  * @param known The base run's logits, where there is one.
  */
 export function lazyLogits(
   context: UnembedContext,
-  rowAt: RowElements,
-  [batch, nPos]: readonly [batch: number, nPos: number],
+  hookIn: ReadHookIn,
+  { batch, nPos }: RunGrid,
   known: KnownLogits | undefined,
 ): Tensor {
   const dVocab = context.cfg.dVocabOut;
   const source = { dVocab, unread: unreadViews(context.weights.store) };
-  const fresh = new SnapshotReader(context, rowAt);
+  const fresh = new SnapshotReader(context, hookIn);
   const reader = new RememberingReader(
     known ? new KnowingReader(fresh, dVocab, known) : fresh,
     dVocab,
@@ -265,18 +249,17 @@ export function lazyLogits(
   return logitView({ ...source, reader: asTensors(reader) }, batch, nPos);
 }
 
+/** Reads logits of a snapshot. */
+export function readingSnapshot(context: UnembedContext, hookIn: ReadHookIn): LogitReader {
+  return new SnapshotReader(context, hookIn);
+}
+
 /** Reads the base run's logits, and leaves them to those who read later. */
 export function readingBase(
   context: UnembedContext,
-  base: {
-    nameAfter(point: string): string;
-    elements(name: string): Float32Array;
-    readonly logits: Map<number, Float32Array>;
-  },
+  hookIn: ReadHookIn,
+  { logits }: { readonly logits: Map<number, Float32Array> },
 ): LogitReader {
-  const { dModel, dVocabOut } = context.cfg;
-  const all = base.elements(base.nameAfter(ROOT_NAMES.unembedIn));
-  const rowAt = (row: number) => all.subarray(row * dModel, (row + 1) * dModel);
-  const known = { rows: base.logits, differs: () => false };
-  return new KnowingReader(new SnapshotReader(context, rowAt), dVocabOut, known);
+  const known = { rows: logits, differs: () => false };
+  return new KnowingReader(new SnapshotReader(context, hookIn), context.cfg.dVocabOut, known);
 }

@@ -14,9 +14,11 @@ import {
   passParts,
   runBlock,
   runBlocks,
+  runToLastMix,
   unembed,
 } from "../model/forward.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
+import { canFinishLater } from "./finishing.ts";
 import { type BaseKey, BaseRun, isSameKey, type Recompute } from "./base_run.ts";
 import { BaseRuns, type Fork, holdsLookedAt } from "./base_runs.ts";
 import { type ActivePoint, planRun, type PointPlan } from "./plan.ts";
@@ -261,8 +263,9 @@ function barePlans({ points, splices }: Pick<ResumeRequest, "points" | "splices"
 function bareRun(
   request: ResumeRequest,
   options: Omit<RunOptions, "plans" | "keep" | "space" | "excluded">,
+  plans = barePlans(request),
 ): Run {
-  return new Run({ ...request.common, ...options, plans: barePlans(request), keep: () => {} });
+  return new Run({ ...request.common, ...options, plans, keep: () => {} });
 }
 
 /** Runs without hooks for the base run's sake. */
@@ -271,8 +274,11 @@ function fill(request: ResumeRequest, standing: Standing): void {
   // Pre-activations are seldom wanted, and without them an encoder computes little more than the codes that are alive.
   const looksAt = (name: string) =>
     !name.endsWith(".hook_sae_acts_pre") && splices.some((splice) => isOf(splice, name));
-  const run = bareRun(request, { ...standing, looksAt, scope: common.scope });
-  finalNorm(run, pass, runBlocks(run, pass, names));
+  const plans = barePlans(request);
+  const run = bareRun(request, { ...standing, looksAt, scope: common.scope }, plans);
+  const asked = [...plans.keys(), ...request.plans.keys(), ...standing.forks ?? []];
+  if (canFinishLater({}, names, common.space, asked)) runToLastMix(run, pass, names);
+  else finalNorm(run, pass, runBlocks(run, pass, names));
 }
 
 /** Computes values that the base run doesn't hold: by the block that they are in, from the residual stream before it. */
@@ -288,7 +294,8 @@ function recomputing(request: ResumeRequest): Recompute {
         scope,
         looksAt: (name) =>
           name === wanted || splices.some((splice) => isOf(splice, name) && isOf(splice, wanted)),
-        record: (name, value) => name === wanted && base.keep(name, value),
+        // Of the last block, what a run that was finished later left out is wanted together.
+        record: (name, value) => (name === wanted || isNeeded(name)) && base.keep(name, value),
         elsewhere: (name) => base.value(name),
       });
     scoped((scope) => {

@@ -32,9 +32,12 @@ import type { Splice } from "./splice.ts";
 export interface RunCost {
   /** The stages that ran, in order. */
   stages: string[];
-  /** Rows, (batch, position) pairs, that were computed, summed over the stages. */
+  /** Rows, (batch, position) pairs, that a stage is about, summed over the stages: those that differ from the base run's. */
   rows: number;
-  /** Multiply-adds of matrix products, attention and decoding. */
+  /**
+   * Multiply-adds of matrix products, attention and decoding. What comes after the last block's attention is computed, and added, when
+   * logits are read, unless somebody looks at it.
+   */
   multiplyAdds: number;
   /** Milliseconds from start to end. */
   ms: number;

@@ -183,6 +183,7 @@ function measured(metric: SweepOptions["metric"], logits: Tensor): Tensor {
  * Runs an edit in many variants. Each variant's logits have the bits of a run of its own.
  *
  * @param base Reads the base run's logits.
+ * @param lasting Looks after logits that a metric takes to read them later.
  * @returns The metric of every variant: the axes of the variants, then the metric's; and what it cost.
  */
 export function runSweep(
@@ -190,11 +191,12 @@ export function runSweep(
   { all, shape }: Variants,
   { edit = "ablate", metric, onProgress, signal, budgetBytes = DEFAULT_BUDGET_BYTES }: SweepOptions,
   base: LogitReader,
+  lasting: UnreadViews,
 ): { result: Tensor; cost: RunCost } {
   const { batch, nPos, dVocab } = host;
   const cost: RunCost = { stages: [], rows: 0, multiplyAdds: 0, ms: 0, resumedFrom: null };
   const stages = new Set<string>();
-  const logitsFrom = (reader: LogitReader, unread?: UnreadViews) =>
+  const logitsFrom = (reader: LogitReader, unread: UnreadViews) =>
     logitView({ reader: asTensors(reader), dVocab, unread }, batch, nPos);
   // The metric of the base run's own logits tells which rows it reads, and which of them whole.
   const [readRows, wholeRows] = [new Set<number>(), new Set<number>()];
@@ -211,7 +213,11 @@ export function runSweep(
       return base.cells(rows, tokens);
     },
   };
-  const probe = measured(metric, logitsFrom(probing));
+  const probed = new UnreadViews();
+  const probe = measured(metric, logitsFrom(probing, probed));
+  // Rows that a metric takes to read them later.
+  for (const row of probed.rows()) readRows.add(row);
+  probed.leaveTo(lasting, () => true);
   const results = Array<Tensor>(all.length);
   let done = 0;
   for (const [at, group] of byPoint(all)) {
@@ -224,13 +230,14 @@ export function runSweep(
         scoped(() => {
           const cells = variants.map(({ cell }) => cell);
           const reads = { rows: [...readRows], wholeRows, base };
-          const { readers, cost: spent } = runChunk(host, at, cells, edit, reads);
-          // Rows that a metric keeps outlive their chunk.
+          const { readers, cost: spent, forget } = runChunk(host, at, cells, edit, reads);
           const unread = new UnreadViews();
           readers.forEach((reader, i) => {
             results[variants[i].index] = measured(metric, logitsFrom(reader, unread)).detach();
           });
-          unread.settle();
+          // Rows that a metric keeps outlive their chunk.
+          unread.leaveTo(lasting, (row) => readRows.has(row));
+          forget();
           if (!spent) return;
           spent.stages.forEach((stage) => stages.add(stage));
           cost.resumedFrom ??= spent.resumedFrom;

@@ -5,12 +5,14 @@
  */
 
 import { core, type Handle } from "../core/engine.ts";
+import { ConfigError } from "../core/errors.ts";
 import { type Rows, RowSpace } from "../core/rows.ts";
-import { copyOut, sizeOf } from "../core/scope.ts";
+import { copyOut, currentScope, sizeOf } from "../core/scope.ts";
 import type { HookFunction } from "../hooks/hook_registry.ts";
 import type { RowValue } from "../hooks/tap.ts";
 import type { BaseRun, BaseValues } from "./base_run.ts";
-import type { LogitReader } from "./logit_view.ts";
+import { copiedHookIn, type ReadHookIn } from "./finishing.ts";
+import { cellsOf, type LogitReader } from "./logit_view.ts";
 import type { RunCost } from "./run.ts";
 import {
   type ChangedRows,
@@ -63,10 +65,8 @@ export interface SweepHost {
   hooked(name: string, hook: HookFunction | SweepDataEdit): RowValue;
   /** Runs texts again, and gives what the unembedding reads, by rows that differ. */
   run(request: BranchRequest): { hookIn: RowValue; cost: RunCost };
-  /** Unembeds rows [n, dModel]. */
-  unembed(rows: Handle): Handle;
-  /** Gives the logit of one token in one of the rows [n, dModel]: [1]. */
-  logitAt(rows: Handle, row: number, token: number): Handle;
+  /** Reads logits of what the unembedding reads in a run, and adds what that takes to its cost. */
+  reader(hookIn: ReadHookIn, cost: RunCost): LogitReader;
 }
 
 /** The base run's values for texts that are repeated. */
@@ -151,7 +151,8 @@ export function bytesPerVariant(
  * Runs a chunk of variants.
  *
  * @param reads The rows of the base run's logits that the metric reads, those of them that it reads whole, and their reader.
- * @returns A reader of each variant's logits; and the cost, `undefined` when no variant changed anything.
+ * @returns A reader of each variant's logits; the cost, `undefined` when no variant changed anything; and what gives back the memory of
+ *   logits that were read.
  */
 export function runChunk(
   host: SweepHost,
@@ -163,7 +164,7 @@ export function runChunk(
     readonly wholeRows: ReadonlySet<number>;
     readonly base: LogitReader;
   },
-): { readers: LogitReader[]; cost: RunCost | undefined } {
+): { readers: LogitReader[]; cost: RunCost | undefined; forget: () => void } {
   const { batch, nPos, dVocab } = host;
   const value = sweptValue(host, at);
   const changed = isCellEdit(edit)
@@ -177,14 +178,16 @@ export function runChunk(
     if (last?.variant !== variant || last.text !== text) branches.push({ variant, text });
     return (branches.length - 1) * nPos + row % nPos;
   });
-  if (branches.length === 0) return { readers: cells.map(() => reads.base), cost: undefined };
+  if (branches.length === 0) {
+    return { readers: cells.map(() => reads.base), cost: undefined, forget: () => {} };
+  }
 
   const pass = branchPass(host, at, branches, edited, changed.handle);
-  const { nPos: n } = host;
   // Rows of the pass by those of the base run, for each branch.
   const placesOf = (rows: readonly number[]) =>
     branches.flatMap(({ text }, branch) =>
-      rows.filter((row) => Math.floor(row / n) === text).map((row) => branch * n + row % n)
+      rows.filter((row) => Math.floor(row / nPos) === text)
+        .map((row) => branch * nPos + row % nPos)
     );
   const probed = placesOf(reads.rows);
   const run = host.run({ ...pass, reads: pass.space.of(probed.toSorted((a, b) => a - b)) });
@@ -193,41 +196,68 @@ export function runChunk(
   const isProbed = new Set(probed);
   // A metric that reads other rows than it did of the base run's logits: all rows are needed then.
   let others: BranchLogits | undefined;
-  const all = () => others ??= new BranchLogits(host, host.run(pass));
+  const scope = currentScope();
+  const all = () => {
+    if (!scope?.alive) throw notKept();
+    return others ??= new BranchLogits(host, host.run(pass));
+  };
   const branchOf = new Map(branches.map(({ variant, text }, i) => [variant * batch + text, i]));
-  /** Where a row of a variant is in the branches' logits; `undefined` where it is the base run's. */
-  const inBranch = (variant: number, row: number) => {
-    const branch = branchOf.get(variant * batch + Math.floor(row / n));
-    if (branch === undefined) return undefined;
-    const at = branch * n + row % n;
-    return { from: isProbed.has(at) ? logits : all(), at };
+  const placeOf = (variant: number, row: number): Place => {
+    const branch = branchOf.get(variant * batch + Math.floor(row / nPos));
+    if (branch === undefined) return { from: reads.base, row };
+    const at = branch * nPos + row % nPos;
+    const from = isProbed.has(at) ? logits : all();
+    return from.differs(at) ? { from, row: at } : { from: reads.base, row };
   };
   const readers = cells.map((_, variant): LogitReader => ({
-    rows: (rows) => {
-      const found = rows.map((row) => inBranch(variant, row));
-      // Of a few rows' logits most of the time goes into reading the unembedding: once for all of them.
-      const places = found.filter((place) => place !== undefined);
-      for (const from of new Set(places.map((place) => place.from))) {
-        from.read(places.filter((place) => place.from === from).map(({ at }) => at));
-      }
-      const known = found.map((place) => place?.from.of(place.at));
-      const ofBase = rows.filter((_, i) => !known[i]);
-      const base = ofBase.length > 0 ? reads.base.rows(ofBase) : new Float32Array();
-      const out = new Float32Array(rows.length * dVocab);
-      let next = 0;
-      known.forEach((row, i) =>
-        out.set(row ?? base.subarray(next * dVocab, ++next * dVocab), i * dVocab)
-      );
-      return out;
-    },
+    rows: (rows) =>
+      gathered(
+        rows.map((row) => placeOf(variant, row)),
+        dVocab,
+        (from, places) => from.rows(places.map(({ row }) => row)),
+      ),
     cells: (rows, tokens) =>
-      Float32Array.from(rows, (row, i) => {
-        const place = inBranch(variant, row);
-        const found = place?.from.cell(place.at, tokens[i]);
-        return found ?? reads.base.cells([row], [tokens[i]])[0];
-      }),
+      gathered(
+        rows.map((row, i) => ({ ...placeOf(variant, row), token: tokens[i] })),
+        1,
+        (from, places) =>
+          from.cells(places.map(({ row }) => row), places.map(({ token }) => token)),
+      ),
   }));
-  return { readers, cost: run.cost };
+  const forget = () => [logits, others].forEach((branches) => branches?.forget());
+  return { readers, cost: run.cost, forget };
+}
+
+/** Where a row of a variant's logits is read: in the branches' logits or in the base run's. */
+interface Place {
+  readonly from: LogitReader;
+  readonly row: number;
+}
+
+/** Reads what is in several places, from each all at once: of a few rows' logits most of the time goes into reading the unembedding. */
+function gathered<P extends Place>(
+  places: readonly P[],
+  width: number,
+  read: (from: LogitReader, places: readonly P[]) => Float32Array,
+): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(places.length * width);
+  for (const from of new Set(places.map((place) => place.from))) {
+    const own = places.filter((place) => place.from === from);
+    const values = read(from, own);
+    let next = 0;
+    places.forEach((place, i) => {
+      if (place.from !== from) return;
+      out.set(values.subarray(next * width, ++next * width), i * width);
+    });
+  }
+  return out;
+}
+
+function notKept(): ConfigError {
+  return new ConfigError(
+    "Cannot read these logits after the sweep: the metric read other rows. " +
+      "Read them in the metric, or keep a copy: logits.at(...).clone().",
+  );
 }
 
 /** What the branches' runs have in common. */
@@ -250,53 +280,54 @@ function branchPass(
   };
 }
 
-/** Logits of the rows in which branches differ from the base run, kept once they are computed. */
-class BranchLogits {
-  readonly #host: SweepHost;
-  readonly #handle: Handle;
-  readonly #cost: RunCost;
+/** Logits of the rows in which branches differ from the base run, which can be read when the chunk is over. */
+class BranchLogits implements LogitReader {
+  readonly #reader: LogitReader;
+  readonly #dVocab: number;
   readonly #places: ReadonlyMap<number, number>;
   readonly #known = new Map<number, Float32Array>();
 
-  /** Takes what the unembedding reads in a run of the branches; what is unembedded is added to its cost. */
-  constructor(host: SweepHost, { hookIn, cost }: ReturnType<SweepHost["run"]>) {
-    const { rows, handle } = hookIn;
-    this.#host = host;
-    this.#handle = handle;
-    this.#cost = cost;
-    this.#places = new Map(Array.from(rows.indices, (row, i) => [row, i]));
+  /** Copies what the unembedding reads in a run of the branches; what is unembedded is added to its cost. */
+  constructor({ dModel, dVocab, reader }: SweepHost, run: ReturnType<SweepHost["run"]>) {
+    const { hookIn: { rows, handle }, cost } = run;
+    const all = rows.isEmpty ? new Float32Array() : copyOut(handle, "float32", rows.count * dModel);
+    const places = new Map(Array.from(rows.indices, (row, i) => [row, i]));
+    const rowAt = (row: number) => {
+      const place = places.get(row) ?? 0;
+      return (all as Float32Array).subarray(place * dModel, (place + 1) * dModel);
+    };
+    this.#reader = reader(copiedHookIn(rowAt, dModel), cost);
+    this.#dVocab = dVocab;
+    this.#places = places;
+  }
+
+  /** Whether a row differs from the base run's: those alone can be read. */
+  differs(row: number): boolean {
+    return this.#places.has(row);
   }
 
   /** Unembeds those of the rows that differ and aren't known, all at once. */
   read(rows: readonly number[]): void {
-    const differing = [...new Set(rows)].filter((row) =>
-      this.#places.has(row) && !this.#known.has(row)
-    );
-    if (differing.length === 0) return;
-    const { dModel, dVocab } = this.#host;
-    this.#cost.multiplyAdds += differing.length * dModel * dVocab;
-    const at = Uint32Array.from(differing, (row) => this.#places.get(row) ?? 0);
-    const logits = copyOut(
-      this.#host.unembed(core().take_rows(this.#handle, at)),
-      "float32",
-      at.length * dVocab,
-    ) as Float32Array;
-    differing.forEach((row, i) =>
-      this.#known.set(row, logits.subarray(i * dVocab, (i + 1) * dVocab))
-    );
+    const fresh = [...new Set(rows)].filter((row) => this.differs(row) && !this.#known.has(row));
+    if (fresh.length === 0) return;
+    const logits = this.#reader.rows(fresh);
+    const dVocab = this.#dVocab;
+    fresh.forEach((row, i) => this.#known.set(row, logits.subarray(i * dVocab, (i + 1) * dVocab)));
   }
 
-  /** The logit of a token in a row; `undefined` where it is the base run's. */
-  cell(row: number, token: number): number | undefined {
-    const known = this.#known.get(row)?.[token];
-    const place = this.#places.get(row);
-    if (known !== undefined || place === undefined) return known;
-    this.#cost.multiplyAdds += this.#host.dModel;
-    return copyOut(this.#host.logitAt(this.#handle, place, token), "float32", 1)[0];
+  rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
+    this.read(rows);
+    const out = new Float32Array(rows.length * this.#dVocab);
+    rows.forEach((row, i) => out.set(this.#known.get(row) ?? [], i * this.#dVocab));
+    return out;
   }
 
-  /** The logits of a row that was read; `undefined` where they are the base run's. */
-  of(row: number): Float32Array | undefined {
-    return this.#known.get(row);
+  cells(rows: readonly number[], tokens: readonly number[]): Float32Array<ArrayBuffer> {
+    return cellsOf(rows, tokens, (row) => this.#known.get(row), this.#reader);
+  }
+
+  /** Forgets logits that were read: whoever keeps one row of them would keep all. */
+  forget(): void {
+    this.#known.clear();
   }
 }

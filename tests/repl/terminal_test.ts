@@ -149,7 +149,7 @@ terminalTest("repl fits a narrow terminal, in colours", async (folder) => {
     "SAEs at\n  0.z 1.z 2.z 3.z, which change nothing until you edit them\n",
   );
   const top = await terminal.enter("top 1");
-  assertMatch(top, /" Mary" − " John" {2}23\.26 {3}ran embed → unembed: 270 rows,\n {4}12\.2 M/);
+  assertMatch(top, /" Mary" − " John" {2}23\.26 {3}ran embed → unembed: 270 rows,\n {4}10\.1 M/);
   const pattern = await terminal.enter("plot pattern 3");
   // Four heads in two rows, all of a scale.
   const heads = pattern.split("\n").filter((line) => /head \d/.test(line));
