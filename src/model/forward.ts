@@ -291,6 +291,28 @@ export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): R
   return blocksUpTo(pass.stopAtLayer, tap, pass, names, parts).resid;
 }
 
+/**
+ * Notes the stages that {@linkcode finish} runs, without running them.
+ *
+ * @returns The rows of what the unembedding reads.
+ */
+export function noteFinish(
+  tap: Pick<Tap, "space" | "stage">,
+  { cfg, weights }: PassModel,
+  { pre, z }: Mixed,
+): Rows {
+  const last = weights.blocks.length - 1;
+  const rows = tap.space.union(pre.rows, z.rows);
+  tap.stage(`${last}.attn_out`, z.rows);
+  if (weights.blocks[last].mlp) {
+    const mid = cfg.parallelAttnMlp ? pre.rows : rows;
+    tap.stage(`${last}.mlp_in`, mid);
+    tap.stage(`${last}.mlp_out`, mid);
+  }
+  tap.stage("unembed", rows);
+  return rows;
+}
+
 /** Runs the blocks from `startAtLayer` on, the last one up to its mix of values: {@linkcode finish} does the rest. */
 export function runToLastMix(tap: Tap, pass: Pass, names: readonly BlockNames[]): Mixed {
   using parts = passParts(pass);

@@ -8,7 +8,7 @@ import { core } from "../core/engine.ts";
 import { ConfigError, ShapeError } from "../core/errors.ts";
 import { noGrad, recordedRun } from "../core/gradients.ts";
 import { type Rows, RowSpace } from "../core/rows.ts";
-import { copyOut, currentScope, type Scope, scoped } from "../core/scope.ts";
+import { currentScope, type Scope, scoped } from "../core/scope.ts";
 import type { Slice } from "../core/slice.ts";
 import { apply, handleOf, Tensor, tensorOf } from "../core/tensor.ts";
 import type {
@@ -25,19 +25,13 @@ import type { RowValue } from "../hooks/tap.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import {
   allBlockNames,
-  cappedLogits,
   finalNorm,
-  finish,
-  logitsOf,
-  type Mixed,
   type Pass,
   runBlocks,
-  runToLastMix,
   tokenEmbeddings,
   unembed,
 } from "../model/forward.ts";
 import { maskOf, type OpenCache, openCache } from "../model/kv_cache.ts";
-import { byMatrix } from "../hooks/learned.ts";
 import { type BlockNames, ROOT_NAMES } from "../model/points.ts";
 import type { ModelWeights } from "../model/weights.ts";
 import { type CacheSize, cacheSize, pointSizes } from "./cache_size.ts";
@@ -52,17 +46,6 @@ import {
   textsOf,
   type WholeTexts,
 } from "./edit_runs.ts";
-import {
-  canFinishLater,
-  copiedHookIn,
-  type EndContext,
-  finishing,
-  finishingBase,
-  finishingRecorded,
-  finishRows,
-  hookInOf,
-  noteFinish,
-} from "./finishing.ts";
 import { type Forecast, ForeseenRun } from "./forecast.ts";
 import { foreseeEdits } from "./foreseen_edits.ts";
 import type { GenerationHost } from "./generation_run.ts";
@@ -74,8 +57,7 @@ import {
   type ResolvedInput,
   resolveInput,
 } from "./input.ts";
-import type { LogitReader } from "./logit_view.ts";
-import { lazyLogits, readingBase, readingSnapshot, recordedLogits, unreadViews } from "./logits.ts";
+import { readingSnapshot, unreadViews } from "./logits.ts";
 import { lmCrossEntropyLoss } from "./loss.ts";
 import { ModelPoints, type RunSpan } from "./model_points.ts";
 import { ParameterRun, PARAMETERS, requireParameterGradients } from "./parameter_run.ts";
@@ -91,12 +73,11 @@ import {
   planRun,
   type PointPlan,
   requireReachable,
-  type RunGrid,
   type RunRequest,
-  selects,
 } from "./plan.ts";
 import { Resume, type ResumeRequest } from "./resume.ts";
 import { Run, type RunCost, type RunOptions } from "./run.ts";
+import { logitsAfter, readingBaseRun, runOutput } from "./run_output.ts";
 import { HookedSAE } from "../sae/hooked_sae.ts";
 import type { Splice } from "./splice.ts";
 import { checkSweep, runSweep, type SweepOptions, variantsOf } from "./sweep.ts";
@@ -265,8 +246,11 @@ export class Execution implements Disposable, GenerationHost {
     const { all } = new RowSpace(shape.batch, shape.nPos);
     // As if everything was new where the stream begins.
     const begins = [ROOT_NAMES.embed, this.#names[span.startAtLayer ?? 0]?.residPre ?? ""];
-    const edits = new Map(begins.map((name) => [name, all]));
-    const { multiplyAdds } = this.#foreseen(resolved, span, edits, plans.keys());
+    const { multiplyAdds } = this.#foreseen(
+      resolved,
+      span,
+      new Map(begins.map((name) => [name, all])),
+    );
     return { ...size, multiplyAdds };
   }
 
@@ -280,27 +264,16 @@ export class Execution implements Disposable, GenerationHost {
     const points = this.points.active(cfg, splices, {});
     const texts = textsOf(resolved, tokenizer, { nMost: this.#nMost(undefined) });
     const { rows, idle, otherRuns } = foreseeEdits(entries, { points, texts, space });
-    const asked = points.map(({ info }) => info.name).filter((name) =>
-      rows.has(name) ||
-      splices.some(({ inName, outName }) => inName === name || outName === name) ||
-      entries.some(({ selector }) => selects(selector, name, false))
-    );
-    const run = this.#foreseen(resolved, {}, rows, asked);
+    const run = this.#foreseen(resolved, {}, rows);
     const { stages, multiplyAdds, bytes } = run;
     return { stages, rows: run.rows, multiplyAdds, bytes, otherRuns, idle };
   }
 
-  /**
-   * Walks through a run in which rows are known alone.
-   *
-   * @param edits The rows that differ from the base run's at points.
-   * @param asked The points of which somebody asks something.
-   */
+  /** Walks through a run in which rows are known alone, of which some differ from the base run's at points. */
   #foreseen(
     resolved: ResolvedInput,
     span: RunSpan,
     edits: ReadonlyMap<string, Rows>,
-    asked: Iterable<string>,
   ): ForeseenRun {
     const { cfg } = this.#host;
     const { splices } = this.attachments;
@@ -312,14 +285,6 @@ export class Execution implements Disposable, GenerationHost {
     const run = new ForeseenRun({ space, edits, splices, widthOf });
     scoped(() => {
       const pass = this.#passOf(resolved, span);
-      if (this.#canFinishLater(span, space, asked)) {
-        const mixed = runToLastMix(run, pass, this.#names);
-        const { multiplyAdds } = run;
-        finish(run, pass, this.#names, mixed);
-        // They are counted when logits are read.
-        run.multiplyAdds = multiplyAdds;
-        return;
-      }
       const stream = runBlocks(run, pass, this.#names);
       if (span.stopAtLayer === undefined) finalNorm(run, pass, stream);
     });
@@ -434,46 +399,13 @@ export class Execution implements Disposable, GenerationHost {
         const posOffset = input.shape.offset;
         const run = new Run({ ...common, plans, posOffset, keep: request.keep ?? (() => {}) });
         this.ran = run.cost;
-        const isLater = rows.length < run.space.all.count &&
-          this.#canFinishLater({}, run.space, plans.keys());
-        return isLater ? this.#finishedLogits(run, pass, rows) : this.#logitsAfter(run, pass, rows);
+        const names = this.#names;
+        return logitsAfter({ run, pass, names, span: {}, asked: [...plans.keys()] }, rows);
       })
     );
     past?.commit();
     this.ran.ms = performance.now() - started;
     return logits;
-  }
-
-  /** Runs a pass that can be finished later, and gives the logits of rows, [rows.length, dVocab]. */
-  #finishedLogits(run: Run, pass: Pass, rows: readonly number[]): Float32Array<ArrayBuffer> {
-    const { cfg, weights } = pass;
-    const mixed = runToLastMix(run, pass, this.#names);
-    noteFinish(run, pass, this.#names, mixed);
-    const [pre, z] = [mixed.pre, mixed.z].map((value) =>
-      core().take_rows(run.whole(value), Uint32Array.from(rows))
-    );
-    run.count(rows.length * cfg.dModel * cfg.dVocabOut);
-    const logits = logitsOf(weights, cfg, finishRows(this.#endContext(pass, run), pre, z));
-    return copyOut(logits, "float32", rows.length * cfg.dVocabOut) as Float32Array<ArrayBuffer>;
-  }
-
-  /** Runs a pass, and gives the logits of rows, [rows.length, dVocab]. */
-  #logitsAfter(run: Run, pass: Pass, rows: readonly number[]): Float32Array<ArrayBuffer> {
-    const { cfg, weights } = pass;
-    const hookIn = finalNorm(run, pass, runBlocks(run, pass, this.#names));
-    const isLooked = run.mode(ROOT_NAMES.unembedOut) !== Mode.idle;
-    const taken = (value: RowValue) => {
-      const handle = run.whole(value);
-      return value.rows.count === rows.length
-        ? handle
-        : core().take_rows(handle, Uint32Array.from(rows));
-    };
-    run.count((isLooked ? hookIn.rows.count : rows.length) * cfg.dModel * cfg.dVocabOut);
-    const logits = isLooked
-      ? taken(run.visit(run.map(ROOT_NAMES.unembedOut, [hookIn], (x) => unembed(weights, cfg, x))))
-      : unembed(weights, cfg, taken(hookIn));
-    const capped = cappedLogits(cfg, logits);
-    return copyOut(capped, "float32", rows.length * cfg.dVocabOut) as Float32Array<ArrayBuffer>;
   }
 
   /**
@@ -508,7 +440,8 @@ export class Execution implements Disposable, GenerationHost {
     const weights = this.#weights;
     const base = scoped((scope) => this.resume.base(this.#resumeRequest(prepared, pass, scope)));
     return base.during(() => {
-      const read = scoped(() => this.#readingBase(prepared, pass, base));
+      const asked = [...plans.keys()];
+      const read = scoped(() => readingBaseRun(base, { pass, names: this.#names, asked }));
       const host: SweepHost = {
         base,
         batch,
@@ -528,20 +461,6 @@ export class Execution implements Disposable, GenerationHost {
       this.ran = { ...cost, ms: performance.now() - started };
       return result;
     });
-  }
-
-  /** Reads the base run's logits. */
-  #readingBase({ plans, span }: PreparedRun, pass: Pass, base: BaseRun): LogitReader {
-    const { cfg: { dModel }, shape } = pass;
-    const context = this.#endContext(pass);
-    const name = base.nameAfter(ROOT_NAMES.unembedIn);
-    const isLater = !base.has(name) && this.#canFinishLater(span, shape, plans.keys());
-    const copied = () => {
-      const all = base.elements(name);
-      return copiedHookIn((row) => all.subarray(row * dModel, (row + 1) * dModel), dModel);
-    };
-    const hookIn = isLater ? finishingBase(context, base, shape.batch * shape.nPos) : copied();
-    return readingBase(context, hookIn, base);
   }
 
   /** Runs texts of the base run again with an edit that knows its rows. */
@@ -771,7 +690,7 @@ export class Execution implements Disposable, GenerationHost {
 
   /** Runs the pass, on the base run where there is one for this input. */
   #run(prepared: PreparedRun, scope: Scope, past: OpenCache | undefined): Tensor | null {
-    const { resolved, plans, span, options, request, watchesParameters } = prepared;
+    const { resolved, plans, span, request, watchesParameters } = prepared;
     const pass = { ...this.#passOf(resolved, span), past };
     const resumable = this.#resumeRequest(prepared, pass, scope);
     const isApart = request.isAside || watchesParameters;
@@ -789,68 +708,8 @@ export class Execution implements Disposable, GenerationHost {
     this.ran = run.cost;
     const base = standing.made ?? (standing.forks ? undefined : standing.base);
     const asked = [...plans.keys(), ...standing.forks ?? []];
-    const isLater = !watchesParameters && this.#canFinishLater(span, run.space, asked);
-    return this.resume.taking(
-      standing,
-      () =>
-        isLater
-          ? this.#passedToLastMix(run, pass, options, base)
-          : this.#passed(run, pass, options, base),
-    );
-  }
-
-  #canFinishLater(span: RunSpan, grid: RunGrid, asked: Iterable<string>): boolean {
-    return canFinishLater(span, this.#names, grid, asked);
-  }
-
-  /** What a run gives of which nobody asks anything after the last block's attention: logits, or nothing. */
-  #passedToLastMix(
-    run: Run,
-    pass: Pass,
-    { returnType }: ForwardOptions,
-    base: BaseRun | undefined,
-  ): Tensor | null {
-    const { cfg } = pass;
-    const mixed = runToLastMix(run, pass, this.#names);
-    const rows = noteFinish(run, pass, this.#names, mixed);
-    if (returnType === null) return null;
-    const context = this.#endContext(pass, run);
-    if (isRecorded(mixed)) {
-      const [pre, z] = [mixed.pre, mixed.z].map((value) => tensorOf(run.whole(value)));
-      return recordedLogits(context, finishingRecorded(context, pre, z), run.space);
-    }
-    const changed = new Set(run.standsOn(base) ? rows.indices : []);
-    const differs = (row: number) => changed.has(row);
-    const values = {
-      pre: run.elements(mixed.pre, cfg.dModel),
-      z: run.elements(mixed.z, cfg.nHeads * cfg.dHead),
-    };
-    const known = base && { rows: base.hookIn, differs };
-    const hookIn = finishing(context, values, run.space.all.count, known);
-    return lazyLogits(context, hookIn, run.space, base && { rows: base.logits, differs });
-  }
-
-  /** What the end of a run computes with. */
-  #endContext({ cfg, weights }: Pass, run?: Run): EndContext {
-    return { cfg, weights, names: this.#names, count: (multiplyAdds) => run?.count(multiplyAdds) };
-  }
-
-  /** What a run gives: logits, a residual stream, or nothing. */
-  #passed(
-    run: Run,
-    pass: Pass,
-    options: ForwardOptions,
-    base: BaseRun | undefined,
-  ): Tensor | null {
-    const resid = runBlocks(run, pass, this.#names);
-    if (options.stopAtLayer !== undefined) {
-      const { batch, nPos } = run.space;
-      const shape = Uint32Array.of(batch, nPos, pass.cfg.dModel);
-      return tensorOf(core().reshape(run.whole(resid), shape));
-    }
-    const hookIn = finalNorm(run, pass, resid);
-    if (options.returnType === null) return null;
-    return this.#logits(run, pass, hookIn, base);
+    const passing = { run, pass, names: this.#names, span, asked };
+    return this.resume.taking(standing, () => runOutput(passing, base));
   }
 
   /** A run as the base run's keeper sees it. */
@@ -903,27 +762,6 @@ export class Execution implements Disposable, GenerationHost {
     };
   }
 
-  /** Logits: computed in the run where somebody asks for `unembed.hook_out`, else when they are read. */
-  #logits(run: Run, pass: Pass, hookIn: RowValue, base: BaseRun | undefined): Tensor {
-    const { cfg, weights } = pass;
-    const { batch, nPos } = run.space;
-    if (run.mode(ROOT_NAMES.unembedOut) !== Mode.idle || run instanceof ParameterRun) {
-      run.count(hookIn.rows.count * cfg.dModel * cfg.dVocabOut);
-      const made = run.map(ROOT_NAMES.unembedOut, [hookIn], (x) => unembed(weights, cfg, x));
-      const out = run.visit(byMatrix(run, made, hookIn, weights.unembed.names));
-      const shape = Uint32Array.of(batch, nPos, cfg.dVocabOut);
-      return tensorOf(core().reshape(cappedLogits(cfg, run.whole(out)), shape));
-    }
-    const context = this.#endContext(pass, run);
-    if (hookIn.rows.isAll && core().node_of(hookIn.handle) !== 0) {
-      return recordedLogits(context, hookInOf(tensorOf(hookIn.handle)), run.space);
-    }
-    const changed = new Set(run.standsOn(base) ? hookIn.rows.indices : []);
-    const known = base && { rows: base.logits, differs: (row: number) => changed.has(row) };
-    const elements = run.elements(hookIn, cfg.dModel);
-    return lazyLogits(context, copiedHookIn(elements, cfg.dModel), run.space, known);
-  }
-
   /** Flags of the rows whose token a splice leaves alone; `undefined` when there are none. */
   #excludedFlags(
     which: boolean | readonly number[],
@@ -938,11 +776,6 @@ export class Execution implements Disposable, GenerationHost {
     const excluded = new Set(ids);
     return Uint8Array.from(tokens, (id) => (excluded.has(id) ? 1 : 0));
   }
-}
-
-/** Whether gradients flow through what is left to finish. */
-function isRecorded({ pre, z }: Mixed): boolean {
-  return [pre, z].some(({ rows, handle }) => !rows.isEmpty && core().node_of(handle) !== 0);
 }
 
 /** Whether a splice computes the same whenever it is given the same. */

@@ -6,14 +6,13 @@
 
 import { core, type Handle } from "../core/engine.ts";
 import { withGrad } from "../core/gradients.ts";
-import { type Rows, RowSpace } from "../core/rows.ts";
+import { RowSpace } from "../core/rows.ts";
 import { copyIn, copyOut, scoped, sizeOf } from "../core/scope.ts";
 import { handleOf, type Tensor, tensorOf } from "../core/tensor.ts";
 import type { RowValue } from "../hooks/tap.ts";
-import { finish, type Mixed, type PassModel } from "../model/forward.ts";
+import { finish, type PassModel } from "../model/forward.ts";
 import type { BlockNames } from "../model/points.ts";
 import type { BaseRun } from "./base_run.ts";
-import { ForeseenRun } from "./forecast.ts";
 import type { RunSpan } from "./model_points.ts";
 import type { RunGrid } from "./plan.ts";
 import { Run } from "./run.ts";
@@ -52,34 +51,6 @@ export function canFinishLater(
 
 function isFinal(name: string): boolean {
   return name.startsWith("ln_final.") || name.startsWith("unembed.");
-}
-
-/** Tells a run the stages that are finished later. */
-class LaterStages extends ForeseenRun {
-  readonly #run: Run;
-
-  constructor(run: Run) {
-    super({ space: run.space, edits: new Map(), splices: [], widthOf: () => 0 });
-    this.#run = run;
-  }
-
-  override stage(name: string, rows: Rows): void {
-    this.#run.stage(name, rows);
-  }
-}
-
-/**
- * Notes the stages after the last block's mix of values in a run's cost. What they cost is counted when they run.
- *
- * @returns The rows in which what the unembedding reads differs.
- */
-export function noteFinish(
-  run: Run,
-  model: PassModel,
-  names: readonly BlockNames[],
-  mixed: Mixed,
-): Rows {
-  return finish(new LaterStages(run), model, names, mixed).rows;
 }
 
 /** What the end of a run computes with. */
@@ -193,17 +164,26 @@ export interface KnownRows {
  * @param z The last block's mix of values, by row.
  * @param nRows How many rows there are.
  * @param known The base run's rows, where there is one.
+ * @param done What was finished already.
  */
 export function finishing(
   context: EndContext,
   { pre, z }: { readonly pre: RowElements; readonly z: RowElements },
   nRows: number,
   known?: KnownRows,
+  done?: RowValue,
 ): ReadHookIn {
   const { dModel, nHeads, dHead } = context.cfg;
   const own = new Map<number, Float32Array>();
   const keptWith = (row: number) => known && !known.differs(row) ? known.rows : own;
   const found = (row: number) => keptWith(row).get(row);
+  const keep = (rows: ArrayLike<number>, made: Handle) => {
+    const elements = copyOut(made, "float32", rows.length * dModel) as Float32Array;
+    for (let i = 0; i < rows.length; i++) {
+      keptWith(rows[i]).set(rows[i], elements.subarray(i * dModel, (i + 1) * dModel));
+    }
+  };
+  if (done && !done.rows.isEmpty) keep(done.rows.indices, done.handle);
   const wanted = new Wanted(nRows);
   return (rows) => {
     const fresh = wanted.of(rows, (row) => found(row) !== undefined);
@@ -213,10 +193,7 @@ export function finishing(
         copied(pre, fresh, [dModel]),
         copied(z, fresh, [nHeads, dHead]),
       );
-      const elements = copyOut(made, "float32", fresh.length * dModel) as Float32Array;
-      fresh.forEach((row, i) =>
-        keptWith(row).set(row, elements.slice(i * dModel, (i + 1) * dModel))
-      );
+      keep(fresh, made);
     }
     return copied((row) => found(row) ?? new Float32Array(), rows, [dModel]);
   };

@@ -21,13 +21,16 @@ export interface IdleEdit {
   readonly reason: string;
 }
 
-/** What a run will cost at most: rows that come out as they were aren't computed any further, which only the run can tell. */
+/**
+ * What a run will cost at most: rows that come out as they were aren't computed any further, nor the last block's ends of rows whose
+ * logits nobody reads, which only the run can tell.
+ */
 export interface Forecast {
   /** The stages that will run, in order. */
   readonly stages: readonly string[];
   /** Rows, (batch, position) pairs, summed over the stages. */
   readonly rows: number;
-  /** Multiply-adds of matrix products, attention and encoding; what is computed when logits are read comes on top. */
+  /** Multiply-adds of matrix products, attention and encoding, as if all logits were read; what is unembedded comes on top. */
   readonly multiplyAdds: number;
   /** Bytes of the values that will be computed. */
   readonly bytes: number;

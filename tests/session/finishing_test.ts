@@ -93,6 +93,24 @@ Deno.test("Rows cost nothing until they are read, each once; who reads twice has
   assertEquals(model.ran.multiplyAdds, 16 * 20);
 });
 
+Deno.test("Rows that were read of the base run are finished at once in the runs that stand on it", () => {
+  using model = tinyModel();
+  const costs = (pos: number) => {
+    const fwdHooks = [["blocks.1.attn.hook_z", (z: Tensor) => z.set([":", pos], 0.2)]] as const;
+    const logits = model.runWithHooks(TOKENS, { fwdHooks });
+    const before = model.ran.multiplyAdds;
+    logits.at(":", -1).data();
+    return [before / ROW, (model.ran.multiplyAdds - before - 2 * 20 * 16) / ROW];
+  };
+  model.forward(TOKENS).at(":", 5).data();
+  assertEquals(costs(5), [2, 0]);
+  // What nobody reads isn't finished.
+  assertEquals(costs(2), [0, -2 * 20 * 16 / ROW]);
+  model.keepBase = false;
+  model.keepBase = true;
+  assertEquals(costs(5), [0, 2]);
+});
+
 Deno.test("A run whose end somebody looks at, hooks or splices over computes all of its rows", () => {
   using model = tinyModel();
   using sae = tinySae("blocks.1.hook_mlp_out");

@@ -5,10 +5,11 @@ import { tinyModel, tinySae, TOKENS } from "./_models.ts";
 
 const PROMPT = "When John and Mary went to the shops, John gave the bag to";
 
-/** What a run of the session computed, before anything was unembedded. */
+/** What a run of the session computed of which somebody looks at the end, before anything was unembedded. */
 function ran(model: HookedSAETransformer, session: ReturnType<HookedSAETransformer["session"]>) {
   const { stages, rows, multiplyAdds } = session.within(() => {
-    model.forward(session.tokens, { attentionMask: session.attentionMask });
+    const { tokens, attentionMask } = session;
+    model.runWithCache(tokens, { attentionMask, namesFilter: "unembed.hook_in" });
     return { ...model.ran };
   });
   return { stages, rows, multiplyAdds };
