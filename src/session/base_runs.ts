@@ -94,8 +94,11 @@ export class BaseRuns implements Disposable {
       key.text === base.key.text && !isSameKey(key, base.key)
     );
     let kept = memoryBudget() < Infinity ? [base] : [base, ...others].slice(0, MOST_RUNS);
-    // Rows of logits that somebody read are the last run's alone: they aren't counted.
-    for (const { logits } of kept.slice(1)) logits.clear();
+    // Rows that somebody read are the last run's alone: they aren't counted.
+    for (const { logits, hookIn } of kept.slice(1)) {
+      logits.clear();
+      hookIn.clear();
+    }
     this.#bytes = bytesHeld(kept);
     while (kept.length > 1 && this.#bytes > MAX_BYTES) {
       kept = kept.slice(0, -1);

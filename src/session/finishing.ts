@@ -1,10 +1,12 @@
 /**
- * The end of a run for the rows whose logits are read alone: after its attention, the last block goes row by row.
+ * The end of a run for the rows whose logits are read alone: after its attention, the last block goes row by row. Rows that nobody reads
+ * have no part in gradients, not even where they aren't finite.
  *
  * @module
  */
 
 import { core, type Handle } from "../core/engine.ts";
+import { MemoryBudgetError } from "../core/errors.ts";
 import { withGrad } from "../core/gradients.ts";
 import { RowSpace } from "../core/rows.ts";
 import { copyIn, copyOut, scoped, sizeOf } from "../core/scope.ts";
@@ -106,8 +108,8 @@ export function copiedHookIn(rowAt: RowElements, dModel: number): ReadHookIn {
   return (rows) => copied(rowAt, rows, [dModel]);
 }
 
-/** Of rows that are asked for: those to finish now. Whoever asks twice may go on, row by row: then it is all that are left. */
-class Wanted {
+/** Has the rows that are asked for finished. Whoever asks twice may go on row by row: then all that are left are finished together. */
+class Finisher {
   readonly #nRows: number;
   #isAgain = false;
 
@@ -115,15 +117,34 @@ class Wanted {
     this.#nRows = nRows;
   }
 
-  of(rows: readonly number[], isThere: (row: number) => boolean): number[] {
+  /**
+   * Finishes the rows that aren't there.
+   *
+   * @param finish Finishes rows; they are there from then on.
+   */
+  require(
+    rows: readonly number[],
+    isThere: (row: number) => boolean,
+    finish: (rows: readonly number[]) => void,
+  ): void {
     const missing = [...new Set(rows)].filter((row) => !isThere(row));
-    if (missing.length === 0) return [];
-    const wanted = this.#isAgain
-      ? Array.from({ length: this.#nRows }, (_, row) => row).filter((row) => !isThere(row))
-      : missing;
+    if (missing.length === 0) return;
+    if (this.#isAgain) {
+      const all = Array.from({ length: this.#nRows }, (_, row) => row);
+      try {
+        return finish(all.filter((row) => !isThere(row)));
+      } catch (error) {
+        // Without the memory for all of them, those that are asked for have to do.
+        if (!(error instanceof MemoryBudgetError)) throw error;
+      }
+    }
+    finish(missing);
     this.#isAgain = true;
-    return wanted;
   }
+}
+
+function notFinished(row: number): never {
+  throw new Error(`Row ${row} wasn't finished.`);
 }
 
 /**
@@ -134,19 +155,21 @@ class Wanted {
  */
 export function finishingRecorded(context: EndContext, pre: Tensor, z: Tensor): ReadHookIn {
   const places = new Map<number, number>();
-  const wanted = new Wanted(pre.shape[0]);
+  const finisher = new Finisher(pre.shape[0]);
   let known: Tensor | undefined;
+  const finish = (fresh: readonly number[]) => {
+    // Others may read them with recording.
+    known = withGrad(() => {
+      const made = finishRows(context, taken(pre, fresh), taken(z, fresh));
+      return tensorOf(known ? core().cat(Uint32Array.of(handleOf(known), made), 0) : made);
+    });
+    for (const row of fresh) places.set(row, places.size);
+  };
   return (rows) => {
-    const fresh = wanted.of(rows, (row) => places.has(row));
-    if (fresh.length > 0) {
-      // Others may read them with recording.
-      known = withGrad(() => {
-        const made = finishRows(context, taken(pre, fresh), taken(z, fresh));
-        return tensorOf(known ? core().cat(Uint32Array.of(handleOf(known), made), 0) : made);
-      });
-      for (const row of fresh) places.set(row, places.size);
-    }
-    return taken(known ?? pre, rows.map((row) => places.get(row) ?? 0));
+    // Nothing has its place on the tape, too: hooks see that no gradient comes.
+    const wanted = rows.length === 0 && !known ? [0] : rows;
+    finisher.require(wanted, (row) => places.has(row), finish);
+    return taken(known ?? notFinished(0), rows.map((row) => places.get(row) ?? notFinished(row)));
   };
 }
 
@@ -184,18 +207,14 @@ export function finishing(
     }
   };
   if (done && !done.rows.isEmpty) keep(done.rows.indices, done.handle);
-  const wanted = new Wanted(nRows);
+  const finisher = new Finisher(nRows);
+  const finish = (fresh: readonly number[]) => {
+    const [a, b] = [copied(pre, fresh, [dModel]), copied(z, fresh, [nHeads, dHead])];
+    keep(fresh, finishRows(context, a, b));
+  };
   return (rows) => {
-    const fresh = wanted.of(rows, (row) => found(row) !== undefined);
-    if (fresh.length > 0) {
-      const made = finishRows(
-        context,
-        copied(pre, fresh, [dModel]),
-        copied(z, fresh, [nHeads, dHead]),
-      );
-      keep(fresh, made);
-    }
-    return copied((row) => found(row) ?? new Float32Array(), rows, [dModel]);
+    finisher.require(rows, (row) => found(row) !== undefined, finish);
+    return copied((row) => found(row) ?? notFinished(row), rows, [dModel]);
   };
 }
 

@@ -69,6 +69,8 @@ const MOST_VIEWS = 4;
 export class UnreadViews {
   readonly #unread = new Map<LogitView, Tensor>();
   readonly #partly = new Map<LogitView, Tensor>();
+  /** Who looks after the views now. */
+  #heir: UnreadViews | undefined;
 
   /** Looks after a view and its tensor. */
   add(view: LogitView, tensor: Tensor): void {
@@ -91,6 +93,7 @@ export class UnreadViews {
 
   /** Takes note that a part of a view was read. */
   readPart(view: LogitView): void {
+    this.#heir?.readPart(view);
     const tensor = this.#unread.get(view);
     if (!tensor) return;
     this.#unread.delete(view);
@@ -105,6 +108,7 @@ export class UnreadViews {
 
   /** Leaves a view to itself: all of it was read. */
   delete(view: LogitView): void {
+    this.#heir?.delete(view);
     this.#unread.delete(view);
     this.#partly.delete(view);
   }
@@ -115,21 +119,24 @@ export class UnreadViews {
   }
 
   /**
-   * Leaves the views to others to look after. Those of which nobody has read anything are read before, where they can't be later.
+   * Leaves the views to others to look after, but for those that can't be read later: they are read.
    *
    * @param isThere Whether a row can be read later.
    */
   leaveTo(others: UnreadViews, isThere: (row: number) => boolean): void {
-    const isLasting = (view: LogitView) => view.rows.every(isThere);
-    for (const [view, tensor] of this.#unread) {
-      if (isLasting(view)) others.add(view, tensor);
-      else this.#read(tensor);
-    }
-    for (const [view, tensor] of this.#partly) {
-      if (isLasting(view)) others.#addPartly(view, tensor);
-    }
-    this.#unread.clear();
-    this.#partly.clear();
+    this.#heir = others;
+    const lasting = (
+      views: Map<LogitView, Tensor>,
+      add: (view: LogitView, tensor: Tensor) => void,
+    ) => {
+      for (const [view, tensor] of views) {
+        if (view.rows.every(isThere)) add(view, tensor);
+        else this.#read(tensor);
+      }
+      views.clear();
+    };
+    lasting(this.#unread, (view, tensor) => others.add(view, tensor));
+    lasting(this.#partly, (view, tensor) => others.#addPartly(view, tensor));
   }
 
   /** Reads all that are left. */

@@ -188,7 +188,7 @@ export class Resume implements Disposable {
     if (isEdited) return { base: this.#fill(key, request), isFresh: true };
     this.#bases.makeRoom(key);
     const fork = this.#fork(key, request);
-    const made = new BaseRun(key, recomputing(request));
+    const made = new BaseRun(key, recomputing(request, key));
     const isCached = [...plans.values()].some(({ cached }) => cached);
     const keepsAll = isCached && baseBytes(pass) < SMALL_BASE_BYTES;
     return { ...fork, made, ...keeping(made, fork, keepsAll ? () => true : isNeeded) };
@@ -205,14 +205,14 @@ export class Resume implements Disposable {
   /** The base run with other splices that a run stands on. */
   #fork(key: BaseKey, request: ResumeRequest): Fork & Pick<Standing, "recompute"> | undefined {
     const fork = this.#bases.fork(key, request);
-    return fork && { ...fork, recompute: recomputing(request) };
+    return fork && { ...fork, recompute: recomputing(request, key) };
   }
 
   /** Makes a base run by a run of its own. */
   #fill(key: BaseKey, request: ResumeRequest): BaseRun {
     this.#bases.makeRoom(key);
     const fork = this.#fork(key, { ...request, plans: barePlans(request) });
-    const base = new BaseRun(key, recomputing(request));
+    const base = new BaseRun(key, recomputing(request, key));
     const run = () => noGrad(() => fill(request, { ...fork, ...keeping(base, fork, isNeeded) }));
     try {
       if (fork) fork.base.during(run, fork.recompute);
@@ -281,21 +281,23 @@ function fill(request: ResumeRequest, standing: Standing): void {
   else finalNorm(run, pass, runBlocks(run, pass, names));
 }
 
-/** Computes values that the base run doesn't hold: by the block that they are in, from the residual stream before it. */
-function recomputing(request: ResumeRequest): Recompute {
+/** Computes values that a base run doesn't hold: by the block that they are in, from the residual stream before it. */
+function recomputing(request: ResumeRequest, key: BaseKey): Recompute {
   const { names, splices, common } = request;
   // The switch adds a head axis to ln1's points: runs for which it matters have base runs of their own.
   const cfg = { ...request.pass.cfg, useSplitQkvInput: splitsNorms(request) };
   const pass = { ...request.pass, cfg };
   const compute = (base: BaseRun, wanted: string) => {
     const all = (name: string) => ({ name, rows: common.space.all, handle: base.value(name) });
+    // What a run that was finished later left out of the last block is wanted together. With other splices nothing else is the base's.
+    const isOwn = isSameKey(base.key, key);
+    const isKept = (name: string) => name === wanted || (isOwn && isNeeded(name));
     const run = (scope: RunOptions["scope"]) =>
       bareRun(request, {
         scope,
         looksAt: (name) =>
           name === wanted || splices.some((splice) => isOf(splice, name) && isOf(splice, wanted)),
-        // Of the last block, what a run that was finished later left out is wanted together.
-        record: (name, value) => (name === wanted || isNeeded(name)) && base.keep(name, value),
+        record: (name, value) => isKept(name) && base.keep(name, value),
         elsewhere: (name) => base.value(name),
       });
     scoped((scope) => {

@@ -229,14 +229,15 @@ export function runSweep(
       noGrad(() =>
         scoped(() => {
           const cells = variants.map(({ cell }) => cell);
-          const reads = { rows: [...readRows], wholeRows, base };
+          const rows = new Set(readRows);
+          const reads = { rows: [...rows], wholeRows, base };
           const { readers, cost: spent, forget } = runChunk(host, at, cells, edit, reads);
           const unread = new UnreadViews();
           readers.forEach((reader, i) => {
             results[variants[i].index] = measured(metric, logitsFrom(reader, unread)).detach();
           });
           // Rows that a metric keeps outlive their chunk.
-          unread.leaveTo(lasting, (row) => readRows.has(row));
+          unread.leaveTo(lasting, (row) => rows.has(row));
           forget();
           if (!spent) return;
           spent.stages.forEach((stage) => stages.add(stage));

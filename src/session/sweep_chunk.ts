@@ -253,6 +253,10 @@ function gathered<P extends Place>(
   return out;
 }
 
+function notThere(row: number): never {
+  throw new Error(`Row ${row} of the branches doesn't differ from the base run's.`);
+}
+
 function notKept(): ConfigError {
   return new ConfigError(
     "Cannot read these logits after the sweep: the metric read other rows. " +
@@ -293,7 +297,7 @@ class BranchLogits implements LogitReader {
     const all = rows.isEmpty ? new Float32Array() : copyOut(handle, "float32", rows.count * dModel);
     const places = new Map(Array.from(rows.indices, (row, i) => [row, i]));
     const rowAt = (row: number) => {
-      const place = places.get(row) ?? 0;
+      const place = places.get(row) ?? notThere(row);
       return (all as Float32Array).subarray(place * dModel, (place + 1) * dModel);
     };
     this.#reader = reader(copiedHookIn(rowAt, dModel), cost);
@@ -318,7 +322,7 @@ class BranchLogits implements LogitReader {
   rows(rows: readonly number[]): Float32Array<ArrayBuffer> {
     this.read(rows);
     const out = new Float32Array(rows.length * this.#dVocab);
-    rows.forEach((row, i) => out.set(this.#known.get(row) ?? [], i * this.#dVocab));
+    rows.forEach((row, i) => out.set(this.#known.get(row) ?? notThere(row), i * this.#dVocab));
     return out;
   }
 

@@ -2,10 +2,22 @@
 // all: one in which somebody looks at the end.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ConfigError, HookedTransformerKeyValueCache, Tensor } from "../../mod.ts";
+import {
+  ConfigError,
+  HookedTransformerKeyValueCache,
+  memoryUsage,
+  setMemoryLimit,
+  Tensor,
+} from "../../mod.ts";
+import type { ConfigInput } from "../../src/model/config.ts";
 import { check, fc } from "../properties/_check.ts";
-import { assertSameBits, differs, tinyModel, tinySae, TOKENS } from "./_models.ts";
+import { assertSameBits, differs, tinyModel as tinier, tinySae, TOKENS } from "./_models.ts";
 import { VARIANTS } from "./_variants.ts";
+
+/** Enough tokens that few of them are read alone. */
+const D_VOCAB = 80;
+
+const tinyModel = (changes: Partial<ConfigInput> = {}) => tinier({ dVocab: D_VOCAB, ...changes });
 
 const END = "unembed.hook_in";
 const looking = [[END, () => {}]] as const;
@@ -17,6 +29,7 @@ const readings = fc.array(
   fc.oneof(
     fc.tuple(fc.constantFrom(":", 0, -1), fc.integer({ min: -6, max: 5 })),
     fc.tuple(fc.constantFrom(":", 1), fc.constantFrom(":", "1:", "::2", ":0")),
+    fc.tuple(fc.constantFrom(0, -1), fc.integer({ min: -6, max: 5 }), fc.nat(D_VOCAB - 1)),
   ),
   { minLength: 1, maxLength: 4 },
 );
@@ -35,8 +48,10 @@ for (const [what, { changes }] of KINDS) {
           model.keepBase = false;
           const expected = model.runWithHooks(TOKENS, { fwdHooks: [...ablation(pos), ...looking] });
           model.keepBase = keepsBase;
+          const { stages, rows } = model.ran;
           const plain = model.forward(TOKENS);
           const logits = model.runWithHooks(TOKENS, { fwdHooks: ablation(pos) });
+          if (!keepsBase) assertEquals([model.ran.stages, model.ran.rows], [stages, rows]);
           for (const index of all) {
             assertSameBits(logits.at(...index), expected.at(...index), JSON.stringify(index));
             plain.at(...index).data();
@@ -84,13 +99,13 @@ Deno.test("Rows cost nothing until they are read, each once; who reads twice has
     return (ran.multiplyAdds - before - nLogits * 16) / ROW;
   };
   assertEquals(cost(() => logits.at(":", -1), 0), 0);
-  assertEquals(cost(() => logits.at(":", -1).data(), 2 * 20), 2);
+  assertEquals(cost(() => logits.at(":", -1).data(), 2 * D_VOCAB), 2);
   assertEquals(cost(() => logits.at(":", -1).data(), 0), 0);
-  assertEquals(cost(() => logits.at(0, 2).data(), 20), 10);
-  assertEquals(cost(() => logits.at(1, 3).data(), 20), 0);
+  assertEquals(cost(() => logits.at(0, 2, 7).data(), 1), 10);
+  assertEquals(cost(() => logits.at(1, 3).data(), D_VOCAB), 0);
   // Another run takes them over.
   model.forward(TOKENS).at(0, 4).data();
-  assertEquals(model.ran.multiplyAdds, 16 * 20);
+  assertEquals(model.ran.multiplyAdds, 16 * D_VOCAB);
 });
 
 Deno.test("Rows that were read of the base run are finished at once in the runs that stand on it", () => {
@@ -100,12 +115,12 @@ Deno.test("Rows that were read of the base run are finished at once in the runs 
     const logits = model.runWithHooks(TOKENS, { fwdHooks });
     const before = model.ran.multiplyAdds;
     logits.at(":", -1).data();
-    return [before / ROW, (model.ran.multiplyAdds - before - 2 * 20 * 16) / ROW];
+    return [before / ROW, (model.ran.multiplyAdds - before - 2 * D_VOCAB * 16) / ROW];
   };
   model.forward(TOKENS).at(":", 5).data();
   assertEquals(costs(5), [2, 0]);
   // What nobody reads isn't finished.
-  assertEquals(costs(2), [0, -2 * 20 * 16 / ROW]);
+  assertEquals(costs(2), [0, -2 * D_VOCAB * 16 / ROW]);
   model.keepBase = false;
   model.keepBase = true;
   assertEquals(costs(5), [0, 2]);
@@ -163,6 +178,52 @@ Deno.test("A run at the end stands on a base run that was never finished", () =>
   }
 });
 
+Deno.test("What another run with an SAE computes again for a base run isn't taken for the base's", () => {
+  using model = tinyModel();
+  using sae = tinySae("blocks.1.attn.hook_z");
+  const sweep = { at: "blocks.1.hook_resid_pre", over: { pos: [5] } };
+  const runs = () => [
+    model.runWithHooks(TOKENS, { fwdHooks: looking }),
+    model.sweep(TOKENS, { ...sweep, metric: (logits) => logits.at(0, 3).sum() }),
+  ];
+  model.forward(TOKENS);
+  const namesFilter = "blocks.1.attn.hook_pattern";
+  model.runWithCacheWithSaes(TOKENS, { saes: sae, namesFilter });
+  const after = runs();
+  model.keepBase = false;
+  model.keepBase = true;
+  runs().forEach((expected, i) => assertSameBits(after[i], expected));
+});
+
+Deno.test("Where there is no memory for all rows that are left, those that are read have to do", () => {
+  const model = tinyModel({ dMlp: 4000, nCtx: 512 });
+  const tokens = [Array.from({ length: 500 }, (_, i) => i % D_VOCAB)];
+  const expected = model.runWithHooks(tokens, { fwdHooks: looking }).at(0, "3:6").clone();
+  model.keepBase = false;
+  const logits = model.forward(tokens);
+  const kept = logits.at(0, "4:6");
+  logits.at(0, 100).data();
+  try {
+    setMemoryLimit(memoryUsage().liveBytes + 200_000);
+    assertSameBits(logits.at(0, 3), expected.at(0));
+    model[Symbol.dispose]();
+  } finally {
+    setMemoryLimit(Infinity);
+  }
+  assertSameBits(kept, expected.at("1:"), "after the model has gone");
+});
+
+Deno.test("A reading of nothing has its place on the tape", () => {
+  using model = tinyModel();
+  const fired: string[] = [];
+  const points = ["blocks.1.attn.hook_z", "blocks.1.attn.hook_q", "blocks.0.hook_resid_pre"];
+  using _hooks = model.hooks({
+    bwdHooks: points.map((name) => [name, () => void fired.push(name)] as const),
+  });
+  model.forward(TOKENS).at(":", ":0").sum().backward();
+  assertEquals(fired, points);
+});
+
 Deno.test("A text behind a cache, a residual stream and a last block with an SAE are finished by rows", () => {
   using model = tinyModel();
   using sae = tinySae("blocks.1.attn.hook_z");
@@ -210,5 +271,45 @@ Deno.test("Rows that a sweep's metric takes can be read afterwards; others say w
     const hook = [at, (x: Tensor) => x.set([":", pos], 0)] as const;
     const expected = again.runWithHooks(TOKENS, { fwdHooks: [hook] });
     assertSameBits(taken[i + 1], expected.at(":", 4), "after the model has gone");
+  });
+});
+
+Deno.test("What a sweep's metric takes of other rows than it did before is read with the chunk", () => {
+  const at = "blocks.0.hook_resid_pre";
+  const over = { pos: [1, 2] };
+  const metrics: ((logits: Tensor, base: Tensor) => readonly [kept: Tensor, value: Tensor])[] = [
+    (logits) => {
+      const rows = logits.at(":", [3, 4]);
+      return [rows, rows.at(":", 1, 7)];
+    },
+    (logits, base) => {
+      const rows = logits.at(":", base === logits ? 3 : 4);
+      return [rows, rows.at(":", 7)];
+    },
+    (logits, base) => [logits.at(":", base === logits ? 3 : 4), logits.at(":", 0, 7)],
+    (logits, base) => {
+      const rows = logits.at(":", base === logits ? -1 : 3);
+      if (base !== logits) base.at(":", 3).data();
+      return [rows, logits.at(":", -1).sum()];
+    },
+  ];
+  metrics.forEach((taking, i) => {
+    const model = tinyModel();
+    const kept: Tensor[] = [];
+    let base: Tensor | undefined;
+    const metric = (logits: Tensor) => {
+      base ??= logits;
+      const [rows, value] = taking(logits, base);
+      kept.push(rows);
+      return value;
+    };
+    model.sweep(TOKENS, { at, over, metric });
+    const expected = over.pos.map((pos) => {
+      const hook = [at, (x: Tensor) => x.set([":", pos], 0)] as const;
+      const logits = model.runWithHooks(TOKENS, { fwdHooks: [hook] });
+      return taking(logits, model.forward(TOKENS))[0].clone();
+    });
+    model[Symbol.dispose]();
+    expected.forEach((rows, variant) => assertSameBits(kept[variant + 1], rows, `metric ${i}`));
   });
 });
