@@ -291,16 +291,12 @@ export function runBlocks(tap: Tap, pass: Pass, names: readonly BlockNames[]): R
   return blocksUpTo(pass.stopAtLayer, tap, pass, names, parts).resid;
 }
 
-/**
- * Notes the stages that {@linkcode finish} runs, without running them.
- *
- * @returns The rows of what the unembedding reads.
- */
+/** Notes the stages that {@linkcode finish} runs, without running them. */
 export function noteFinish(
   tap: Pick<Tap, "space" | "stage">,
   { cfg, weights }: PassModel,
   { pre, z }: Mixed,
-): Rows {
+): void {
   const last = weights.blocks.length - 1;
   const rows = tap.space.union(pre.rows, z.rows);
   tap.stage(`${last}.attn_out`, z.rows);
@@ -310,7 +306,6 @@ export function noteFinish(
     tap.stage(`${last}.mlp_out`, mid);
   }
   tap.stage("unembed", rows);
-  return rows;
 }
 
 /** Runs the blocks from `startAtLayer` on, the last one up to its mix of values: {@linkcode finish} does the rest. */
