@@ -25,6 +25,11 @@ export type ReadHookIn = (rows: readonly number[]) => Handle;
 /** A row of a value, [width]. */
 export type RowElements = (row: number) => Float32Array;
 
+/** The rows of a value's elements. */
+export function rowsOf(elements: Float32Array, width: number): RowElements {
+  return (row) => elements.subarray(row * width, (row + 1) * width);
+}
+
 /** The points of the last block that are passed by the time its values are mixed. */
 const BEFORE_THE_END =
   /^(hook_(resid_pre|attn_in|[qkv]_input)|ln1\.hook_\w+|attn\.([qk]_norm\.)?hook_(?!result)\w+)(\.hook_sae_\w+)?$/;
@@ -173,10 +178,10 @@ export function finishingRecorded(context: EndContext, pre: Tensor, z: Tensor): 
   };
 }
 
-/** Rows that are finished, kept from one run to the next. */
+/** What somebody has read of a base run, by row, kept from one reading to the next. */
 export interface KnownRows {
   readonly rows: Map<number, Float32Array>;
-  /** The rows of this run that differ from those. */
+  /** The rows of this run that differ from the base run's. */
   readonly differs: (row: number) => boolean;
 }
 
@@ -222,10 +227,8 @@ export function finishing(
 export function finishingBase(context: EndContext, base: BaseRun, nRows: number): ReadHookIn {
   const { cfg: { dModel, nHeads, dHead }, names } = context;
   const last = names[names.length - 1];
-  const values = (point: string, width: number): RowElements => {
-    const all = base.elements(base.nameAfter(point));
-    return (row) => all.subarray(row * width, (row + 1) * width);
-  };
+  const values = (point: string, width: number) =>
+    rowsOf(base.elements(base.nameAfter(point)), width);
   const mixed = { pre: values(last.residPre, dModel), z: values(last.z, nHeads * dHead) };
   return finishing(context, mixed, nRows, { rows: base.hookIn, differs: () => false });
 }

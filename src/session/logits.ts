@@ -12,7 +12,7 @@ import { type Tensor, tensorOf } from "../core/tensor.ts";
 import type { HookedTransformerConfig } from "../model/config.ts";
 import { logitsAt, logitsOf } from "../model/forward.ts";
 import type { ModelWeights } from "../model/weights.ts";
-import type { ReadHookIn } from "./finishing.ts";
+import type { KnownRows, ReadHookIn } from "./finishing.ts";
 import {
   asTensors,
   cellsOf,
@@ -22,13 +22,6 @@ import {
   UnreadViews,
 } from "./logit_view.ts";
 import type { RunGrid } from "./plan.ts";
-
-/** Logits of the base run, by row, kept from one reading to the next. */
-export interface KnownLogits {
-  readonly rows: Map<number, Float32Array>;
-  /** The rows of this run that differ from the base run's. */
-  readonly differs: (row: number) => boolean;
-}
 
 /** What unembedding needs. */
 export interface UnembedContext {
@@ -133,9 +126,9 @@ class SnapshotReader implements LogitReader {
 class KnowingReader implements LogitReader {
   readonly #reader: LogitReader;
   readonly #dVocab: number;
-  readonly #known: KnownLogits;
+  readonly #known: KnownRows;
 
-  constructor(reader: LogitReader, dVocab: number, known: KnownLogits) {
+  constructor(reader: LogitReader, dVocab: number, known: KnownRows) {
     this.#reader = reader;
     this.#dVocab = dVocab;
     this.#known = known;
@@ -237,7 +230,7 @@ export function lazyLogits(
   context: UnembedContext,
   hookIn: ReadHookIn,
   { batch, nPos }: RunGrid,
-  known: KnownLogits | undefined,
+  known: KnownRows | undefined,
 ): Tensor {
   const dVocab = context.cfg.dVocabOut;
   const source = { dVocab, unread: unreadViews(context.weights.store) };

@@ -5,6 +5,7 @@
  */
 
 import { core } from "../core/engine.ts";
+import type { Rows } from "../core/rows.ts";
 import { copyOut } from "../core/scope.ts";
 import { type Tensor, tensorOf } from "../core/tensor.ts";
 import { byMatrix } from "../hooks/learned.ts";
@@ -32,6 +33,7 @@ import {
   finishingRecorded,
   finishRows,
   hookInOf,
+  rowsOf,
 } from "./finishing.ts";
 import type { LogitReader } from "./logit_view.ts";
 import { lazyLogits, readingBase, recordedLogits } from "./logits.ts";
@@ -92,10 +94,19 @@ function logitsFrom(passing: PassingRun, hookIn: RowValue, base: BaseRun | undef
   if (hookIn.rows.isAll && core().node_of(hookIn.handle) !== 0) {
     return recordedLogits(context, hookInOf(tensorOf(hookIn.handle)), run.space);
   }
-  const changed = new Set(run.standsOn(base) ? hookIn.rows.indices : []);
-  const known = base && { rows: base.logits, differs: (row: number) => changed.has(row) };
+  const known = base && { rows: base.logits, differs: differing(run, base, hookIn.rows) };
   const elements = run.elements(hookIn, cfg.dModel);
   return lazyLogits(context, copiedHookIn(elements, cfg.dModel), run.space, known);
+}
+
+/** Tells which of these rows of a run differ from the base run's: none where they become those. */
+function differing(
+  run: Run,
+  base: BaseRun | undefined,
+  { indices }: Rows,
+): (row: number) => boolean {
+  const changed = new Set(run.standsOn(base) ? indices : []);
+  return (row) => changed.has(row);
 }
 
 /** What a run gives of which nobody asks anything after the last block's attention. */
@@ -105,9 +116,9 @@ function finishedLater(passing: PassingRun, base: BaseRun | undefined): Tensor |
   const { space } = run;
   const mixed = runToLastMix(run, pass, names);
   const isOnTape = isRecorded(mixed);
-  const differing = space.union(mixed.pre.rows, mixed.z.rows);
+  const rows = space.union(mixed.pre.rows, mixed.z.rows);
   // What was read of the base run is mostly read of those that stand on it.
-  const isNow = base && !isOnTape && differing.indices.every((row) => base.hookIn.has(row));
+  const isNow = base && !isOnTape && rows.indices.every((row) => base.hookIn.has(row));
   const done = isNow ? finish(run, pass, names, mixed) : undefined;
   if (!done) noteFinish(run, pass, mixed);
   if (span.returnType === null) return null;
@@ -116,8 +127,7 @@ function finishedLater(passing: PassingRun, base: BaseRun | undefined): Tensor |
     const [pre, z] = [mixed.pre, mixed.z].map((value) => tensorOf(run.whole(value)));
     return recordedLogits(context, finishingRecorded(context, pre, z), space);
   }
-  const changed = new Set(run.standsOn(base) ? differing.indices : []);
-  const differs = (row: number) => changed.has(row);
+  const differs = differing(run, base, rows);
   const left = (value: RowValue) => done ? { ...value, rows: space.none } : value;
   const values = {
     pre: run.elements(left(mixed.pre), cfg.dModel),
@@ -174,7 +184,6 @@ export function readingBaseRun(
   if (!base.has(name) && canFinishLater({}, names, shape, asked)) {
     return readingBase(context, finishingBase(context, base, shape.batch * shape.nPos), base);
   }
-  const all = base.elements(name);
-  const rowAt = (row: number) => all.subarray(row * dModel, (row + 1) * dModel);
+  const rowAt = rowsOf(base.elements(name), dModel);
   return readingBase(context, copiedHookIn(rowAt, dModel), base);
 }

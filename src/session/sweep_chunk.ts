@@ -11,7 +11,7 @@ import { copyOut, currentScope, sizeOf } from "../core/scope.ts";
 import type { HookFunction } from "../hooks/hook_registry.ts";
 import type { RowValue } from "../hooks/tap.ts";
 import type { BaseRun, BaseValues } from "./base_run.ts";
-import { copiedHookIn, type ReadHookIn } from "./finishing.ts";
+import { copiedHookIn, type ReadHookIn, rowsOf } from "./finishing.ts";
 import { cellsOf, type LogitReader } from "./logit_view.ts";
 import type { RunCost } from "./run.ts";
 import {
@@ -295,11 +295,9 @@ class BranchLogits implements LogitReader {
   constructor({ dModel, dVocab, reader }: SweepHost, run: ReturnType<SweepHost["run"]>) {
     const { hookIn: { rows, handle }, cost } = run;
     const all = rows.isEmpty ? new Float32Array() : copyOut(handle, "float32", rows.count * dModel);
+    const placed = rowsOf(all as Float32Array, dModel);
     const places = new Map(Array.from(rows.indices, (row, i) => [row, i]));
-    const rowAt = (row: number) => {
-      const place = places.get(row) ?? notThere(row);
-      return (all as Float32Array).subarray(place * dModel, (place + 1) * dModel);
-    };
+    const rowAt = (row: number) => placed(places.get(row) ?? notThere(row));
     this.#reader = reader(copiedHookIn(rowAt, dModel), cost);
     this.#dVocab = dVocab;
     this.#places = places;
